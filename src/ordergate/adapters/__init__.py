@@ -1,0 +1,1 @@
+"""The world that ordergate calls: stores, brokers, market data, time, names, secrets."""

@@ -1,0 +1,256 @@
+"""The journal in one SQLite file.
+
+One connection writes, inline on the caller's thread, and it is the one that checkpoints the write-ahead log:
+several that do can corrupt a file (WAL-reset bug, SQLite 3.7.0 to 3.51.2). A commit returns after fsync.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from ordergate.adapters.journals.rows import codec
+from ordergate.adapters.journals.schema import KEYS, PROJECTIONS
+from ordergate.application.ports.journal import Batch, Head, Line
+from ordergate.domain.errors import DiskError, OutcomeUnknown, StoreError
+
+_BUSY_MS: Final = 5_000
+_FULL: Final = "database or disk is full"
+_IO: Final = "disk I/O error"
+_MOST_VARIABLES: Final = 500
+
+
+def connect(path: Path | None, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection that is durable when it commits; None is a database in memory.
+
+    Raises:
+        StoreError: it cannot be opened.
+    """
+    try:
+        if path is None:
+            connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        else:
+            mode = "ro" if read_only else "rwc"
+            uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        _prepare(connection, read_only=read_only)
+    except sqlite3.Error as error:
+        raise store_error(error, path) from error
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, *, read_only: bool) -> None:
+    connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+    connection.execute("PRAGMA mmap_size=0")
+    if read_only:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA fullfsync=1")
+    connection.execute("PRAGMA checkpoint_fullfsync=1")
+
+
+def store_error(error: sqlite3.Error, path: Path | None) -> StoreError:
+    """What SQLite said, with what would help."""
+    text, where = str(error), path or "memory"
+    if "readonly" in text:
+        return StoreError(f"{where} is read-only: give write permission to the file and its folder")
+    if "not a database" in text or "malformed" in text:
+        return StoreError(f"{where} is not a SQLite database, or is damaged: {text}")
+    if _FULL in text:
+        return StoreError(f"{where}: the disk is full; nothing was written, free some space")
+    if "locked" in text:
+        return StoreError(f"{where} is locked by another program: end it and try again")
+    if "unable to open" in text:
+        return StoreError(f"{where} cannot be opened: is the folder there, and may it be written?")
+    return StoreError(f"{where}: {text}")
+
+
+@cache
+def _upsert(table: str) -> str:
+    names = codec(table).names
+    keys = KEYS[table]
+    updates = ", ".join(f'"{n}"=excluded."{n}"' for n in names if n not in keys)
+    marks = ", ".join("?" * len(names))
+    return (
+        f"INSERT INTO {table} ({_quoted(table)}) VALUES ({marks}) "
+        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {updates}"
+    )
+
+
+@cache
+def _select(table: str) -> str:
+    return f"SELECT {_quoted(table)} FROM {table}"
+
+
+def _quoted(table: str) -> str:
+    return ", ".join(f'"{name}"' for name in codec(table).names)
+
+
+class SqliteReader:
+    """Reading; beside the writer or in another process.
+
+    Args:
+        connection: as `connect` gives it; closed by `close`.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
+        self._connection, self.path = connection, path
+
+    def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise store_error(error, self.path) from error
+
+    async def head(self) -> Head:
+        """The end of the log."""
+        rows = self._query("SELECT size, checkpoint FROM head")
+        return Head(*rows[0]) if rows else Head()
+
+    async def lines(self, first: int, count: int) -> list[Line]:
+        """At most `count` lines from `first` on."""
+        sql = "SELECT entry, hash, kind, order_id FROM journal WHERE idx >= ? AND idx < ? ORDER BY idx"
+        return [Line(*row) for row in self._query(sql, (first, first + count))]
+
+    async def indices(self, order_id: str) -> list[int]:
+        """Of an order's lines."""
+        sql = "SELECT idx FROM journal WHERE order_id = ? ORDER BY idx"
+        return [row[0] for row in self._query(sql, (order_id,))]
+
+    async def nodes(self, level: int, first: int, count: int) -> list[bytes]:
+        """Hashes of a level."""
+        table, column, where, values = "nodes", "number", "level = ? AND ", [level]
+        if level == 0:
+            table, column, where, values = "journal", "idx", "", []
+        sql = f"SELECT hash FROM {table} WHERE {where}{column} >= ? AND {column} < ? ORDER BY {column}"
+        return [row[0] for row in self._query(sql, [*values, first, first + count])]
+
+    async def get(self, table: str, keys: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Rows by primary key."""
+        where = " AND ".join(f"{name} = ?" for name in KEYS[table])
+        sql = f"{_select(table)} WHERE {where}"
+        found = (row for key in keys for row in self._query(sql, key))
+        return [codec(table).decode(row) for row in found]
+
+    async def select(
+        self,
+        table: str,
+        where: Mapping[str, Any] | None = None,
+        *,
+        after: tuple[Any, ...] | None = None,
+        limit: int | None = None,
+    ) -> list[Any]:
+        """Rows by column values, in the order of the primary key."""
+        rows: list[Any] = []
+        for part in _parts(where or {}):
+            sql, values = _conditions(table, part, after)
+            order = ", ".join(KEYS[table])
+            end = "" if limit is None else f" LIMIT {int(limit)}"
+            rows += self._query(f"{_select(table)}{sql} ORDER BY {order}{end}", values)
+        return [codec(table).decode(row) for row in rows]
+
+    async def dump(self, table: str) -> AsyncIterator[bytes]:
+        """Rows as stored."""
+        order = ", ".join(KEYS[table])
+        names = ", ".join(f'quote("{name}")' for name in codec(table).names)
+        try:
+            for row in self._connection.execute(f"SELECT {names} FROM {table} ORDER BY {order}"):
+                yield "|".join(row).encode()
+        except sqlite3.Error as error:
+            raise store_error(error, self.path) from error
+
+    async def payload(self, sha256: str) -> bytes | None:
+        """What was too large for an entry."""
+        rows = self._query("SELECT body FROM payloads WHERE sha256 = ?", (sha256,))
+        return rows[0][0] if rows else None
+
+    async def cursor(self, name: str) -> int:
+        """How far an outlet has come."""
+        rows = self._query("SELECT next FROM cursors WHERE name = ?", (name,))
+        return rows[0][0] if rows else 0
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+
+def _parts(where: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """The conditions in pieces that SQLite's limit on variables takes."""
+    long = next((n for n, v in where.items() if isinstance(v, tuple) and len(v) > _MOST_VARIABLES), None)
+    if long is None:
+        return [where]
+    values = where[long]
+    return [{**where, long: values[i : i + _MOST_VARIABLES]} for i in range(0, len(values), _MOST_VARIABLES)]
+
+
+def _conditions(table: str, where: Mapping[str, Any], after: tuple[Any, ...] | None) -> tuple[str, list[Any]]:
+    rows, conditions, values = codec(table), [], []
+    for name, value in where.items():
+        if value is None:
+            conditions.append(f'"{PROJECTIONS[table].c[name].name}" IS NULL')
+            continue
+        wanted = value if isinstance(value, tuple) else (value,)
+        conditions.append(f'"{PROJECTIONS[table].c[name].name}" IN ({", ".join("?" * len(wanted))})')
+        values += [rows.encode_value(name, one) for one in wanted]
+    if after is not None:
+        conditions.append(f"({', '.join(KEYS[table])}) > ({', '.join('?' * len(after))})")
+        values += after
+    return (f" WHERE {' AND '.join(conditions)}" if conditions else ""), values
+
+
+class SqliteJournal(SqliteReader):
+    """Reading and writing."""
+
+    async def commit(self, batch: Batch) -> None:
+        """Writes a batch in one transaction."""
+        execute = self._connection.execute
+        try:
+            execute("BEGIN IMMEDIATE")
+            self._write(batch)
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise store_error(error, self.path) from error
+        try:
+            execute("COMMIT")
+        except sqlite3.Error as error:
+            if _FULL in str(error):
+                self._roll_back()
+                raise store_error(error, self.path) from error
+            if _IO in str(error):
+                raise DiskError(f"{self.path}: the disk failed under a commit: {error}") from error
+            raise OutcomeUnknown(f"{self.path}: the commit failed: {error}") from error
+
+    def _write(self, batch: Batch) -> None:
+        many = self._connection.executemany
+        many(
+            "INSERT INTO journal (idx, kind, order_id, hash, entry) VALUES (?, ?, ?, ?, ?)",
+            [
+                (index, line.kind, line.order_id, line.hash, line.data)
+                for index, line in enumerate(batch.lines, batch.first)
+            ],
+        )
+        for table, rows in batch.rows.items():
+            encode = codec(table).encode
+            many(_upsert(table), [encode(row) for row in rows])
+        if batch.nodes:
+            many("INSERT INTO nodes VALUES (?, ?, ?)", [(n.level, n.number, n.hash) for n in batch.nodes])
+        if batch.payloads:
+            many("INSERT OR IGNORE INTO payloads VALUES (?, ?)", list(batch.payloads.items()))
+        self._connection.execute(
+            "INSERT INTO head (id, size, checkpoint) VALUES (1, ?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET size=excluded.size, checkpoint=excluded.checkpoint",
+            (batch.first + len(batch.lines), batch.checkpoint),
+        )
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    async def move_cursor(self, name: str, index: int) -> None:
+        """Notes how far an outlet has come."""
+        sql = "INSERT INTO cursors VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET next=excluded.next"
+        self._query(sql, (name, index))

@@ -1,0 +1,87 @@
+"""The key that signs the journal: from the environment, a file, or made beside the database.
+
+Kept as the base64 of an Ed25519 seed (32 bytes). It is never shown, logged or part of an error.
+"""
+
+import base64
+import binascii
+import os
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from ordergate.domain.errors import OrdergateError
+from ordergate.protocols.tlog import Signer
+
+VARIABLE: Final = "ORDERGATE_AUDIT_KEY"
+_SEED_BYTES: Final = 32
+
+
+class AuditKeyError(OrdergateError):
+    """A signing key that cannot be used; the text never holds the key."""
+
+
+class AuditKey(Struct, frozen=True):
+    """A signer and where it came from; `generated` is one that ordergate made itself."""
+
+    signer: Signer
+    source: str
+    generated: bool
+
+
+def beside(database: Path | None) -> Path | None:
+    """Where the key of a database is kept that has no other."""
+    return None if database is None else database.with_name(database.name + ".audit-key")
+
+
+def find_key(origin: str, key_file: Path | None, database: Path | None) -> AuditKey | None:
+    """The configured key, or the one beside the database; None where there is none yet.
+
+    Raises:
+        AuditKeyError: one is named, and cannot be used.
+    """
+    text = os.environ.get(VARIABLE)
+    if text is not None:
+        return AuditKey(Signer(origin, _seed(text, VARIABLE)), VARIABLE, generated=False)
+    if key_file is not None:
+        return AuditKey(Signer(origin, _read(key_file)), str(key_file), generated=False)
+    made = beside(database)
+    if made is None or not made.exists():
+        return None
+    return AuditKey(Signer(origin, _read(made)), str(made), generated=True)
+
+
+def find_or_make_key(origin: str, key_file: Path | None, database: Path | None) -> AuditKey:
+    """As `find_key`; makes one where there is none (in memory only, for a database in memory)."""
+    found = find_key(origin, key_file, database)
+    if found is not None:
+        return found
+    seed = os.urandom(_SEED_BYTES)
+    made = beside(database)
+    if made is None:
+        return AuditKey(Signer(origin, seed), "memory", generated=True)
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(base64.b64encode(seed) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return AuditKey(Signer(origin, seed), str(made), generated=True)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return _seed(path.read_text("ascii"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise AuditKeyError(f"the audit key {path} cannot be read: {reason}") from None
+
+
+def _seed(text: str, source: str) -> bytes:
+    try:
+        seed = base64.b64decode(text.strip(), validate=True)
+    except binascii.Error:
+        seed = b""
+    if len(seed) != _SEED_BYTES:
+        raise AuditKeyError(f"{source} is no audit key: it must be the base64 of {_SEED_BYTES} bytes")
+    return seed

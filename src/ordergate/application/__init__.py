@@ -1,0 +1,1 @@
+"""What the service does. Knows ports, not the adapters behind them."""

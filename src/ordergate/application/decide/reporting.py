@@ -1,0 +1,351 @@
+"""What a broker's report means for an order.
+
+A report is untrusted: what does not fit becomes a break and changes nothing. A fill that fits is booked
+whatever the order's state, once the order can have left.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from ordergate.application.decide.context import Context, Decision, raise_break, started
+from ordergate.domain.breaks import BreakKind
+from ordergate.domain.fold import filled_after
+from ordergate.domain.identifiers import order_id_of
+from ordergate.domain.money import ZERO, text
+from ordergate.domain.orders import events as e
+from ordergate.domain.orders import reports as r
+from ordergate.domain.orders.executions import Fill
+from ordergate.domain.orders.order import Order, Request
+from ordergate.domain.orders.states import TERMINAL, ExecutionKind, Phase, RequestKind, State
+from ordergate.domain.orders.transitions import Move, allowed, next_state
+
+
+def report(ctx: Context, said: r.AnyReport) -> Decision[None]:
+    """Journals what a report changes; nothing, where it says what is known."""
+    order = find_order(ctx, said)
+    if order is None:
+        named = said.client_id or said.broker_order_id
+        yield from raise_break(ctx, BreakKind.UNKNOWN_ORDER, said.broker, f"{_name(said)} of order {named!r}")
+        return
+    if order.state in (State.CREATED, State.PENDING_RISK):
+        yield from _illegal(ctx, order, said)
+        return
+    if order.state is State.ACCEPTED and isinstance(said, _PROVES_SENT):
+        yield from _left_after_all(ctx, order, said)
+        order = ctx.state.orders.rows[order.order_id]
+    yield from _HANDLERS[type(said)](ctx, order, said)
+    yield from _close_if_done(ctx, order.order_id)
+
+
+def find_order(ctx: Context, said: r.AnyReport) -> Order | None:
+    """The order that a report is about, if it is ours and at that broker."""
+    order_id = None
+    if said.client_id is not None:
+        order_id = order_id_of(said.client_id)
+    elif said.broker_order_id is not None:
+        order_id = ctx.state.order_by_broker_id.get((said.broker, said.broker_order_id))
+    order = ctx.state.orders.get(order_id) if order_id is not None else None
+    if order is None or order.broker != said.broker:
+        return None
+    return order if said.client_id is not None or order.broker_order_id == said.broker_order_id else None
+
+
+def _name(said: r.AnyReport) -> str:
+    return type(said).__name__
+
+
+def _illegal(ctx: Context, order: Order, said: r.AnyReport) -> Decision[None]:
+    detail = f"{_name(said)} of an order in state {order.state}"
+    yield from raise_break(ctx, BreakKind.ILLEGAL_REPORT, order.broker, detail, order.order_id)
+
+
+def _left_after_all(ctx: Context, order: Order, said: r.AnyReport) -> Decision[None]:
+    at = ctx.tick()
+    yield e.OrderAcknowledged(
+        order_id=order.order_id,
+        path=(State.SUBMITTED,),
+        times=(at,),
+        time=at,
+        broker_order_id=said.broker_order_id,
+    )
+    detail = f"{_name(said)} of an order that was held to be unsent"
+    yield from raise_break(ctx, BreakKind.UNSENT_FILL, order.broker, detail, order.order_id)
+
+
+def _request_of(order: Order, said: r.AnyReport) -> Request | None:
+    return next((q for q in order.requests if q.client_id == said.client_id), None)
+
+
+def _acknowledged(ctx: Context, order: Order, said: r.Acknowledged | r.Answered) -> Decision[None]:
+    known = order.acknowledged_at is not None and said.broker_order_id in (None, order.broker_order_id)
+    if known and order.open_request(RequestKind.SUBMIT) is None:
+        return
+    yield e.OrderAcknowledged(order_id=order.order_id, time=ctx.tick(), broker_order_id=said.broker_order_id)
+
+
+def _executed(ctx: Context, order: Order, said: r.Executed) -> Decision[None]:
+    wrong = _wrong_execution(order, said)
+    if wrong is not None:
+        yield from raise_break(ctx, wrong[0], order.broker, wrong[1], order.order_id)
+        return
+    known = ctx.state.fills.get((order.order_id, said.exec_id))
+    if known is not None and not known.awaited:
+        return
+    fill = _fill(ctx, order, said)
+    filled = filled_after(ctx.state, order, fill)
+    move = Move.FILL if said.execution_kind is ExecutionKind.TRADE else Move.CORRECT
+    target = next_state(order.state, move, filled, order.quantity)
+    completes = said.completes and target is State.FILLED
+    others = [q for q in order.requests if q.kind is not RequestKind.SUBMIT]
+    path = (target,) if target is not order.state else ()
+    if completes and not others:
+        path = (*path, State.CLOSED)
+    times = ctx.ticks(len(path))
+    yield _fill_event(order, said, fill, path, times, completes=completes)
+    if fill.late:
+        detail = (
+            f"execution {said.exec_id} of {text(said.quantity)} after the end of the order ({order.state})"
+        )
+        yield from raise_break(ctx, BreakKind.LATE_FILL, order.broker, detail, order.order_id)
+    elif filled > order.quantity > 0:
+        detail = f"{text(filled)} filled of {text(order.quantity)}"
+        yield from raise_break(ctx, BreakKind.OVERFILL, order.broker, detail, order.order_id)
+
+
+def _wrong_execution(order: Order, said: r.Executed) -> tuple[BreakKind, str] | None:
+    if said.symbol is not None and said.symbol != order.symbol:
+        return BreakKind.WRONG_INSTRUMENT, f"execution {said.exec_id} is in {said.symbol}, not {order.symbol}"
+    if said.side is not None and said.side.sign != order.side.sign:
+        return BreakKind.WRONG_SIDE, f"execution {said.exec_id} is a {said.side}, the order a {order.side}"
+    about = said.execution_kind
+    if (about is ExecutionKind.TRADE) != (said.refers_to is None):
+        return BreakKind.BAD_EXECUTION, f"execution {said.exec_id}: a {about} that refers to {said.refers_to}"
+    if about is not ExecutionKind.BUST and (said.quantity <= 0 or said.price <= 0):
+        numbers = f"quantity {said.quantity} at {said.price}"
+        return BreakKind.BAD_EXECUTION, f"execution {said.exec_id}: {numbers}; both must be above zero"
+    return None
+
+
+def _fill(ctx: Context, order: Order, said: r.Executed) -> Fill:
+    bust = said.execution_kind is ExecutionKind.BUST
+    number = ctx.state.execution_count(order.order_id) + 1
+    return Fill(
+        fill_id=f"{order.order_id}-f{number}",
+        order_id=order.order_id,
+        exec_id=said.exec_id,
+        fund_id=order.fund_id,
+        symbol=order.symbol,
+        side=order.side,
+        broker=order.broker,
+        time=said.time,
+        booked_at=ctx.tick(),
+        quantity=ZERO if bust else said.quantity,
+        price=ZERO if bust else said.price,
+        fee=said.fee,
+        fee_currency=said.fee_currency,
+        kind=said.execution_kind,
+        refers_to=said.refers_to,
+        ratio=order.ratio,
+        late=order.state in TERMINAL,
+    )
+
+
+def _fill_event(
+    order: Order,
+    said: r.Executed,
+    fill: Fill,
+    path: tuple[State, ...],
+    times: tuple[datetime, ...],
+    *,
+    completes: bool,
+) -> e.AnyEvent:
+    if said.execution_kind is ExecutionKind.CORRECT:
+        return e.FillCorrected(order_id=order.order_id, path=path, times=times, fill=fill)
+    if said.execution_kind is ExecutionKind.BUST:
+        return e.FillBusted(order_id=order.order_id, path=path, times=times, fill=fill)
+    return e.OrderFilled(
+        order_id=order.order_id,
+        path=path,
+        times=times,
+        fill=fill,
+        broker_order_id=said.broker_order_id,
+        completes=completes,
+    )
+
+
+_END_MOVES: Final[Mapping[r.End, tuple[Move, State, type[e.OrderEnd], str]]] = {
+    r.End.CANCELED: (Move.CANCEL, State.CANCELED, e.OrderCanceled, "CANCELED_BY_BROKER"),
+    r.End.REJECTED: (Move.REJECT, State.REJECTED, e.OrderRejected, "REJECTED_BY_BROKER"),
+    r.End.EXPIRED: (Move.EXPIRE, State.EXPIRED, e.OrderExpired, "EXPIRED"),
+    r.End.FAILED: (Move.FAIL, State.FAILED, e.OrderFailed, "FAILED_AT_BROKER"),
+}
+
+
+def _ended(ctx: Context, order: Order, said: r.Ended) -> Decision[None]:
+    move, target, event, code = _END_MOVES[said.end]
+    if order.state is target:
+        return
+    if order.state in TERMINAL or order.state is State.FILLED:
+        detail = f"the broker says {said.end}, the order is {order.state}; the first end stands"
+        yield from raise_break(ctx, BreakKind.CONFLICTING_END, order.broker, detail, order.order_id)
+        return
+    if not allowed(order.state, move):
+        yield from _illegal(ctx, order, said)
+        return
+    if said.end is r.End.CANCELED and order.open_request(RequestKind.CANCEL) is not None:
+        code = "CANCELED_ON_REQUEST"
+    yield event(order_id=order.order_id, path=(target,), times=(ctx.tick(),), code=code, reason=said.reason)  # type: ignore[misc]
+
+
+def _replaced(ctx: Context, order: Order, said: r.Replaced) -> Decision[None]:
+    request = _request_of(order, said)
+    if request is None:
+        return
+    if request.number < order.accepted_number:
+        reason = "a later replace was accepted before"
+        yield e.RequestDropped(order_id=order.order_id, number=request.number, reason=reason)
+        return
+    if not allowed(order.state, Move.REPLACE):
+        yield from _illegal(ctx, order, said)
+        return
+    quantity = max(said.quantity or request.quantity or order.quantity, order.filled_quantity)
+    path = _by_quantity(order, Move.REPLACE, quantity)
+    yield e.OrderReplaced(
+        order_id=order.order_id,
+        path=path,
+        times=ctx.ticks(len(path)),
+        number=request.number,
+        quantity=quantity,
+        limit_price=said.limit_price or request.limit_price,
+        stop_price=said.stop_price or request.stop_price,
+    )
+
+
+def _restated(ctx: Context, order: Order, said: r.Restated) -> Decision[None]:
+    if not allowed(order.state, Move.RESTATE):
+        yield from _illegal(ctx, order, said)
+        return
+    filled = order.filled_quantity * said.ratio
+    quantity = max(said.quantity or order.quantity * said.ratio, filled)
+    target = next_state(order.state, Move.RESTATE, filled, quantity)
+    path = () if target is order.state else (target,)
+    yield e.OrderRestated(
+        order_id=order.order_id,
+        path=path,
+        times=ctx.ticks(len(path)),
+        reason=said.reason,
+        quantity=quantity,
+        limit_price=said.limit_price,
+        stop_price=said.stop_price,
+        ratio=said.ratio,
+    )
+
+
+def _by_quantity(order: Order, move: Move, quantity: Any) -> tuple[State, ...]:
+    target = next_state(order.state, move, order.filled_quantity, quantity)
+    return () if target is order.state else (target,)
+
+
+def _marked(ctx: Context, order: Order, said: r.Marked) -> Decision[None]:
+    if (said.mark in order.marks) != said.on:
+        yield e.OrderMarked(order_id=order.order_id, mark=said.mark, on=said.on)
+
+
+def _request_refused(ctx: Context, order: Order, said: r.RequestRefused) -> Decision[None]:
+    request = _request_of(order, said)
+    if request is not None and request.kind is not RequestKind.SUBMIT:
+        yield e.RequestDropped(order_id=order.order_id, number=request.number, reason=said.reason)
+
+
+def _confirmed(ctx: Context, order: Order, said: r.Confirmed) -> Decision[None]:
+    if order.state is State.FILLED and not order.confirmed:
+        yield e.OrderConfirmed(order_id=order.order_id)
+
+
+def _close_if_done(ctx: Context, order_id: str) -> Decision[None]:
+    order = ctx.state.orders.rows[order_id]
+    if order.state is State.FILLED and order.confirmed and not order.requests:
+        yield e.OrderClosed(order_id=order_id, path=(State.CLOSED,), times=(ctx.tick(),))
+
+
+def _answered(ctx: Context, order: Order, said: r.Answered) -> Decision[None]:
+    request = _request_of(order, said)
+    if request is None or request.phase is Phase.READY:
+        return
+    handler = _answered_submit if request.kind is RequestKind.SUBMIT else _answered_change
+    yield from handler(ctx, order, request, said)
+
+
+def _answered_submit(ctx: Context, order: Order, request: Request, said: r.Answered) -> Decision[None]:
+    if said.outcome is r.Outcome.ACCEPTED:
+        yield from _acknowledged(ctx, order, said)
+    elif said.outcome is r.Outcome.REJECTED and allowed(order.state, Move.REJECT):
+        ended = r.Ended(broker=said.broker, client_id=said.client_id, end=r.End.REJECTED, reason=said.reason)
+        yield from _ended(ctx, order, ended)
+    elif said.outcome is r.Outcome.NOT_SENT and order.state is State.SUBMITTED:
+        yield _disproved(ctx, order, request, said.reason)
+    elif request.phase is Phase.SENT:
+        yield _doubted(order, request, Phase.UNKNOWN, said.reason)
+
+
+def _answered_change(ctx: Context, order: Order, request: Request, said: r.Answered) -> Decision[None]:
+    if said.outcome is r.Outcome.REJECTED:
+        yield e.RequestDropped(order_id=order.order_id, number=request.number, reason=said.reason)
+    elif said.outcome in (r.Outcome.UNKNOWN, r.Outcome.NOT_SENT) and request.phase is Phase.SENT:
+        yield _doubted(order, request, Phase.UNKNOWN, said.reason)
+
+
+def _disproved(ctx: Context, order: Order, request: Request, reason: str | None) -> e.AnyEvent:
+    return e.SendDisproved(
+        order_id=order.order_id,
+        path=(State.ACCEPTED,),
+        times=(ctx.tick(),),
+        number=request.number,
+        reason=reason,
+    )
+
+
+def _doubted(order: Order, request: Request, phase: Phase, reason: str | None) -> e.AnyEvent:
+    return e.RequestDoubted(order_id=order.order_id, number=request.number, phase=phase, reason=reason)
+
+
+def _looked_up(ctx: Context, order: Order, said: r.LookedUp) -> Decision[None]:
+    request = _request_of(order, said)
+    if request is None or request.phase in (Phase.READY, Phase.PARKED):
+        return
+    absent = said.finding is r.Finding.ABSENT
+    if absent and request.kind is RequestKind.SUBMIT and order.state is State.SUBMITTED:
+        yield _disproved(ctx, order, request, said.reason or "the broker proved that it has no such order")
+        yield from _send_again(ctx, order, request)
+    elif said.final or absent:
+        yield _doubted(order, request, Phase.PARKED, said.reason)
+        detail = f"{request.kind} {request.client_id}: {said.reason or 'neither found nor proven absent'}"
+        yield from raise_break(ctx, BreakKind.UNRESOLVED, order.broker, detail, order.order_id)
+    elif request.phase is Phase.SENT:
+        yield _doubted(order, request, Phase.UNKNOWN, said.reason)
+
+
+def _send_again(ctx: Context, order: Order, request: Request) -> Decision[None]:
+    epoch = ctx.view.sessions.get(order.broker)
+    if epoch is None:
+        return
+    at = ctx.tick()
+    yield e.OrderSent(
+        order_id=order.order_id, path=(State.SUBMITTED,), times=(at,), request=started(request, epoch, at)
+    )
+
+
+_PROVES_SENT: Final = (r.Acknowledged, r.Executed, r.Ended, r.Replaced, r.Restated, r.Marked)
+_HANDLERS: Final[Mapping[type, Callable[[Context, Order, Any], Decision[None]]]] = {
+    r.Acknowledged: _acknowledged,
+    r.Executed: _executed,
+    r.Ended: _ended,
+    r.Replaced: _replaced,
+    r.Restated: _restated,
+    r.Marked: _marked,
+    r.RequestRefused: _request_refused,
+    r.Confirmed: _confirmed,
+    r.Answered: _answered,
+    r.LookedUp: _looked_up,
+}

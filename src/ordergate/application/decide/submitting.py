@@ -1,0 +1,221 @@
+"""How an order comes into being: from a request, from a signal, or because it was found at a broker."""
+
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from ordergate.application.decide.context import Context, Decision, OrderResult, started
+from ordergate.domain.book import Key
+from ordergate.domain.errors import Code, Conflict, Invalid, NotFound, Refused
+from ordergate.domain.funds import Fund
+from ordergate.domain.instruments import Instrument
+from ordergate.domain.orders.commands import AdoptOrder, SubmitOrder, SubmitSignal, check_prices, parse_choice
+from ordergate.domain.orders.events import InstrumentDefined, OrderAdopted, OrderEntered, SignalRefused
+from ordergate.domain.orders.order import Order
+from ordergate.domain.orders.states import OrderType, RequestKind, State
+from ordergate.domain.risk.checks import RiskRefusal, first_refusal
+from ordergate.domain.signals import Signal
+
+_REFUSED_PATH = (State.CREATED, State.PENDING_RISK, State.REJECTED)
+_WAITING_PATH = (State.CREATED, State.PENDING_RISK, State.ACCEPTED)
+_SENT_PATH = (*_WAITING_PATH, State.SUBMITTED)
+_NOT_OF_AN_ORDER = frozenset({"key_kind", "key", "order_id"})
+
+
+class SignalResult(Struct, frozen=True, kw_only=True):
+    """What became of a signal: an order, or a refusal that stands in the journal."""
+
+    order: Order | None = None
+    replayed: bool = False
+    refusal: Refused | None = None
+
+
+def submit(ctx: Context, command: SubmitOrder) -> Decision[OrderResult]:
+    """A new order, as far as it gets; or the one that the same key made before.
+
+    Raises:
+        Invalid, NotFound: the content is wrong.
+        Conflict: the key or the order id stands for something else.
+    """
+    fund = _fund(ctx, command.fund_id)
+    fingerprint = command.fingerprint()
+    key = ctx.state.keys.get((command.fund_id, command.key_kind, command.key))
+    if key is not None and (key.expires_at is None or key.expires_at > ctx.now()):
+        return OrderResult(order=_replay(ctx, key, fingerprint), replayed=True)
+    instrument = yield from _instrument(ctx, command.symbol)
+    _check(ctx, command, instrument)
+    order_id = command.order_id or ctx.view.new_order_id()
+    if command.order_id is not None and ctx.state.orders.get(order_id) is not None:
+        raise Conflict(
+            Code.ORDER_ID_TAKEN, f"{order_id!r} is another order's; leave it out or change it", "#/order_id"
+        )
+    refusal = first_refusal(command, fund, instrument)
+    epoch = ctx.view.sessions.get(command.broker or fund.broker)
+    path = _REFUSED_PATH if refusal else _WAITING_PATH if epoch is None else _SENT_PATH
+    times = ctx.ticks(len(path))
+    order = _order(ctx, command, fund, order_id, path, times)
+    order = _refused(order, refusal) if refusal else _with_submit(order, epoch, times[-1])
+    yield OrderEntered(
+        order_id=order_id,
+        path=path,
+        times=times,
+        order=order,
+        key_kind=command.key_kind,
+        key=command.key,
+        fingerprint=fingerprint,
+        key_expires=None if fund.dedupe_window is None else times[0] + fund.dedupe_window,
+    )
+    return OrderResult(order=order)
+
+
+def _fund(ctx: Context, fund_id: str) -> Fund:
+    fund = ctx.state.funds.get(fund_id)
+    if fund is None:
+        known = ", ".join(sorted(ctx.state.funds.rows))
+        raise Invalid(Code.UNKNOWN_FUND, f"{fund_id!r} is no fund; there are {known}", "#/fund_id")
+    return fund
+
+
+def _replay(ctx: Context, key: Key, fingerprint: str) -> Order:
+    if key.fingerprint != fingerprint:
+        detail = (
+            f"{key.key!r} was used for order {key.order_id} with other content: a new order needs a new key"
+        )
+        raise Conflict(Code.KEY_REUSED, detail, f"#/{key.kind}")
+    return ctx.state.orders.rows[key.order_id]
+
+
+def _instrument(ctx: Context, symbol: str) -> Decision[Instrument]:
+    known = ctx.state.instruments.get(symbol)
+    if known is not None:
+        return known
+    instrument = ctx.view.instrument(symbol)
+    if instrument is None:
+        detail = f'{symbol!r} is neither built in nor configured: add [instruments."{symbol}"] to the configuration'
+        raise Invalid(Code.UNKNOWN_SYMBOL, detail, "#/symbol")
+    yield InstrumentDefined(instrument=instrument)
+    return instrument
+
+
+def _check(ctx: Context, command: SubmitOrder, instrument: Instrument) -> None:
+    check_prices(command.order_type, command.limit_price, command.stop_price)
+    instrument.check_quantity(command.quantity)
+    if command.limit_price is not None:
+        instrument.check_price(command.limit_price, "#/limit_price")
+    if command.stop_price is not None:
+        instrument.check_price(command.stop_price, "#/stop_price")
+    if command.broker is not None and command.broker not in ctx.view.brokers:
+        known = ", ".join(sorted(ctx.view.brokers))
+        raise Invalid(Code.UNKNOWN_BROKER, f"{command.broker!r} is no broker; there are {known}", "#/broker")
+
+
+def _order(
+    ctx: Context,
+    command: SubmitOrder,
+    fund: Fund,
+    order_id: str,
+    path: tuple[State, ...],
+    times: tuple[datetime, ...],
+) -> Order:
+    quote = ctx.view.quotes.get(command.symbol)
+    reached = dict(zip(path, times, strict=True))
+    fields = {name: value for name, value in asdict(command).items() if name not in _NOT_OF_AN_ORDER}
+    fields["broker"] = command.broker or fund.broker
+    return Order(
+        **fields,
+        order_id=order_id,
+        idempotency_key=command.key if command.key_kind == "idempotency_key" else None,
+        state=path[-1],
+        created_at=times[0],
+        updated_at=times[-1],
+        accepted_at=reached.get(State.ACCEPTED),
+        submitted_at=reached.get(State.SUBMITTED),
+        arrival_bid=quote.bid if quote else None,
+        arrival_ask=quote.ask if quote else None,
+    )
+
+
+def _refused(order: Order, refusal: RiskRefusal) -> Order:
+    return replace(order, reason_code=refusal.code, reason=refusal.reason, ended_at=order.updated_at)
+
+
+def _with_submit(order: Order, epoch: int | None, at: datetime) -> Order:
+    request = started(order.next_request(RequestKind.SUBMIT), epoch, at)
+    return replace(
+        order, requests=(request,), request_count=1, client_id=request.client_id if epoch else None
+    )
+
+
+def submit_signal(ctx: Context, command: SubmitSignal) -> Decision[SignalResult]:
+    """An order from an approved signal; otherwise a refusal, which is journalled. Raises nothing."""
+    signal = command.signal
+    fund_id = signal.fund_id or ctx.view.signals.fund
+    try:
+        if not signal.approved:
+            raise Invalid(Code.SIGNAL_NOT_APPROVED, signal.disapproval or "not approved", "#/approved")
+        result = yield from submit(ctx, _order_of(signal, fund_id, ctx.view.signals.order_type))
+    except Refused as refused:
+        yield SignalRefused(
+            signal_id=signal.signal_id,
+            symbol=signal.symbol,
+            code=refused.code,
+            reason=str(refused),
+            fund_id=fund_id,
+        )
+        return SignalResult(refusal=refused)
+    return SignalResult(order=result.order, replayed=result.replayed)
+
+
+def _order_of(signal: Signal, fund_id: str, type_name: str) -> SubmitOrder:
+    if signal.quantity is None:
+        raise Invalid(Code.MISSING, "is missing: the signal names no quantity", "#/position_size")
+    order_type = parse_choice(OrderType, type_name, "#/order_type")
+    limit, stop = order_type.has_limit, order_type.has_stop
+    return SubmitOrder(
+        fund_id=fund_id,
+        symbol=signal.symbol,
+        side=signal.side,
+        quantity=signal.quantity,
+        order_type=order_type,
+        key_kind="signal_id",
+        key=signal.signal_id,
+        limit_price=signal.entry_price if limit else None,
+        stop_price=signal.entry_price if stop else None,
+        strategy_id=signal.strategy_id,
+        signal_id=signal.signal_id,
+        entry_price=signal.entry_price,
+        stop_loss=signal.stop_loss,
+        take_profit=signal.take_profit,
+        expires_at=signal.expires_at,
+    )
+
+
+def adopt(ctx: Context, command: AdoptOrder) -> Decision[OrderResult]:
+    """An order that works at a broker already.
+
+    Raises:
+        Invalid: unknown fund, symbol or broker.
+        Conflict: the order id, or the broker's id, is another order's.
+    """
+    _fund(ctx, command.fund_id)
+    yield from _instrument(ctx, command.symbol)
+    if command.broker not in ctx.view.brokers:
+        raise NotFound(Code.UNKNOWN_BROKER, f"{command.broker!r} is no broker", "#/broker")
+    if ctx.state.orders.get(command.order_id) is not None:
+        raise Conflict(Code.ORDER_ID_TAKEN, f"{command.order_id!r} is another order's", "#/order_id")
+    taken = ctx.state.order_by_broker_id.get((command.broker, command.broker_order_id))
+    if taken is not None:
+        detail = f"{command.broker_order_id!r} at {command.broker} is order {taken} already"
+        raise Conflict(Code.ORDER_ID_TAKEN, detail, "#/broker_order_id")
+    now = ctx.tick()
+    order = Order(
+        **asdict(command),
+        state=State.SUBMITTED,
+        created_at=now,
+        updated_at=now,
+        submitted_at=now,
+        acknowledged_at=now,
+    )
+    yield OrderAdopted(order_id=order.order_id, path=(State.SUBMITTED,), times=(now,), order=order)
+    return OrderResult(order=order)

@@ -1,0 +1,164 @@
+"""The engine: one input, and what it changes. Pure and synchronous.
+
+`step` runs a decision, folds each event as it comes, and gives the entries to write. A step that raises leaves
+nothing behind.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import localcontext
+from typing import Any, Final
+
+from msgspec import Struct
+
+from ordergate.application.decide import changing, reporting, setup, submitting
+from ordergate.application.decide.context import Context, Decision, raise_break
+from ordergate.application.entry import Entry, Origin
+from ordergate.application.view import View
+from ordergate.domain.book import Book
+from ordergate.domain.breaks import BreakKind
+from ordergate.domain.errors import OrdergateError
+from ordergate.domain.fold import advance_cursor, evolve
+from ordergate.domain.money import EXACT
+from ordergate.domain.orders import commands as c
+from ordergate.domain.orders.events import OrderAdopted, OrderEntered, OrderEvent
+from ordergate.domain.orders.reports import AnyReport, Report
+from ordergate.domain.times import MICROSECOND, format_time
+
+Input = c.Command | AnyReport
+
+LARGEST_STEP_BACK: Final = timedelta(seconds=10)
+
+
+class ClockError(OrdergateError):
+    """The clock is far behind the journal; nothing more is written until it is right."""
+
+
+class Step(Struct, frozen=True):
+    """What an input led to: the answer for the caller, and entries to write."""
+
+    answer: Any
+    entries: list[Entry]
+
+
+class Engine:
+    """State and the way from input to entries.
+
+    Args:
+        state: loaded, or empty.
+        view: what decisions may look at beside it.
+        size: length of the journal.
+        last: time of the journal's last instant; None for an empty one.
+    """
+
+    def __init__(self, state: Book, view: View, size: int = 0, last: datetime | None = None) -> None:
+        self.state, self.view, self.size, self.last = state, view, size, last
+        self._now = last or datetime.min.replace(tzinfo=UTC)
+        self._context = Context(
+            state=state, view=view, now=self._present, tick=self._tick, index=self._next_index
+        )
+
+    def step(self, given: Input, now: datetime, origin: Origin, raw: str | None = None) -> Step:
+        """Decides and folds.
+
+        Raises:
+            Refused: a command cannot be done; nothing has changed.
+            ClockError: `now` is more than ten seconds before the journal's last instant.
+        """
+        mark, size, last = self.state.mark(), self.size, self.last
+        try:
+            with localcontext(EXACT):
+                return self._step(given, self._begin(now), origin, raw)
+        except BaseException:
+            self.state.undo(mark)
+            self.size, self.last = size, last
+            raise
+
+    def quarantine(self, report: AnyReport, now: datetime, error: Exception) -> Step:
+        """Journals a report that no decision could be made on."""
+        detail = f"{type(report).__name__} could not be handled: {type(error).__name__}: {error}"
+        decision = raise_break(self._context, BreakKind.QUARANTINED, report.broker, detail)
+        with localcontext(EXACT):
+            return self._run(decision, report, self._begin(now), broker_origin(report.broker), report.raw)
+
+    def _begin(self, now: datetime) -> datetime:
+        if self.last is not None and now < self.last - LARGEST_STEP_BACK:
+            present, last = format_time(now), format_time(self.last)
+            raise ClockError(f"the clock says {present}, the journal has come to {last}: set the clock right")
+        self._now = now
+        return now
+
+    def _present(self) -> datetime:
+        return self._now
+
+    def _next_index(self) -> int:
+        return self.size
+
+    def _tick(self) -> datetime:
+        now = self._now
+        self.last = now if self.last is None or now > self.last else self.last + MICROSECOND
+        return self.last
+
+    def _step(self, given: Input, now: datetime, origin: Origin, raw: str | None) -> Step:
+        if isinstance(given, Report):
+            decision: Decision[Any] = reporting.report(self._context, given)
+            return self._run(decision, given, now, broker_origin(given.broker), given.raw)
+        return self._run(_COMMANDS[type(given)](self._context, given), None, now, origin, raw)
+
+    def _run(
+        self, decision: Decision[Any], said: AnyReport | None, now: datetime, origin: Origin, raw: str | None
+    ) -> Step:
+        entries: list[Entry] = []
+        last = self.last
+        try:
+            while True:
+                event = next(decision)
+                entries.append(self._entry(event, said, origin, None if entries else raw))
+        except StopIteration as stop:
+            answer = stop.value
+        if not entries:
+            self.last = last
+        elif said is not None and said.cursor is not None:
+            advance_cursor(self.state, said.broker, said.cursor)
+        return Step(answer, entries)
+
+    def _entry(self, event: Any, said: AnyReport | None, origin: Origin, raw: str | None) -> Entry:
+        at = event.times[0] if isinstance(event, OrderEvent) and event.times else self._tick()
+        evolve(self.state, event, self.size, at)
+        entry = Entry(
+            index=self.size,
+            time=at,
+            event=event,
+            actor=_actor(event, origin),
+            principal=origin.principal,
+            source=origin.source,
+            request=origin.request,
+            broker=said.broker if said is not None and said.cursor is not None else None,
+            cursor=said.cursor if said is not None else None,
+            raw=raw,
+        )
+        self.size += 1
+        return entry
+
+
+def broker_origin(broker: str) -> Origin:
+    """Of what a broker said."""
+    return Origin(actor=broker, principal=broker, source="broker")
+
+
+def _actor(event: Any, origin: Origin) -> str:
+    if isinstance(event, OrderEntered | OrderAdopted) and event.order.actor is not None:
+        return event.order.actor
+    return origin.actor
+
+
+_COMMANDS: Final[Mapping[type, Callable[[Context, Any], Decision[Any]]]] = {
+    c.SubmitOrder: submitting.submit,
+    c.SubmitSignal: submitting.submit_signal,
+    c.AdoptOrder: submitting.adopt,
+    c.CancelOrder: changing.cancel,
+    c.ReplaceOrder: changing.amend,
+    c.Release: changing.release,
+    c.Configure: setup.configure,
+    c.OpenSession: setup.open_session,
+}

@@ -1,0 +1,65 @@
+"""Outlets: each follows the journal from a durable cursor, at least once, in order."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from ordergate.application.entry import Entry, decode
+from ordergate.application.ports.clock import Clock
+from ordergate.application.ports.journal import Journal
+
+_AT_ONCE: Final = 500
+_FIRST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 30.0
+_log = structlog.get_logger("ordergate.outlets")
+
+
+class Outlet(Protocol):
+    """Somewhere that entries go; takes one twice after a crash, so its reader counts by index."""
+
+    @property
+    def name(self) -> str:
+        """Of its cursor."""
+        ...
+
+    async def deliver(self, entries: Sequence[Entry]) -> None:
+        """Returns once they are taken for good; raises where they are not."""
+        ...
+
+
+class Follower:
+    """Feeds one outlet. What it cannot deliver it tries again, ever more slowly, while orders go on."""
+
+    def __init__(self, outlet: Outlet, journal: Journal, clock: Clock) -> None:
+        self._outlet, self._journal, self._clock = outlet, journal, clock
+        self._news = asyncio.Event()
+
+    def committed(self, _entries: Sequence[Entry]) -> None:
+        """There is something new; a listener of the runner."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        pause = _FIRST_PAUSE_S
+        while True:
+            self._news.clear()
+            try:
+                while await self._forward():
+                    pause = _FIRST_PAUSE_S
+            except Exception as error:
+                _log.warning("an outlet did not take entries", outlet=self._outlet.name, error=str(error))
+                await self._clock.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+            else:
+                await self._news.wait()
+
+    async def _forward(self) -> bool:
+        first = await self._journal.cursor(self._outlet.name)
+        lines = await self._journal.lines(first, _AT_ONCE)
+        if not lines:
+            return False
+        await self._outlet.deliver([decode(line.data, index) for index, line in enumerate(lines, first)])
+        await self._journal.move_cursor(self._outlet.name, first + len(lines))
+        return True

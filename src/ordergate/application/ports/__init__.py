@@ -1,0 +1,1 @@
+"""What the service needs of the world, as small protocols; each has one conformance suite."""

@@ -1,0 +1,103 @@
+"""Reading back what a batch of inputs names and memory has forgotten: keys, finished orders, flat positions."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ordergate.application.engine import Input
+from ordergate.application.ports.journal import JournalReader
+from ordergate.application.view import View
+from ordergate.domain.book import Book, Table
+from ordergate.domain.identifiers import order_id_of
+from ordergate.domain.orders import commands as c
+from ordergate.domain.orders.reports import Executed, Report
+
+Loaded = list[tuple[Table[Any], Any]]
+
+
+async def prefetch(inputs: Iterable[Input], state: Book, view: View, reader: JournalReader) -> Loaded:
+    """Loads the rows, and says which, so that they can be released after the batch."""
+    inputs = list(inputs)
+    loaded: Loaded = []
+    order_ids = {i for given in inputs for i in _named_orders(given)}
+    order_ids |= await _keys(inputs, state, view, reader, loaded)
+    await _orders(order_ids, state, reader, loaded)
+    await _orders_by_broker_id(inputs, state, reader, loaded)
+    await _positions(inputs, state, reader, loaded)
+    return loaded
+
+
+def _named_orders(given: Input) -> Iterable[str]:
+    if isinstance(given, Report):
+        return () if given.client_id is None else (order_id_of(given.client_id),)
+    if isinstance(given, c.CancelOrder | c.ReplaceOrder | c.Release | c.AdoptOrder):
+        return (given.order_id,)
+    if isinstance(given, c.SubmitOrder) and given.order_id is not None:
+        return (given.order_id,)
+    return ()
+
+
+async def _keys(
+    inputs: list[Input], state: Book, view: View, reader: JournalReader, loaded: Loaded
+) -> set[str]:
+    wanted = [key for given in inputs if (key := _key(given, view)) is not None]
+    rows = await reader.get("keys", wanted) if wanted else []
+    for row in rows:
+        state.keys.load(row)
+        loaded.append((state.keys, state.keys.key(row)))
+    return {row.order_id for row in rows}
+
+
+def _key(given: Input, view: View) -> tuple[str, str, str] | None:
+    if isinstance(given, c.SubmitOrder):
+        return given.fund_id, given.key_kind, given.key
+    if isinstance(given, c.SubmitSignal):
+        return given.signal.fund_id or view.signals.fund, "signal_id", given.signal.signal_id
+    return None
+
+
+async def _orders(order_ids: set[str], state: Book, reader: JournalReader, loaded: Loaded) -> None:
+    missing = [(order_id,) for order_id in sorted(order_ids) if state.orders.get(order_id) is None]
+    if missing:
+        await _load(await reader.get("orders", missing), state, reader, loaded)
+
+
+async def _load(orders: list[Any], state: Book, reader: JournalReader, loaded: Loaded) -> None:
+    if not orders:
+        return
+    fills = await reader.select("fills", {"order_id": tuple(order.order_id for order in orders)})
+    for order in orders:
+        state.load_order(order, [fill for fill in fills if fill.order_id == order.order_id])
+        loaded.append((state.orders, order.order_id))
+
+
+async def _orders_by_broker_id(
+    inputs: list[Input], state: Book, reader: JournalReader, loaded: Loaded
+) -> None:
+    for given in inputs:
+        named = isinstance(given, c.AdoptOrder) or (isinstance(given, Report) and given.client_id is None)
+        key = (getattr(given, "broker", ""), getattr(given, "broker_order_id", None))
+        if not named or key[1] is None or key in state.order_by_broker_id:
+            continue
+        found = await reader.select("orders", {"broker": key[0], "broker_order_id": key[1]})
+        await _load(found, state, reader, loaded)
+
+
+async def _positions(inputs: list[Input], state: Book, reader: JournalReader, loaded: Loaded) -> None:
+    wanted = {
+        (order.fund_id, order.symbol)
+        for given in inputs
+        if isinstance(given, Executed) and (order := _order_of(given, state)) is not None
+    }
+    missing = sorted(key for key in wanted if state.positions.get(key) is None)
+    for row in await reader.get("positions", missing) if missing else []:
+        state.positions.load(row)
+        loaded.append((state.positions, state.positions.key(row)))
+
+
+def _order_of(said: Executed, state: Book) -> Any:
+    order_id = (
+        order_id_of(said.client_id)
+        if said.client_id is not None
+        else state.order_by_broker_id.get((said.broker, said.broker_order_id or ""))
+    )
+    return None if order_id is None else state.orders.get(order_id)

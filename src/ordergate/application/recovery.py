@@ -1,0 +1,71 @@
+"""Recovery: from the tables to the state of the moment before; and from the journal to the tables."""
+
+from datetime import datetime
+from typing import Any
+
+from ordergate.application.entry import Entry, decode
+from ordergate.application.ports.journal import Head, JournalReader
+from ordergate.domain.book import Book
+from ordergate.domain.errors import AuditError
+from ordergate.domain.fold import advance_cursor, evolve
+from ordergate.domain.orders.events import OrderEvent
+from ordergate.domain.orders.states import TERMINAL, State
+from ordergate.protocols.tlog import Checkpoint, TlogError
+
+_UNFINISHED = tuple(state for state in State if state not in TERMINAL)
+_WHOLE = ("funds", "instruments", "sessions", "balances")
+
+
+async def load_state(reader: JournalReader) -> Book:
+    """What memory holds of a store: configuration, unfinished orders, open positions, balances."""
+    state = Book()
+    tables = {table.name: table for table in state.tables}
+    for name in _WHOLE:
+        for row in await reader.select(name):
+            tables[name].load(row)
+    fills: dict[str, list[Any]] = {}
+    orders = await reader.select("orders", {"state": _UNFINISHED})
+    for fill in await reader.select("fills", {"order_id": tuple(order.order_id for order in orders)}):
+        fills.setdefault(fill.order_id, []).append(fill)
+    for order in orders:
+        state.load_order(order, fills.get(order.order_id, []))
+    for row in await reader.select("lots", {"closed_at": None}):
+        state.lots.load(row)
+    for row in await reader.select("positions"):
+        if state.positions.keeps(row):
+            state.positions.load(row)
+    return state
+
+
+async def last_instant(reader: JournalReader, head: Head) -> datetime | None:
+    """The last instant that the journal has used; None for an empty one."""
+    if not head.size:
+        return None
+    lines = await reader.lines(head.size - 1, 1)
+    if not lines:
+        raise AuditError(f"entry {head.size - 1} is missing", head.size - 1)
+    entry = decode(lines[0].data, head.size - 1)
+    event = entry.event
+    return event.times[-1] if isinstance(event, OrderEvent) and event.times else entry.time
+
+
+def check_head(head: Head, root: bytes) -> None:
+    """Raises AuditError unless the last checkpoint is over this very tree; signatures are the audit's."""
+    if not head.size:
+        return
+    text = head.checkpoint.partition("\n\n")[0] + "\n"
+    try:
+        checkpoint = Checkpoint.parse(text)
+    except TlogError as error:
+        raise AuditError(f"the last checkpoint cannot be read: {error}") from error
+    if (checkpoint.size, checkpoint.root) != (head.size, root):
+        raise AuditError(
+            f"the last checkpoint is not over these {head.size} entries: run ordergate audit verify"
+        )
+
+
+def apply(state: Book, entry: Entry) -> None:
+    """Folds one entry, as it was folded when it was written."""
+    evolve(state, entry.event, entry.index, entry.time)
+    if entry.broker is not None and entry.cursor is not None:
+        advance_cursor(state, entry.broker, entry.cursor)

@@ -1,0 +1,55 @@
+"""The commands, put together."""
+
+import logging
+from typing import Annotated, Final
+
+import structlog
+import typer
+
+from ordergate import __version__
+from ordergate.cli import administration, audit, demo, orders, reading
+
+app: Final = typer.Typer(
+    name="ordergate",
+    help="Owns every order from wish to end, and can prove it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.add_typer(orders.app, name="orders")
+app.command("fills")(reading.fills)
+app.command("positions")(reading.positions)
+app.command("events")(reading.events)
+app.add_typer(audit.app, name="audit")
+app.add_typer(administration.quotes_app, name="quotes")
+app.command("doctor")(administration.doctor)
+app.add_typer(administration.config_app, name="config")
+app.add_typer(administration.migrate_app, name="migrate")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")] = False,
+) -> None:
+    """Logs go to standard error, warnings and worse."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(file=_standard_error()),
+    )
+
+
+def _standard_error() -> object:
+    import sys
+
+    return sys.stderr
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()

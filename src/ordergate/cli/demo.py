@@ -1,0 +1,119 @@
+"""`ordergate demo`: a market is replayed, signals become orders, and everything they led to is shown."""
+
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from ordergate.adapters.clock import VirtualClock, run_virtual
+from ordergate.adapters.ids import CountingIds
+from ordergate.adapters.journals.database import path_of
+from ordergate.adapters.market_data.csv_quotes import merge_quotes
+from ordergate.adapters.market_data.signal_file import read_signals
+from ordergate.adapters.market_data.synthetic import synthetic_quotes, synthetic_signals
+from ordergate.application.audit.verify import verify
+from ordergate.application.queries import show_order
+from ordergate.bootstrap import Gate, open_gate
+from ordergate.cli import terminal as t
+from ordergate.cli.orders import print_orders
+from ordergate.cli.reading import print_fills, print_positions
+from ordergate.cli.replay import TimedSignal, replay
+from ordergate.config import Config
+from ordergate.domain.errors import StoreError
+from ordergate.domain.market import Quote
+
+SEED: Final = 7
+_BEFORE: Final = timedelta(seconds=1)
+_REFUSED: Final = ("signal_id", "symbol", "code", "reason")
+
+
+def demo(
+    quotes: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Quotes, CSV, plain or gzip.")] = None,
+    signals: Annotated[Path | None, typer.Option(metavar="FILE", help="Signals, JSON Lines.")] = None,
+    db: t.Db = None,
+    config: t.ConfigFile = None,
+    as_json: t.Json = False,
+) -> None:
+    """Replay a market and show orders, fills, positions, refused signals and the audit.
+
+    Without files it makes a market of its own. Without --db it uses a fresh temporary file.
+    """
+    with t.failing(as_json=as_json):
+        settings = t.read_config(config)
+        market, wishes, total = _input(quotes, signals)
+        url = _fresh(db)
+        with t.progress("Replaying") as advance:
+            clock = VirtualClock(min(market[0].time, *(w[0] for w in wishes), market[0].time) - _BEFORE)
+            result = run_virtual(_run(settings, url, clock, quotes, wishes, advance, total))
+    if as_json:
+        t.print_json(result)
+    else:
+        _print(result)
+
+
+def _input(quotes: list[Path] | None, signals: Path | None) -> tuple[list[Quote], list[TimedSignal], int]:
+    """The first quote, the signals, and how many quotes there are; everything is read once before anything is done."""
+    if signals is None and quotes:
+        wishes: list[TimedSignal] = []
+    else:
+        wishes = read_signals(signals) if signals is not None else synthetic_signals(SEED)
+    first: list[Quote] = []
+    total = 0
+    for quote in _market(quotes):
+        first = first or [quote]
+        total += 1
+    return first, wishes, total
+
+
+def _market(quotes: list[Path] | None) -> Any:
+    return merge_quotes(quotes) if quotes else synthetic_quotes(SEED)
+
+
+def _fresh(db: str | None) -> str:
+    if db is None:
+        return f"sqlite:///{Path(tempfile.mkdtemp(prefix='ordergate-demo-')) / 'demo.db'}"
+    path = path_of(db)
+    if path is not None and path.exists() and path.stat().st_size:
+        raise StoreError(f"{path} is not empty: the demo needs a database of its own; name another with --db")
+    return db
+
+
+async def _run(
+    config: Config,
+    url: str,
+    clock: VirtualClock,
+    quotes: list[Path] | None,
+    signals: list[TimedSignal],
+    advance: Any,
+    total: int,
+) -> dict[str, Any]:
+    async with open_gate(config, url, clock=clock, ids=CountingIds()) as gate:
+        await replay(gate, clock, _market(quotes), signals, advance, total)
+        return await _result(gate, url)
+
+
+async def _result(gate: Gate, url: str) -> dict[str, Any]:
+    verified = await verify(gate.journal, gate.verifier)
+    return {
+        "orders": [show_order(order) for order in await gate.queries.orders()],
+        "fills": await gate.queries.shown_fills(),
+        "positions": await gate.queries.shown_positions(gate.runner.engine.view.quotes),
+        "refused": await gate.queries.refusals(),
+        "audit": {"size": verified.size, "root": verified.root, "verified": verified.signed},
+        "database": url,
+    }
+
+
+def _print(result: dict[str, Any]) -> None:
+    print_orders(result["orders"])
+    print_fills(result["fills"])
+    print_positions(result["positions"])
+    t.print_table("Refused signals", _REFUSED, [[row[name] for name in _REFUSED] for row in result["refused"]])
+    audit = result["audit"]
+    word = "verified" if audit["verified"] else "NOT verified"
+    t.out.print(f"Audit: {audit['size']} entries, root {audit['root']}, {word}")
+    t.out.print(f"Database: {result['database']}", soft_wrap=True)
+    path = path_of(result["database"])
+    t.say(f"Look further: ordergate audit verify --db {result['database']}" if path else "")

@@ -1,0 +1,150 @@
+"""`ordergate fills`, `positions` and `events`."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from ordergate.adapters.journals.database import open_reader
+from ordergate.application.entry import Entry, decode
+from ordergate.application.ports.journal import JournalReader
+from ordergate.application.queries import Queries
+from ordergate.cli import terminal as t
+from ordergate.domain.orders.events import OrderEvent
+from ordergate.domain.times import format_time
+
+_FILL: Final = ("time", "order", "symbol", "side", "quantity", "price", "fee", "slippage bps", "pips")
+_POSITION: Final = ("fund", "symbol", "quantity", "unit", "average", "realized", "unrealized", "currency", "fees", "lots")
+_LOT: Final = ("symbol", "lot", "opened", "quantity", "remaining", "price")
+_NUMBERS: Final = (
+    "quantity", "price", "fee", "slippage bps", "pips", "average", "realized", "unrealized", "remaining", "lots",
+)  # fmt: skip
+_POLL_S: Final = 0.2
+_AT_ONCE: Final = 500
+
+Fund = Annotated[str | None, typer.Option("--fund", help="Of this fund.")]
+Symbol = Annotated[str | None, typer.Option("--symbol", help="Of this symbol.")]
+
+
+def print_fills(fills: list[dict[str, Any]]) -> None:
+    """A table of fills; slippage is against the mid when the order arrived, positive is adverse."""
+    rows = [
+        (t.second(f["time"]), f["order_id"], f["symbol"], f["side"], f["quantity"], f["price"],
+         f"{f['fee']} {f['fee_currency']}" if f["fee_currency"] else f["fee"], f["slippage_bps"], f["slippage_pips"])
+        for f in fills
+    ]  # fmt: skip
+    t.print_table("Fills", _FILL, rows, _NUMBERS)
+
+
+def print_positions(positions: list[dict[str, Any]]) -> None:
+    """A table of positions, and one of their open lots."""
+    rows = [
+        (p["fund_id"], p["symbol"], p["quantity"], p["unit"], t.short(p["average_price"]), t.short(p["realized_pnl"]),
+         t.short(p["unrealized_pnl"]), p["currency"], _fees(p["fees"]), len(p["lots"]))
+        for p in positions
+    ]  # fmt: skip
+    t.print_table("Positions", _POSITION, rows, _NUMBERS)
+    lots = [
+        (p["symbol"], lot["lot_id"], t.second(lot["opened_at"]), lot["quantity"], lot["remaining"], lot["price"])
+        for p in positions
+        for lot in p["lots"]
+    ]
+    if lots:
+        t.print_table("Open lots", _LOT, lots, _NUMBERS)
+
+
+def _fees(fees: dict[str, str]) -> str:
+    return " ".join(f"{fee} {currency}" for currency, fee in fees.items())
+
+
+def fills(
+    fund: Fund = None, symbol: Symbol = None, db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json = False
+) -> None:
+    """List fills with their slippage."""
+
+    async def main() -> None:
+        reader = _reader(db, config)
+        try:
+            shown = await Queries(reader).shown_fills(fund_id=fund, symbol=symbol)
+        finally:
+            await reader.close()
+        t.print_json(shown) if as_json else print_fills(shown)
+
+    t.run(main, as_json=as_json)
+
+
+def positions(
+    fund: Fund = None, symbol: Symbol = None, db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json = False
+) -> None:
+    """List positions with lots and realised P&L."""
+
+    async def main() -> None:
+        reader = _reader(db, config)
+        try:
+            shown = await Queries(reader).shown_positions({}, fund_id=fund, symbol=symbol)
+        finally:
+            await reader.close()
+        t.print_json(shown) if as_json else print_positions(shown)
+
+    t.run(main, as_json=as_json)
+
+
+def events(
+    after: Annotated[int, typer.Option(help="Only entries behind this index.")] = -1,
+    order: Annotated[str | None, typer.Option(help="Of this order.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Of this kind, such as OrderFilled.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what comes; Ctrl-C ends it.")] = False,
+    db: t.Db = None,
+    config: t.ConfigFile = None,
+    as_json: t.Json = False,
+) -> None:
+    """Show the journal's entries; with --follow and --json, one JSON document a line."""
+
+    async def main() -> None:
+        reader = _reader(db, config)
+        shown = []
+        try:
+            async for entry in _entries(reader, after + 1, follow=follow):
+                if not _wanted(entry, order, kind):
+                    continue
+                if not as_json:
+                    print(_line(entry), flush=follow)  # noqa: T201
+                elif follow:
+                    print(msgspec.json.encode(entry).decode(), flush=True)  # noqa: T201
+                else:
+                    shown.append(msgspec.to_builtins(entry))
+        finally:
+            await reader.close()
+        if as_json and not follow:
+            t.print_json(shown)
+
+    t.run(main, as_json=as_json)
+
+
+def _reader(db: str | None, config: t.ConfigFile) -> JournalReader:
+    return open_reader(t.url_of(db, t.read_config(config)))
+
+
+async def _entries(reader: JournalReader, first: int, *, follow: bool) -> AsyncIterator[Entry]:
+    while True:
+        lines = await reader.lines(first, _AT_ONCE)
+        for line in lines:
+            yield decode(line.data, first)
+            first += 1
+        if not lines and not follow:
+            return
+        if not lines:
+            await asyncio.sleep(_POLL_S)
+
+
+def _wanted(entry: Entry, order: str | None, kind: str | None) -> bool:
+    return order in (None, entry.order_id) and kind in (None, type(entry.event).__name__)
+
+
+def _line(entry: Entry) -> str:
+    path = " > ".join(entry.event.path) if isinstance(entry.event, OrderEvent) else ""
+    words = (str(entry.index).rjust(6), format_time(entry.time), entry.actor, type(entry.event).__name__,
+             entry.order_id or "", path)  # fmt: skip
+    return "  ".join(word for word in words if word)

@@ -1,0 +1,54 @@
+"""Replaying a market: quotes and signals in the order of their times, on a simulated clock.
+
+The clock moves only when nothing else is left to do, so what a quote causes is journalled before the next one
+comes, and the same input gives the same journal.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from ordergate.adapters.brokers.paper import PaperBroker
+from ordergate.adapters.clock import VirtualClock
+from ordergate.application.entry import Origin
+from ordergate.bootstrap import Gate
+from ordergate.domain.market import Quote
+from ordergate.domain.orders.commands import SubmitSignal
+from ordergate.domain.signals import Signal
+
+Progress = Callable[[int, int], None]
+TimedSignal = tuple[datetime, Signal]
+_TAIL_S = 5.0
+_REPORT_EVERY = 1_000
+
+
+async def replay(
+    gate: Gate,
+    clock: VirtualClock,
+    quotes: Iterable[Quote],
+    signals: Sequence[TimedSignal],
+    progress: Progress,
+    total: int,
+) -> None:
+    """Feeds every paper venue of the gate; a signal comes after the quotes of its own time."""
+    venues = [broker for broker in gate.brokers.values() if isinstance(broker, PaperBroker)]
+    waiting = iter(signals)
+    signal = next(waiting, None)
+    for count, quote in enumerate(quotes, 1):
+        while signal is not None and signal[0] < quote.time:
+            await _submit(gate, clock, signal)
+            signal = next(waiting, None)
+        await clock.sleep_until(quote.time)
+        for venue in venues:
+            venue.set_quote(quote)
+        if count % _REPORT_EVERY == 0:
+            progress(count, total)
+    while signal is not None:
+        await _submit(gate, clock, signal)
+        signal = next(waiting, None)
+    await clock.sleep(_TAIL_S)
+    progress(total, total)
+
+
+async def _submit(gate: Gate, clock: VirtualClock, signal: TimedSignal) -> None:
+    await clock.sleep_until(signal[0])
+    await gate.execute(SubmitSignal(signal[1]), Origin(actor=signal[1].strategy_id or "signals", source="replay"))

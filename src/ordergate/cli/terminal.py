@@ -1,0 +1,196 @@
+"""What the commands say: one document for programs on standard output, everything else on standard error."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from ordergate.config import Config, load
+from ordergate.domain.money import plain, text
+from ordergate.domain.errors import Conflict, NotFound, OrdergateError, OutcomeUnknown, Refused
+
+T = TypeVar("T")
+DB_VARIABLE: Final = "ORDERGATE_DB"
+
+Db = Annotated[
+    str | None, typer.Option("--db", metavar="URL", help="Database, such as sqlite:///orders.db.", envvar=DB_VARIABLE)
+]
+ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration, TOML.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+_PIPE_WIDTH: Final = 200
+errors: Final = Console(stderr=True, highlight=False)
+out: Final = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+class Exit(IntEnum):
+    """Exit codes."""
+
+    OK = 0
+    ERROR = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    AUTHENTICATION = 4
+    CONFLICT = 5
+    RISK_REJECTED = 6
+    UNKNOWN_OUTCOME = 7
+
+
+_CODES: Final[Sequence[tuple[type[Exception], Exit]]] = (
+    (NotFound, Exit.NOT_FOUND),
+    (Conflict, Exit.CONFLICT),
+    (OutcomeUnknown, Exit.UNKNOWN_OUTCOME),
+)
+
+
+def run(main: Callable[[], Coroutine[Any, Any, T]], *, as_json: bool) -> T:
+    """Runs a command to its end; what ordergate refuses becomes one message and an exit code."""
+    with failing(as_json=as_json):
+        return asyncio.run(main())
+
+
+@contextmanager
+def failing(*, as_json: bool) -> Iterator[None]:
+    """Turns errors of ordergate into a message and an exit code."""
+    try:
+        yield
+    except OrdergateError as error:
+        fail(error, as_json=as_json)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(Exit.OK) from None
+
+
+def fail(error: OrdergateError, *, as_json: bool) -> NoReturn:
+    """Says what was wrong and ends."""
+    if as_json:
+        problem: dict[str, Any] = {"error": type(error).__name__, "detail": str(error)}
+        if isinstance(error, Refused):
+            problem |= {"code": error.code, "pointer": error.pointer, "outcome": error.outcome}
+        print_json(problem)
+    say(f"error: {error}", style="red")
+    raise typer.Exit(next((code for kind, code in _CODES if isinstance(error, kind)), Exit.ERROR))
+
+
+def say(message: str, style: str | None = None) -> None:
+    """A message for people, on standard error."""
+    errors.print(message, style=style, markup=False, soft_wrap=True)
+
+
+def print_json(document: Any) -> None:
+    """The one document."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()
+) -> None:
+    """A table on standard output; nothing but its title where it is empty."""
+    rows = list(rows)
+    if not rows:
+        out.print(f"{title}: none")
+        return
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+    out.print(table)
+    out.print()
+
+
+def short(value: str | None) -> str:
+    """A number as people read it: at most six places."""
+    if value is None or "." not in value:
+        return value or ""
+    return text(plain(round(Decimal(value), 6)))
+
+
+def second(time: str) -> str:
+    """A time as people read it."""
+    return time[:19].replace("T", " ")
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, where that is a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield advance
+
+
+def read_config(path: Path | None) -> Config:
+    """The configuration, or an error that names the file."""
+    return load(path)
+
+
+def url_of(db: str | None, config: Config) -> str:
+    """The database: as given, else as the environment says, else as configured."""
+    return db or config.database.url
+
+
+def body_from(source: str) -> tuple[Any, str]:
+    """A JSON body from a file, or from standard input for `-`; and its text.
+
+    Raises:
+        InputError: it cannot be read, or is not JSON.
+    """
+    try:
+        raw = sys.stdin.read(_LONGEST + 1) if source == "-" else _text_of(Path(source))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InputError(f"{source} cannot be read: {reason}") from error
+    if len(raw) > _LONGEST:
+        raise InputError(f"{source} is longer than {_LONGEST} characters: it is no order")
+    if not raw.strip():
+        raise InputError(f"{source} is empty: it must hold a JSON object")
+    return parse_json(raw, source), raw
+
+
+def _text_of(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        return file.read(_LONGEST + 1)
+
+
+def parse_json(raw: str, source: str) -> Any:
+    """JSON with numbers as exact decimals; a name that stands twice is refused."""
+    def refuse(constant: str) -> NoReturn:
+        raise InputError(f"{source}: {constant} is not a number that can be traded")
+
+    def unique(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
+        names = [name for name, _value in pairs]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise InputError(f"{source}: {twice!r} stands twice")
+        return dict(pairs)
+
+    try:
+        return json.loads(raw, parse_float=Decimal, parse_constant=refuse, object_pairs_hook=unique)
+    except (json.JSONDecodeError, RecursionError, ValueError) as error:
+        raise InputError(f"{source} is not JSON: {error}") from error
+
+
+class InputError(OrdergateError):
+    """A file given to a command that cannot be used."""
+
+
+_LONGEST: Final = 65_536

@@ -1,0 +1,206 @@
+"""Configuration: one TOML file, read into frozen values; what it does not say has a default here.
+
+Unknown keys are errors. Each adapter owns its settings, this module assembles them.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct, field
+
+from ordergate.adapters.brokers.paper import PaperSettings
+from ordergate.application.view import SignalRouting
+from ordergate.domain.errors import OrdergateError
+from ordergate.domain.funds import Fund, TaxLotMethod
+from ordergate.domain.instruments import AssetClass, Instrument, Unit, built_in
+from ordergate.domain.orders.states import OrderType
+
+DEFAULT_FUND: Final = "paper-momentum"
+DEFAULT_BROKER: Final = "paper"
+_WINDOW: Final = re.compile(r"(\d{1,6})(s|m|h|d)")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class ConfigError(OrdergateError):
+    """A configuration that cannot be used; the text names file, key and what would be right."""
+
+
+class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file."""
+
+
+class Server(_Section, frozen=True, kw_only=True):
+    """Where the service listens."""
+
+    host: str = "127.0.0.1"
+    port: int = 8012
+
+
+class Database(_Section, frozen=True, kw_only=True):
+    """Where the journal is."""
+
+    url: str = "sqlite:///ordergate.db"
+
+
+class Audit(_Section, frozen=True, kw_only=True):
+    """The log's name in its checkpoints, and the file with the key that signs them."""
+
+    origin: str = "ordergate.local/journal"
+    key_file: str | None = None
+
+
+class Signals(_Section, frozen=True, kw_only=True):
+    """What a signal becomes: an order of this fund and type."""
+
+    fund: str = DEFAULT_FUND
+    order_type: OrderType = OrderType.MARKET
+
+
+class FundSection(_Section, frozen=True, kw_only=True):
+    """A fund. `dedupe_window` is such as 5m or 24h, or forever."""
+
+    broker: str = DEFAULT_BROKER
+    base_currency: str = "USD"
+    asset_classes: tuple[AssetClass, ...] = ()
+    strategies: tuple[str, ...] = ()
+    tax_lot_method: TaxLotMethod = TaxLotMethod.FIFO
+    dedupe_window: str = "forever"
+
+
+class InstrumentSection(_Section, frozen=True, kw_only=True):
+    """An instrument; `class` decides its sessions."""
+
+    asset_class: AssetClass = field(name="class")
+    unit: Unit
+    tick: Decimal
+    lot_step: Decimal
+    currency: str
+    minimum: Decimal | None = None
+    contract_size: Decimal = Decimal(1)
+    pip_size: Decimal | None = None
+    base: str | None = None
+
+
+class PaperBroker(PaperSettings, frozen=True, kw_only=True, tag_field="adapter", tag="paper"):
+    """A broker on the paper venue."""
+
+
+class Config(_Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    server: Server = Server()
+    database: Database = Database()
+    audit: Audit = Audit()
+    signals: Signals = Signals()
+    funds: dict[str, FundSection] = field(default_factory=lambda: {DEFAULT_FUND: FundSection()})
+    brokers: dict[str, PaperBroker] = field(default_factory=lambda: {DEFAULT_BROKER: PaperBroker()})
+    instruments: dict[str, InstrumentSection] = field(default_factory=dict)
+
+    def fund_values(self) -> tuple[Fund, ...]:
+        """The funds, as the journal knows them."""
+        return tuple(_fund(name, section) for name, section in self.funds.items())
+
+    def instrument_values(self) -> dict[str, Instrument]:
+        """The configured instruments."""
+        return {symbol: _instrument(symbol, section) for symbol, section in self.instruments.items()}
+
+    def signal_routing(self) -> SignalRouting:
+        """What signals become."""
+        return SignalRouting(fund=self.signals.fund, order_type=self.signals.order_type)
+
+    def catalogue(self, symbol: str) -> Instrument | None:
+        """The instrument as configured, else as built in, else None."""
+        section = self.instruments.get(symbol)
+        return built_in(symbol) if section is None else _instrument(symbol, section)
+
+
+def load(path: Path | None) -> Config:
+    """The configuration in a file, or the defaults.
+
+    Raises:
+        ConfigError: the file is missing, not TOML, or says what cannot be.
+    """
+    if path is None:
+        return Config()
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    return _check(_convert(raw, path), path)
+
+
+def _convert(raw: Mapping[str, Any], path: Path) -> Config:
+    try:
+        return msgspec.convert(raw, Config, str_keys=True)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}; `ordergate config schema` shows what there is") from error
+
+
+def _check(config: Config, path: Path) -> Config:
+    for name, fund in config.funds.items():
+        if fund.broker not in config.brokers:
+            known = ", ".join(config.brokers)
+            raise ConfigError(f"{path}: funds.{name}.broker: {fund.broker!r} is no broker; there are {known}")
+        _window(fund.dedupe_window, f"{path}: funds.{name}.dedupe_window")
+    if config.signals.fund not in config.funds:
+        known = ", ".join(config.funds)
+        raise ConfigError(f"{path}: signals.fund: {config.signals.fund!r} is no fund; there are {known}")
+    for symbol, section in config.instruments.items():
+        _check_instrument(section, f"{path}: instruments.{symbol}")
+    return config
+
+
+def _check_instrument(section: InstrumentSection, where: str) -> None:
+    for name in ("tick", "lot_step", "minimum", "contract_size", "pip_size"):
+        value = getattr(section, name)
+        if value is not None and (not value.is_finite() or value <= 0):
+            raise ConfigError(f"{where}.{name}: {value} must be above zero")
+
+
+def _window(text: str, where: str) -> timedelta | None:
+    if text == "forever":
+        return None
+    match = _WINDOW.fullmatch(text)
+    if match is None or not int(match[1]):
+        raise ConfigError(f"{where}: {text!r} is no window: write such as 5m, 24h, 7d or forever")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _fund(name: str, section: FundSection) -> Fund:
+    return Fund(
+        fund_id=name,
+        broker=section.broker,
+        base_currency=section.base_currency,
+        asset_classes=section.asset_classes,
+        strategies=section.strategies,
+        tax_lot_method=section.tax_lot_method,
+        dedupe_window=_window(section.dedupe_window, f"funds.{name}.dedupe_window"),
+    )
+
+
+def _instrument(symbol: str, section: InstrumentSection) -> Instrument:
+    return Instrument(
+        symbol=symbol,
+        asset_class=section.asset_class,
+        unit=section.unit,
+        tick=section.tick,
+        lot_step=section.lot_step,
+        minimum=section.minimum or section.lot_step,
+        contract_size=section.contract_size,
+        base=section.base or symbol.partition("/")[0],
+        currency=section.currency,
+        pip_size=section.pip_size,
+    )
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the file."""
+    return msgspec.json.schema(Config)

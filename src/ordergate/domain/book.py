@@ -1,0 +1,226 @@
+"""Everything that ordergate knows, as tables in memory with undo.
+
+Rows are frozen values. Every write is noted, so a step that fails is undone, and a commit knows which rows
+changed. Memory holds what can still change; what has ended is forgotten after the commit and read again from
+the store when a report or a command names it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+
+from ordergate.domain.breaks import Break
+from ordergate.domain.funds import Fund
+from ordergate.domain.instruments import Instrument
+from ordergate.domain.orders.executions import Fill
+from ordergate.domain.orders.order import Order
+from ordergate.domain.orders.states import TERMINAL
+from ordergate.domain.positions.ledger import Balance
+from ordergate.domain.positions.lots import Lot
+from ordergate.domain.positions.position import Position, open_numbers
+
+
+class Key(Struct, frozen=True, kw_only=True):
+    """Which order a caller's key stands for, in a scope of fund and kind of key."""
+
+    fund_id: str
+    kind: str
+    key: str
+    order_id: str
+    fingerprint: str
+    expires_at: datetime | None = None
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """A signal that became no order; `number` is the index of its journal entry."""
+
+    number: int
+    signal_id: str
+    symbol: str
+    code: str
+    reason: str
+    refused_at: datetime
+    fund_id: str | None = None
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """A broker's session.
+
+    Attributes:
+        epoch: raised each time it is opened.
+        cursor: place in the broker's stream up to which its reports are in the journal.
+    """
+
+    broker: str
+    epoch: int
+    cursor: str | None = None
+
+
+Row = TypeVar("Row", bound=Struct)
+Undo = list[tuple["Table[Any]", Any, Any]]
+
+
+class Table(Generic[Row]):
+    """Rows by key; writes go through `put`.
+
+    Args:
+        name: of the table in the store.
+        key: the key of a row.
+        keeps: whether a row stays in memory after its commit.
+    """
+
+    __slots__ = ("_log", "keeps", "key", "name", "row_type", "rows")
+
+    def __init__(
+        self,
+        name: str,
+        row_type: type[Row],
+        log: Undo,
+        key: Callable[[Row], Any],
+        keeps: Callable[[Row], bool],
+    ) -> None:
+        self.name, self.row_type, self.key, self.keeps, self._log = name, row_type, key, keeps, log
+        self.rows: dict[Any, Row] = {}
+
+    def get(self, key: Any) -> Row | None:
+        """The row, or None."""
+        return self.rows.get(key)
+
+    def put(self, row: Row) -> None:
+        """Writes a row."""
+        key = self.key(row)
+        self._log.append((self, key, self.rows.get(key)))
+        self.rows[key] = row
+
+    def load(self, row: Row) -> None:
+        """Takes a row that is in the store already."""
+        self.rows.setdefault(self.key(row), row)
+
+
+def _always(_row: Struct) -> bool:
+    return True
+
+
+def _never(_row: Struct) -> bool:
+    return False
+
+
+class Book:
+    """All tables. `tables` lists those that are projections of the journal, in the order of the schema."""
+
+    def __init__(self) -> None:
+        log: Undo = []
+        self._log = log
+        self.funds = Table("funds", Fund, log, lambda r: r.fund_id, _always)
+        self.instruments = Table("instruments", Instrument, log, lambda r: r.symbol, _always)
+        self.sessions = Table("sessions", Session, log, lambda r: r.broker, _always)
+        self.orders = Table("orders", Order, log, lambda r: r.order_id, lambda r: r.state not in TERMINAL)
+        self.fills = Table("fills", Fill, log, lambda r: (r.order_id, r.exec_id), _always)
+        self.positions = Table(
+            "positions", Position, log, lambda r: (r.fund_id, r.symbol), lambda r: bool(r.quantity)
+        )
+        self.lots = Table(
+            "lots", Lot, log, lambda r: (r.fund_id, r.symbol, r.number), lambda r: bool(r.remaining)
+        )
+        self.balances = Table("balances", Balance, log, lambda r: (r.fund_id, r.position_key), _always)
+        self.keys = Table("keys", Key, log, lambda r: (r.fund_id, r.kind, r.key), _never)
+        self.breaks = Table("breaks", Break, log, lambda r: r.break_id, _never)
+        self.refusals = Table("refusals", Refusal, log, lambda r: r.number, _never)
+        self.tables: tuple[Table[Any], ...] = (
+            self.funds,
+            self.instruments,
+            self.sessions,
+            self.orders,
+            self.fills,
+            self.positions,
+            self.lots,
+            self.balances,
+            self.keys,
+            self.breaks,
+            self.refusals,
+        )
+        self.order_by_broker_id: dict[tuple[str, str], str] = {}
+        self._executions: dict[str, dict[str, None]] = {}
+
+    def mark(self) -> int:
+        """A point to undo to."""
+        return len(self._log)
+
+    def undo(self, mark: int = 0) -> None:
+        """Back to a point."""
+        log = self._log
+        while len(log) > mark:
+            table, key, old = log.pop()
+            if old is None:
+                table.rows.pop(key, None)
+            else:
+                table.rows[key] = old
+
+    def changed(self) -> dict[str, dict[Any, Struct]]:
+        """Per table, the rows written since the last `settle`, each once, as they are now."""
+        rows: dict[str, dict[Any, Struct]] = {}
+        for table, key, _old in self._log:
+            rows.setdefault(table.name, {})[key] = table.rows[key]
+        return rows
+
+    def settle(self) -> None:
+        """What was written is in the store: forget the undo, and what has ended."""
+        touched = {(table, key) for table, key, _old in self._log}
+        self._log.clear()
+        for table, key in touched:
+            row = table.rows.get(key)
+            if row is not None and not table.keeps(row):
+                self._forget(table, key, row)
+
+    def release(self, loaded: Iterable[tuple[Table[Any], Any]]) -> None:
+        """Drops what was read back for one batch and can change no more."""
+        for table, key in loaded:
+            row = table.rows.get(key)
+            if row is not None and not table.keeps(row):
+                self._forget(table, key, row)
+
+    def _forget(self, table: Table[Any], key: Any, row: Struct) -> None:
+        del table.rows[key]
+        if isinstance(row, Order):
+            for exec_id in self._executions.pop(row.order_id, ()):
+                self.fills.rows.pop((row.order_id, exec_id), None)
+            if row.broker_order_id is not None:
+                self.order_by_broker_id.pop((row.broker, row.broker_order_id), None)
+
+    def put_order(self, order: Order) -> None:
+        """Writes an order and keeps the index by broker id."""
+        self.orders.put(order)
+        if order.broker_order_id is not None:
+            self.order_by_broker_id[order.broker, order.broker_order_id] = order.order_id
+
+    def put_fill(self, fill: Fill) -> None:
+        """Writes an execution."""
+        self._executions.setdefault(fill.order_id, {})[fill.exec_id] = None
+        self.fills.put(fill)
+
+    def load_order(self, order: Order, fills: list[Fill]) -> None:
+        """Takes an order with all its executions from the store."""
+        self.orders.load(order)
+        if order.broker_order_id is not None:
+            self.order_by_broker_id[order.broker, order.broker_order_id] = order.order_id
+        for fill in fills:
+            self._executions.setdefault(fill.order_id, {})[fill.exec_id] = None
+            self.fills.load(fill)
+
+    def order_executions(self, order_id: str) -> Iterator[Fill]:
+        """The executions of an order that is in memory."""
+        return (self.fills.rows[order_id, exec_id] for exec_id in self._executions.get(order_id, ())
+                if (order_id, exec_id) in self.fills.rows)  # fmt: skip
+
+    def execution_count(self, order_id: str) -> int:
+        """How many executions are known of an order that is in memory."""
+        return len(self._executions.get(order_id, ()))
+
+    def open_lots(self, position: Position) -> Iterator[Lot]:
+        """The open lots of a position, oldest first."""
+        for number in open_numbers(position):
+            lot = self.lots.rows.get((position.fund_id, position.symbol, number))
+            if lot is not None and lot.remaining:
+                yield lot

@@ -1,0 +1,125 @@
+"""The one tree of errors.
+
+OrdergateError                  everything that ordergate raises on purpose
+├── Refused                     somebody asked for what cannot be done: a code, the field, what would be right
+│   ├── Invalid                 the content is wrong (nothing was stored, no key was used up)
+│   ├── NotFound                nothing has that name
+│   └── Conflict                it contradicts what is already there
+├── StoreError                  the database cannot be used
+│   └── StoreBusy               another process holds it
+├── DiskError                   the disk failed under a commit: the process must end
+├── AuditError                  the journal is not what was signed
+├── OutcomeUnknown              it may have happened: ask again with the same key
+└── Defect                      our own mistake: the node stops rather than go on wrong
+
+An order that was refused by a limit is no error: it is an order in state REJECTED.
+"""
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Stable codes of refusals; the text beside them may change, these do not."""
+
+    MISSING = "missing"
+    UNKNOWN_FIELD = "unknown_field"
+    WRONG_TYPE = "wrong_type"
+    BAD_VALUE = "bad_value"
+    BAD_NUMBER = "bad_number"
+    NOT_POSITIVE = "not_positive"
+    OFF_TICK = "off_tick"
+    OFF_LOT = "off_lot"
+    BELOW_MINIMUM = "below_minimum"
+    PRICE_MISSING = "price_missing"
+    PRICE_UNEXPECTED = "price_unexpected"
+    UNKNOWN_FUND = "unknown_fund"
+    UNKNOWN_SYMBOL = "unknown_symbol"
+    UNKNOWN_BROKER = "unknown_broker"
+    SIGNAL_NOT_APPROVED = "signal_not_approved"
+    SIGNAL_NO_ORDER = "signal_no_order"
+    ORDER_NOT_FOUND = "order_not_found"
+    ORDER_ID_TAKEN = "order_id_taken"
+    ORDER_FINISHED = "order_finished"
+    ORDER_VERSION = "order_version"
+    KEY_REUSED = "idempotency_key_reused"
+    BELOW_FILLED = "below_filled"
+    NOTHING_TO_CHANGE = "nothing_to_change"
+    TOO_MANY_REQUESTS = "too_many_requests"
+    INBOX_FULL = "inbox_full"
+
+
+def pointer_to(name: str) -> str:
+    """The JSON Pointer (RFC 6901) to a field of the body; a name from outside is shortened and made printable."""
+    shown = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
+    return "#/" + "".join(c if c.isprintable() else "?" for c in shown).replace("~", "~0").replace("/", "~1")
+
+
+_LONGEST_NAME = 64
+
+
+class OrdergateError(Exception):
+    """Base of all errors that ordergate raises on purpose."""
+
+
+class Refused(OrdergateError):
+    """A request that cannot be done; nothing was changed by it.
+
+    Attributes:
+        code: stable, see `Code`.
+        detail: what was wrong, with the value, and what would be right.
+        pointer: JSON Pointer (RFC 6901) to the field, or None.
+        outcome: for orders: always `not_sent`; what may have reached a broker is never refused.
+    """
+
+    outcome = "not_sent"
+
+    def __init__(self, code: Code, detail: str, pointer: str | None = None) -> None:
+        super().__init__(detail)
+        self.code, self.detail, self.pointer = code, detail, pointer
+
+    def __str__(self) -> str:
+        return f"{self.pointer.removeprefix('#/')}: {self.detail}" if self.pointer else self.detail
+
+
+class Invalid(Refused):
+    """The content of a request is wrong."""
+
+
+class NotFound(Refused):
+    """Nothing has that name."""
+
+
+class Conflict(Refused):
+    """The request contradicts what is already there."""
+
+
+class StoreError(OrdergateError):
+    """The database cannot be used as it is; the text says why and what would help."""
+
+
+class StoreBusy(StoreError):
+    """Another process holds the database."""
+
+
+class DiskError(OrdergateError):
+    """A commit could not be made durable. What the disk holds is unknown; the process must end."""
+
+
+class AuditError(OrdergateError):
+    """The journal is not what was signed.
+
+    Attributes:
+        index: the first entry that is wrong, or None where it cannot be told.
+    """
+
+    def __init__(self, detail: str, index: int | None = None) -> None:
+        super().__init__(detail)
+        self.index = index
+
+
+class OutcomeUnknown(OrdergateError):
+    """It may or may not have happened; the same request with the same key finds out."""
+
+
+class Defect(OrdergateError):
+    """An invariant of ordergate itself is broken. The node stops."""

@@ -1,0 +1,307 @@
+"""The fold: state after an event. Uses the event alone, so any reader of the journal gets the same state."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from ordergate.domain.book import Book, Key, Refusal, Session
+from ordergate.domain.errors import Defect
+from ordergate.domain.orders import events as e
+from ordergate.domain.orders.executions import Fill, effective, supersede
+from ordergate.domain.orders.order import Order
+from ordergate.domain.orders.states import TERMINAL, Phase, RequestKind, State
+from ordergate.domain.orders.transitions import EDGES
+from ordergate.domain.positions.ledger import Balance, deltas
+from ordergate.domain.positions.lots import ORDERS
+from ordergate.domain.positions.position import Position, Trade, book, unbook
+
+
+def evolve(state: Book, event: e.AnyEvent, index: int, time: datetime) -> None:
+    """Applies the event of journal entry `index`, which happened at `time`.
+
+    Raises:
+        Defect: the event cannot have come from our own decisions; the node must stop.
+    """
+    _FOLDS[type(event)](state, event, index, time)
+
+
+def _fund(state: Book, event: e.FundConfigured, _index: int, _time: datetime) -> None:
+    state.funds.put(event.fund)
+
+
+def _instrument(state: Book, event: e.InstrumentDefined, _index: int, _time: datetime) -> None:
+    state.instruments.put(event.instrument)
+
+
+def _session(state: Book, event: e.SessionOpened, _index: int, _time: datetime) -> None:
+    before = state.sessions.get(event.broker)
+    cursor = before.cursor if before else None
+    state.sessions.put(Session(broker=event.broker, epoch=event.epoch, cursor=cursor))
+
+
+def advance_cursor(state: Book, broker: str, cursor: str) -> None:
+    """Notes how far a broker's stream has come."""
+    session = state.sessions.get(broker) or Session(broker=broker, epoch=0)
+    state.sessions.put(replace(session, cursor=cursor))
+
+
+def _refusal(state: Book, event: e.SignalRefused, index: int, time: datetime) -> None:
+    state.refusals.put(
+        Refusal(
+            number=index,
+            signal_id=event.signal_id,
+            symbol=event.symbol,
+            code=event.code,
+            reason=event.reason,
+            refused_at=time,
+            fund_id=event.fund_id,
+        )
+    )
+
+
+def _break(state: Book, event: e.BreakRaised, _index: int, _time: datetime) -> None:
+    state.breaks.put(event.item)
+
+
+def _entered(state: Book, event: e.OrderEntered, _index: int, _time: datetime) -> None:
+    state.put_order(event.order)
+    state.keys.put(
+        Key(
+            fund_id=event.order.fund_id,
+            kind=event.key_kind,
+            key=event.key,
+            order_id=event.order_id,
+            fingerprint=event.fingerprint,
+            expires_at=event.key_expires,
+        )
+    )
+
+
+def _adopted(state: Book, event: e.OrderAdopted, _index: int, _time: datetime) -> None:
+    state.put_order(event.order)
+
+
+def _order(state: Book, event: e.OrderEvent) -> Order:
+    order = state.orders.get(event.order_id)
+    if order is None:
+        raise Defect(f"{type(event).__name__} of order {event.order_id}, which does not exist")
+    return order
+
+
+def _put(state: Book, event: e.OrderEvent, order: Order, time: datetime, **changes: Any) -> None:
+    """Writes the order with the event's path walked, the changes made and one more version."""
+    at, state_now = time, order.state
+    for reached, at in zip(event.path, event.times, strict=True):
+        if (state_now, reached) not in EDGES and state_now is not reached:
+            raise Defect(
+                f"{type(event).__name__} of order {order.order_id}: no way from {state_now} to {reached}"
+            )
+        changes |= _reached(reached, at)
+        state_now = reached
+    after = replace(order, version=order.version + 1, updated_at=at, **changes)
+    if after.state in TERMINAL and after.requests:
+        after = replace(after, requests=())
+    state.put_order(after)
+
+
+def _reached(reached: State, at: datetime) -> dict[str, Any]:
+    changes: dict[str, Any] = {"state": reached}
+    if reached is State.ACCEPTED:
+        changes["accepted_at"] = at
+    elif reached is State.SUBMITTED:
+        changes["submitted_at"] = at
+    elif reached is State.FILLED:
+        changes["filled_at"] = at
+    elif reached in TERMINAL:
+        changes["ended_at"] = at
+    return changes
+
+
+def _advanced(state: Book, event: e.OrderAdvanced, _index: int, time: datetime) -> None:
+    _put(state, event, _order(state, event), time)
+
+
+def _with_request(state: Book, event: e.OrderSent | e.RequestOpened, _index: int, time: datetime) -> None:
+    order = _order(state, event).with_request(event.request)
+    client_id = event.request.client_id if event.request.kind is RequestKind.SUBMIT else order.client_id
+    _put(state, event, order, time, client_id=client_id)
+
+
+def _disproved(state: Book, event: e.SendDisproved, _index: int, time: datetime) -> None:
+    order = _order(state, event)
+    request = order.request(event.number)
+    if request is None:
+        raise Defect(f"order {order.order_id} has no request {event.number} to disprove")
+    _put(state, event, order.with_request(replace(request, phase=Phase.READY)), time)
+
+
+def _acknowledged(state: Book, event: e.OrderAcknowledged, _index: int, time: datetime) -> None:
+    _put(state, event, _known_at_broker(_order(state, event), event.broker_order_id, event.time), time)
+
+
+def _known_at_broker(order: Order, broker_order_id: str | None, at: datetime) -> Order:
+    submit = order.open_request(RequestKind.SUBMIT)
+    if submit is not None:
+        order = order.without_request(submit.number)
+    return replace(
+        order,
+        broker_order_id=broker_order_id or order.broker_order_id,
+        acknowledged_at=order.acknowledged_at or at,
+    )
+
+
+def _marked(state: Book, event: e.OrderMarked, _index: int, time: datetime) -> None:
+    order = _order(state, event)
+    marks = tuple(mark for mark in order.marks if mark is not event.mark)
+    _put(state, event, order, time, marks=(*marks, event.mark) if event.on else marks)
+
+
+def _doubted(state: Book, event: e.RequestDoubted, _index: int, time: datetime) -> None:
+    order = _order(state, event)
+    request = order.request(event.number)
+    if request is not None:
+        order = order.with_request(replace(request, phase=event.phase))
+    _put(state, event, order, time)
+
+
+def _dropped(state: Book, event: e.RequestDropped, _index: int, time: datetime) -> None:
+    _put(state, event, _order(state, event).without_request(event.number), time)
+
+
+def _executed(
+    state: Book, event: e.OrderFilled | e.FillCorrected | e.FillBusted, _index: int, time: datetime
+) -> None:
+    order = _order(state, event)
+    if isinstance(event, e.OrderFilled):
+        order = _known_at_broker(order, event.broker_order_id, time)
+        order = replace(order, confirmed=order.confirmed or event.completes)
+    quantity, value = order.filled_quantity, order.filled_value
+    for before, after in revisions(state, event.fill):
+        if before is not None and before.counts:
+            quantity -= effective(before, order.ratio)
+            value -= before.quantity * before.price
+            _book(state, before, time, taken_back=True)
+        if after.counts:
+            quantity += effective(after, order.ratio)
+            value += after.quantity * after.price
+            after = _book(state, after, time, taken_back=False)
+        state.put_fill(after)
+    _put(state, event, order, time, filled_quantity=quantity, filled_value=value)
+
+
+def revisions(state: Book, fill: Fill) -> list[tuple[Fill | None, Fill]]:
+    """What booking an execution changes: pairs of (row before, row after)."""
+
+    def known(exec_id: str) -> Fill | None:
+        return state.fills.get((fill.order_id, exec_id))
+
+    return [(known(after.exec_id), after) for after in supersede(fill, known)]
+
+
+def filled_after(state: Book, order: Order, fill: Fill) -> Decimal:
+    """The order's filled quantity once an execution is booked."""
+    filled = order.filled_quantity
+    for before, after in revisions(state, fill):
+        filled += effective(after, order.ratio) - (effective(before, order.ratio) if before else 0)
+    return filled
+
+
+def _book(state: Book, fill: Fill, time: datetime, *, taken_back: bool) -> Fill:
+    """Moves position, lots and balances by a fill that counts now, or no longer does."""
+    if not fill.quantity:
+        return fill
+    instrument = state.instruments.rows[fill.symbol]
+    fund = state.funds.rows[fill.fund_id]
+    position = state.positions.get((fill.fund_id, fill.symbol)) or Position(
+        fund_id=fill.fund_id, symbol=fill.symbol, updated_at=time
+    )
+    trade = Trade(
+        fill.fill_id, fill.quantity * fill.side.sign, fill.price, fill.fee, fill.fee_currency, fill.time
+    )
+    order = ORDERS[fund.tax_lot_method]
+    booking = unbook if taken_back else book
+    position, lots = booking(position, trade, state.open_lots(position), order, instrument.contract_size)
+    for lot in lots:
+        state.lots.put(lot)
+    state.positions.put(replace(position, oldest_open=_oldest_open(state, position), updated_at=time))
+    moved = deltas(fill, fill.quantity, instrument)
+    for delta in moved:
+        before = state.balances.get((fill.fund_id, delta.position_key))
+        amount = (before.amount if before else 0) + (-delta.amount if taken_back else delta.amount)
+        state.balances.put(
+            Balance(fund_id=fill.fund_id, position_key=delta.position_key, amount=Decimal(amount))
+        )
+    return replace(fill, deltas=moved)
+
+
+def _oldest_open(state: Book, position: Position) -> int:
+    number = position.oldest_open
+    while number <= position.lot_count:
+        lot = state.lots.get((position.fund_id, position.symbol, number))
+        if lot is not None and lot.remaining:
+            break
+        number += 1
+    return number
+
+
+def _replaced(state: Book, event: e.OrderReplaced, _index: int, time: datetime) -> None:
+    order = _order(state, event)
+    request = order.request(event.number)
+    if request is not None:
+        order = replace(order.without_request(request.number), client_id=request.client_id)
+    _put(state, event, order, time, confirmed=False, **_terms(order, event))
+
+
+def _restated(state: Book, event: e.OrderRestated, _index: int, time: datetime) -> None:
+    order = _order(state, event)
+    scaled = {"ratio": order.ratio * event.ratio, "filled_quantity": order.filled_quantity * event.ratio}
+    _put(state, event, order, time, **scaled, **_terms(order, event))
+
+
+def _terms(order: Order, event: e.OrderReplaced | e.OrderRestated) -> dict[str, Any]:
+    return {
+        "quantity": order.quantity if event.quantity is None else event.quantity,
+        "limit_price": order.limit_price if event.limit_price is None else event.limit_price,
+        "stop_price": order.stop_price if event.stop_price is None else event.stop_price,
+    }
+
+
+def _ended(state: Book, event: e.OrderEnd, _index: int, time: datetime) -> None:
+    _put(state, event, _order(state, event), time, reason_code=event.code, reason=event.reason)
+
+
+def _closed(state: Book, event: e.OrderClosed | e.OrderConfirmed, _index: int, time: datetime) -> None:
+    _put(state, event, _order(state, event), time, confirmed=True)
+
+
+_FOLDS: Final[Mapping[type, Callable[[Book, Any, int, datetime], None]]] = {
+    e.FundConfigured: _fund,
+    e.InstrumentDefined: _instrument,
+    e.SessionOpened: _session,
+    e.SignalRefused: _refusal,
+    e.BreakRaised: _break,
+    e.OrderEntered: _entered,
+    e.OrderAdopted: _adopted,
+    e.OrderAdvanced: _advanced,
+    e.OrderSent: _with_request,
+    e.RequestOpened: _with_request,
+    e.SendDisproved: _disproved,
+    e.OrderAcknowledged: _acknowledged,
+    e.OrderMarked: _marked,
+    e.RequestDoubted: _doubted,
+    e.RequestDropped: _dropped,
+    e.OrderFilled: _executed,
+    e.FillCorrected: _executed,
+    e.FillBusted: _executed,
+    e.OrderReplaced: _replaced,
+    e.OrderRestated: _restated,
+    e.OrderCanceled: _ended,
+    e.OrderRejected: _ended,
+    e.OrderExpired: _ended,
+    e.OrderFailed: _ended,
+    e.OrderClosed: _closed,
+    e.OrderConfirmed: _closed,
+}

@@ -1,0 +1,33 @@
+"""A fund: whose money an order is, where it trades, and what it may trade."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from msgspec import Struct
+
+from ordergate.domain.instruments import AssetClass
+
+
+class TaxLotMethod(StrEnum):
+    """Which open lot a closing fill takes first."""
+
+    FIFO = "fifo"
+
+
+class Fund(Struct, frozen=True, kw_only=True):
+    """A fund's standing instructions.
+
+    Attributes:
+        broker: where its orders go that name none.
+        asset_classes: what it may trade; empty is everything.
+        strategies: which strategies may write into it; empty is all.
+        dedupe_window: how long an idempotency key holds; None is for ever.
+    """
+
+    fund_id: str
+    broker: str
+    base_currency: str = "USD"
+    asset_classes: tuple[AssetClass, ...] = ()
+    strategies: tuple[str, ...] = ()
+    tax_lot_method: TaxLotMethod = TaxLotMethod.FIFO
+    dedupe_window: timedelta | None = None

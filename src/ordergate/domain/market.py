@@ -1,0 +1,30 @@
+"""What the market says: an input to decisions, never an entry of the journal."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import Struct
+
+from ordergate.domain.money import EXACT, TWO, plain
+
+
+class Quote(Struct, frozen=True):
+    """Best bid and ask of a symbol.
+
+    Attributes:
+        bid_size, ask_size: in the instrument's unit; None is unlimited.
+        pinned: set by hand, and so never stale.
+    """
+
+    symbol: str
+    time: datetime
+    bid: Decimal
+    ask: Decimal
+    bid_size: Decimal | None = None
+    ask_size: Decimal | None = None
+    pinned: bool = False
+
+    @property
+    def mid(self) -> Decimal:
+        """Halfway between bid and ask, exactly."""
+        return plain(EXACT.divide(self.bid + self.ask, TWO))

@@ -1,0 +1,103 @@
+"""Exact numbers: how a decimal comes in, and how it is computed with.
+
+No float touches money. A number is taken from its text, within 18 digits before the point and 18 behind
+it, and kept in one plain form (no exponent, no trailing zeros), so that equal numbers are equal bytes.
+"""
+
+from decimal import (
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    FloatOperation,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+)
+from typing import Final
+
+from ordergate.domain.errors import Code, Invalid
+
+DIGITS: Final = 18
+ZERO: Final = Decimal(0)
+ONE: Final = Decimal(1)
+TWO: Final = Decimal(2)
+_LIMIT: Final = Decimal(10) ** DIGITS
+_SMALLEST: Final = Decimal(10) ** -DIGITS
+_LONGEST_TEXT: Final = 64
+
+EXACT: Final = Context(prec=120, traps=[Inexact, FloatOperation, InvalidOperation, DivisionByZero, Overflow])
+"""Sums and products that would lose a digit raise instead; the engine steps within it."""
+
+_ROUNDED: Final = Context(
+    prec=50, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow]
+)
+
+
+def plain(value: Decimal) -> Decimal:
+    """The same number without exponent and trailing zeros: `1E+3` becomes `1000`, `1.50` becomes `1.5`."""
+    if not value:
+        return ZERO
+    value = value.normalize(_ROUNDED)
+    exponent = value.as_tuple().exponent
+    return value.quantize(Decimal(1), context=EXACT) if isinstance(exponent, int) and exponent > 0 else value
+
+
+def parse_decimal(value: object, pointer: str) -> Decimal:
+    """A finite decimal from text, an integer or a Decimal; refused otherwise.
+
+    Raises:
+        Invalid: not a number, not finite, or more than 18 digits on either side of the point.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise Invalid(
+            Code.WRONG_TYPE, f'{value!r} is not a decimal: write it as text, such as "1.5"', pointer
+        )
+    huge = isinstance(value, int) and abs(value) >= _LIMIT
+    text = "a huge number" if huge else str(value)
+    number = _number(text)
+    if number is None:
+        shown = text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
+        raise Invalid(
+            Code.BAD_NUMBER,
+            f"{shown!r} is not a number of at most {DIGITS} digits before and {DIGITS} after the point",
+            pointer,
+        )
+    return number
+
+
+def _number(text: str) -> Decimal | None:
+    if len(text) > _LONGEST_TEXT or not text.isascii() or "_" in text or text != text.strip():
+        return None
+    try:
+        number = Decimal(text, EXACT)
+    except InvalidOperation:
+        return None
+    if not number.is_finite() or abs(number.adjusted()) > 2 * DIGITS:
+        return None
+    if abs(number) >= _LIMIT or EXACT.remainder(number, _SMALLEST):
+        return None
+    return plain(number)
+
+
+def parse_positive(value: object, pointer: str) -> Decimal:
+    """As `parse_decimal`, and above zero."""
+    number = parse_decimal(value, pointer)
+    if number <= 0:
+        raise Invalid(Code.NOT_POSITIVE, f"{number} must be above zero", pointer)
+    return number
+
+
+def is_multiple(value: Decimal, step: Decimal) -> bool:
+    """Whether `value` is a whole number of `step`s."""
+    return not EXACT.remainder(value, step)
+
+
+def divide(dividend: Decimal, divisor: Decimal, places: int) -> Decimal:
+    """The quotient, rounded half to even to `places` digits behind the point: for showing, never for books."""
+    return plain(_ROUNDED.quantize(_ROUNDED.divide(dividend, divisor), Decimal(1).scaleb(-places)))
+
+
+def text(value: Decimal) -> str:
+    """Plain notation, never with an exponent."""
+    return format(value, "f")

@@ -1,0 +1,1 @@
+"""The order: its states, what moves it, what it is."""

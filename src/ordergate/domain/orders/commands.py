@@ -1,0 +1,226 @@
+"""What somebody wants, in the imperative, and the reading of the order body that all doors share."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from ordergate.domain.errors import Code, Invalid, pointer_to
+from ordergate.domain.funds import Fund
+from ordergate.domain.identifiers import parse_key, parse_name, parse_order_id
+from ordergate.domain.instruments import Instrument
+from ordergate.domain.money import parse_positive
+from ordergate.domain.orders.states import OrderType, Side, TimeInForce
+from ordergate.domain.signals import Signal
+from ordergate.domain.times import parse_time
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class SubmitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Make an order and send it.
+
+    Attributes:
+        order_id: None lets the gate name it.
+        key_kind, key: what makes the request the same request; `idempotency_key` or `signal_id`.
+    """
+
+    fund_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    order_type: OrderType
+    key_kind: str
+    key: str
+    tif: TimeInForce = TimeInForce.DAY
+    order_id: str | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    strategy_id: str | None = None
+    broker: str | None = None
+    actor: str | None = None
+    signal_id: str | None = None
+    retry_of: str | None = None
+    thesis: str | None = None
+    entry_price: Decimal | None = None
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
+    expires_at: datetime | None = None
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the normalised content: equal content, equal fingerprint, however it was written."""
+        return hashlib.sha256(_FINGERPRINT.encode((_FINGERPRINT_VERSION, self))).hexdigest()
+
+
+class SubmitSignal(Struct, frozen=True):
+    """Turn an approved signal into an order, or journal why not."""
+
+    signal: Signal
+
+
+class CancelOrder(Struct, frozen=True, kw_only=True):
+    """Cancel what is left of an order; asking again while one is open changes nothing."""
+
+    order_id: str
+    reason: str | None = None
+
+
+class ReplaceOrder(Struct, frozen=True, kw_only=True):
+    """Change an order's terms; None leaves a term as it is.
+
+    Attributes:
+        version: the version that the caller has seen; None takes any.
+    """
+
+    order_id: str
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    version: int | None = None
+
+
+class AdoptOrder(Struct, frozen=True, kw_only=True):
+    """Take up an order that works at a broker without our having sent it (found there, or telephoned)."""
+
+    order_id: str
+    fund_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    order_type: OrderType
+    broker: str
+    broker_order_id: str
+    tif: TimeInForce = TimeInForce.DAY
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    cash_quantity: Decimal | None = None
+
+
+class Configure(Struct, frozen=True):
+    """Make the journal know the funds and instruments as configured."""
+
+    funds: tuple[Fund, ...]
+    instruments: tuple[Instrument, ...]
+
+
+class OpenSession(Struct, frozen=True):
+    """Begin a new epoch of a broker's session; what older epochs sent is settled, not sent again."""
+
+    broker: str
+    version: str
+
+
+class Release(Struct, frozen=True):
+    """Send an order's request that waits for the broker's session."""
+
+    order_id: str
+    number: int
+
+
+Command = (
+    SubmitOrder | SubmitSignal | CancelOrder | ReplaceOrder | AdoptOrder | Configure | OpenSession | Release
+)
+
+_FINGERPRINT: Final = msgspec.json.Encoder(decimal_format="string", order="sorted")
+_FINGERPRINT_VERSION: Final = "order/1"
+
+
+def parse_choice(choices: type[E], value: object, pointer: str) -> E:
+    """A member of an enumeration from its text.
+
+    Raises:
+        Invalid: with the choices that there are.
+    """
+    try:
+        return choices(value)  # type: ignore[arg-type]
+    except ValueError:
+        known = ", ".join(choice.value for choice in choices)
+        raise Invalid(Code.BAD_VALUE, f"{value!r} is none of {known}", pointer) from None
+
+
+def _text(value: object, pointer: str) -> str:
+    if not isinstance(value, str):
+        raise Invalid(Code.WRONG_TYPE, f"{value!r} is not text", pointer)
+    if len(value) > 4_000:
+        raise Invalid(Code.BAD_VALUE, f"{len(value)} characters are too many: at most 4000", pointer)
+    return value
+
+
+_FIELDS: Final[Mapping[str, Callable[[object, str], Any]]] = {
+    "order_id": parse_order_id,
+    "idempotency_key": parse_key,
+    "symbol": parse_key,
+    "side": lambda v, p: parse_choice(Side, v, p),
+    "quantity": parse_positive,
+    "order_type": lambda v, p: parse_choice(OrderType, v, p),
+    "limit_price": parse_positive,
+    "stop_price": parse_positive,
+    "tif": lambda v, p: parse_choice(TimeInForce, v, p),
+    "fund_id": parse_name,
+    "strategy_id": parse_name,
+    "broker": parse_name,
+    "actor": parse_name,
+    "signal_id": parse_key,
+    "retry_of": parse_order_id,
+    "thesis": _text,
+    "entry_price": parse_positive,
+    "stop_loss": parse_positive,
+    "take_profit": parse_positive,
+    "expires_at": parse_time,
+}
+ORDER_FIELDS: Final = tuple(_FIELDS)
+_NEEDED: Final = ("idempotency_key", "fund_id", "symbol", "side", "quantity", "order_type")
+
+
+def check_fields(body: object, known: tuple[str, ...]) -> Mapping[str, object]:
+    """The body as a mapping that has no field but the known ones.
+
+    Raises:
+        Invalid: it is no object, or has another field.
+    """
+    if not isinstance(body, Mapping):
+        raise Invalid(Code.WRONG_TYPE, f"expected a JSON object, got {type(body).__name__}", None)
+    for name in body:
+        if name not in known:
+            raise Invalid(
+                Code.UNKNOWN_FIELD, f"no such field; there are {', '.join(known)}", pointer_to(str(name))
+            )
+    return body
+
+
+def parse_order(body: object) -> SubmitOrder:
+    """The order request of `POST /v1/orders`: decimals as text or JSON numbers read as Decimal.
+
+    Raises:
+        Invalid: naming the field, its value and what would be right.
+    """
+    fields = check_fields(body, ORDER_FIELDS)
+    for name in _NEEDED:
+        if fields.get(name) is None:
+            raise Invalid(Code.MISSING, "is missing", f"#/{name}")
+    values = {n: _FIELDS[n](v, f"#/{n}") for n, v in fields.items() if v is not None}
+    key = values.pop("idempotency_key")
+    order = SubmitOrder(key_kind="idempotency_key", key=key, **values)
+    check_prices(order.order_type, order.limit_price, order.stop_price)
+    return order
+
+
+def check_prices(order_type: OrderType, limit: Decimal | None, stop: Decimal | None) -> None:
+    """A limit order has a limit price, a stop order a stop price, and the others none.
+
+    Raises:
+        Invalid: one is missing or too many.
+    """
+    for pointer, price, wanted in (
+        ("#/limit_price", limit, order_type.has_limit),
+        ("#/stop_price", stop, order_type.has_stop),
+    ):
+        if wanted and price is None:
+            raise Invalid(Code.PRICE_MISSING, f"a {order_type} order needs one", pointer)
+        if not wanted and price is not None:
+            raise Invalid(Code.PRICE_UNEXPECTED, f"{price} given, but a {order_type} order has none", pointer)

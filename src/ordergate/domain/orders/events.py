@@ -1,0 +1,244 @@
+"""What happened: frozen, past tense, and the only thing that changes state.
+
+Kinds are versioned by their tag; the fold of a published version never changes. `path` lists the states that
+the order went through, `times` when it reached each; empty where the state stayed.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import Struct
+
+from ordergate.domain.breaks import Break
+from ordergate.domain.funds import Fund
+from ordergate.domain.instruments import Instrument
+from ordergate.domain.money import ONE
+from ordergate.domain.orders.executions import Fill
+from ordergate.domain.orders.order import Order, Request
+from ordergate.domain.orders.states import Mark, Phase, State
+
+
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
+    """Common to all events."""
+
+
+class OrderEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Common to the events of one order."""
+
+    order_id: str
+    path: tuple[State, ...] = ()
+    times: tuple[datetime, ...] = ()
+
+
+class FundConfigured(Event, frozen=True, kw_only=True, tag="FundConfigured/1"):
+    """A fund is as configured from here on."""
+
+    fund: Fund
+
+
+class InstrumentDefined(Event, frozen=True, kw_only=True, tag="InstrumentDefined/1"):
+    """An instrument is as defined from here on."""
+
+    instrument: Instrument
+
+
+class SessionOpened(Event, frozen=True, kw_only=True, tag="SessionOpened/1"):
+    """A new epoch of a broker's session began; `version` is the program's."""
+
+    broker: str
+    epoch: int
+    version: str
+
+
+class SignalRefused(Event, frozen=True, kw_only=True, omit_defaults=True, tag="SignalRefused/1"):
+    """A signal that became no order."""
+
+    signal_id: str
+    symbol: str
+    code: str
+    reason: str
+    fund_id: str | None = None
+
+
+class BreakRaised(Event, frozen=True, kw_only=True, tag="BreakRaised/1"):
+    """Something does not fit; nothing was changed by it."""
+
+    item: Break
+
+
+class OrderEntered(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderEntered/1"):
+    """An order came into being, as far along as the path says.
+
+    Attributes:
+        key_kind, key, fingerprint, key_expires: what makes the same request the same order.
+    """
+
+    order: Order
+    key_kind: str
+    key: str
+    fingerprint: str
+    key_expires: datetime | None = None
+
+
+class OrderAdopted(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderAdopted/1"):
+    """An order that works at a broker without our having sent it."""
+
+    order: Order
+
+
+class OrderAdvanced(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderAdvanced/1"):
+    """The order came further on its way to the broker, short of being sent."""
+
+
+class OrderSent(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderSent/1"):
+    """Bytes may leave from here on: the submit that `request` describes."""
+
+    request: Request
+
+
+class SendDisproved(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="SendDisproved/1"):
+    """Proof that the broker does not have the order; it may be sent again."""
+
+    number: int
+    reason: str | None = None
+
+
+class OrderAcknowledged(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderAcknowledged/1"):
+    """The broker has it, under its own id."""
+
+    time: datetime
+    broker_order_id: str | None = None
+
+
+class OrderMarked(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderMarked/1"):
+    """An attribute that the broker set or cleared."""
+
+    mark: Mark
+    on: bool
+
+
+class RequestOpened(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="RequestOpened/1"):
+    """A cancel or replace was asked for, or one that waited may now leave."""
+
+    request: Request
+
+
+class RequestDoubted(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="RequestDoubted/1"):
+    """What became of a request is unknown, or (parked) could not be found out."""
+
+    number: int
+    phase: Phase
+    reason: str | None = None
+
+
+class RequestDropped(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="RequestDropped/1"):
+    """A cancel or replace was refused, or provably had no effect."""
+
+    number: int
+    reason: str | None = None
+
+
+class OrderFilled(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderFilled/1"):
+    """A trade; with CLOSED in the path it was confirmed too.
+
+    Attributes:
+        broker_order_id: set where this is also the first sign of the order at the broker.
+    """
+
+    fill: Fill
+    broker_order_id: str | None = None
+    completes: bool = False
+
+
+class FillCorrected(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="FillCorrected/1"):
+    """A broker corrected a trade."""
+
+    fill: Fill
+
+
+class FillBusted(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="FillBusted/1"):
+    """A broker took a trade back."""
+
+    fill: Fill
+
+
+class OrderReplaced(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderReplaced/1"):
+    """The order has new terms at the broker; None leaves a term."""
+
+    number: int
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
+class OrderRestated(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderRestated/1"):
+    """The broker changed the order unasked."""
+
+    reason: str
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    ratio: Decimal = ONE
+
+
+class OrderEnd(OrderEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Common to the events that end an order unfilled."""
+
+    code: str
+    reason: str | None = None
+
+
+class OrderCanceled(OrderEnd, frozen=True, kw_only=True, omit_defaults=True, tag="OrderCanceled/1"):
+    """Canceled, asked for or not."""
+
+
+class OrderRejected(OrderEnd, frozen=True, kw_only=True, omit_defaults=True, tag="OrderRejected/1"):
+    """Refused by the gate or by the broker."""
+
+
+class OrderExpired(OrderEnd, frozen=True, kw_only=True, omit_defaults=True, tag="OrderExpired/1"):
+    """Its time was up."""
+
+
+class OrderFailed(OrderEnd, frozen=True, kw_only=True, omit_defaults=True, tag="OrderFailed/1"):
+    """It cannot be worked, for a reason that is neither a refusal nor a wish."""
+
+
+class OrderClosed(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderClosed/1"):
+    """Filled, no request open, and equal to the broker's own record."""
+
+
+class OrderConfirmed(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderConfirmed/1"):
+    """Equal to the broker's own record, while a request is still open."""
+
+
+ENDS = (OrderCanceled, OrderRejected, OrderExpired, OrderFailed)
+
+AnyEvent = (
+    FundConfigured
+    | InstrumentDefined
+    | SessionOpened
+    | SignalRefused
+    | BreakRaised
+    | OrderEntered
+    | OrderAdopted
+    | OrderAdvanced
+    | OrderSent
+    | SendDisproved
+    | OrderAcknowledged
+    | OrderMarked
+    | RequestOpened
+    | RequestDoubted
+    | RequestDropped
+    | OrderFilled
+    | FillCorrected
+    | FillBusted
+    | OrderReplaced
+    | OrderRestated
+    | OrderCanceled
+    | OrderRejected
+    | OrderExpired
+    | OrderFailed
+    | OrderClosed
+    | OrderConfirmed
+)

@@ -1,0 +1,140 @@
+"""The order: a value. Events replace it; nothing mutates it."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ordergate.domain.identifiers import client_order_id
+from ordergate.domain.money import ONE, ZERO, divide
+from ordergate.domain.orders.states import (
+    TERMINAL,
+    Mark,
+    OrderType,
+    Phase,
+    RequestKind,
+    Side,
+    State,
+    TimeInForce,
+)
+
+
+class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One question of ours to a broker that has no answer yet.
+
+    Attributes:
+        number: counts the order's requests from 1; a resend of the same attempt keeps it.
+        client_id: what the broker knows the request by.
+        epoch: of the broker session that sent it; None until sent.
+        quantity, limit_price, stop_price: the terms that a replace asks for; None leaves them.
+    """
+
+    number: int
+    kind: RequestKind
+    client_id: str
+    phase: Phase = Phase.READY
+    epoch: int | None = None
+    sent_at: datetime | None = None
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
+class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An order and everything that is known about it.
+
+    Attributes:
+        quantity: in the instrument's unit; 0 where `cash_quantity` is given and the broker names it later.
+        filled_quantity, filled_value: sums over the executions that count: quantity, quantity x price.
+        ratio: product of the ratios of all restatements (splits); scales executions booked before.
+        client_id: of the last accepted submit or replace.
+        version: counts changes.
+        arrival_bid, arrival_ask: the market when the order was created; None without a quote.
+        entry_price, stop_loss, take_profit: the signal's levels.
+        reason_code, reason: why it was rejected, canceled, expired or failed.
+    """
+
+    order_id: str
+    fund_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    order_type: OrderType
+    tif: TimeInForce
+    broker: str
+    state: State
+    created_at: datetime
+    updated_at: datetime
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    cash_quantity: Decimal | None = None
+    strategy_id: str | None = None
+    actor: str | None = None
+    idempotency_key: str | None = None
+    signal_id: str | None = None
+    retry_of: str | None = None
+    thesis: str | None = None
+    entry_price: Decimal | None = None
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
+    expires_at: datetime | None = None
+    arrival_bid: Decimal | None = None
+    arrival_ask: Decimal | None = None
+    version: int = 1
+    filled_quantity: Decimal = ZERO
+    filled_value: Decimal = ZERO
+    ratio: Decimal = ONE
+    client_id: str | None = None
+    broker_order_id: str | None = None
+    accepted_at: datetime | None = None
+    submitted_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    filled_at: datetime | None = None
+    ended_at: datetime | None = None
+    confirmed: bool = False
+    marks: tuple[Mark, ...] = ()
+    reason_code: str | None = None
+    reason: str | None = None
+    request_count: int = 0
+    requests: tuple[Request, ...] = ()
+
+    @property
+    def leaves_quantity(self) -> Decimal:
+        """What can still be filled: 0 after the end, and for a DAY order that is done for the day."""
+        if self.state in TERMINAL or (Mark.DONE_FOR_DAY in self.marks and self.tif is TimeInForce.DAY):
+            return ZERO
+        return max(self.quantity - self.filled_quantity, ZERO)
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Of the executions that count, to 10 places; None without any. For showing only."""
+        return divide(self.filled_value, self.filled_quantity, 10) if self.filled_quantity else None
+
+    def open_request(self, kind: RequestKind) -> Request | None:
+        """The last open request of that kind."""
+        return next((r for r in reversed(self.requests) if r.kind is kind), None)
+
+    @property
+    def accepted_number(self) -> int:
+        """The number of the last accepted submit or replace; 0 before any."""
+        return int(self.client_id.rpartition(".")[2]) if self.client_id is not None else 0
+
+    def request(self, number: int) -> Request | None:
+        """The open request with that number."""
+        return next((r for r in self.requests if r.number == number), None)
+
+    def next_request(self, kind: RequestKind) -> Request:
+        """A fresh request of that kind, numbered after the last."""
+        number = self.request_count + 1
+        return Request(number=number, kind=kind, client_id=client_order_id(self.order_id, number))
+
+    def with_request(self, request: Request) -> "Order":
+        """The same order with that request open, in place of one of the same number."""
+        others = tuple(r for r in self.requests if r.number != request.number)
+        requests = tuple(sorted((*others, request), key=lambda r: r.number))
+        return replace(self, requests=requests, request_count=max(self.request_count, request.number))
+
+    def without_request(self, number: int) -> "Order":
+        """The same order with that request answered."""
+        return replace(self, requests=tuple(r for r in self.requests if r.number != number))

@@ -1,0 +1,151 @@
+"""What a broker says. Untrusted: it becomes an event only where the order machine takes it.
+
+`client_id` names the order or request; where the broker knows none (telephoned orders), `broker_order_id`
+does. `cursor` is a place in the broker's stream up to which everything has been delivered; `raw` is the
+payload as it came.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from msgspec import Struct
+
+from ordergate.domain.money import ONE, ZERO
+from ordergate.domain.orders.states import ExecutionKind, Mark, Side
+
+
+class Outcome(StrEnum):
+    """How a call to a broker ended. Only proof makes a rejection; what may have left is UNKNOWN."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    DUPLICATE = "duplicate"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+
+
+class Finding(StrEnum):
+    """What a lookup of a request established, where it did not find the order."""
+
+    ABSENT = "absent"
+    UNPROVEN = "unproven"
+
+
+class End(StrEnum):
+    """How a broker ended an order."""
+
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
+class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Common to all reports."""
+
+    broker: str
+    client_id: str | None = None
+    broker_order_id: str | None = None
+    cursor: str | None = None
+    raw: str | None = None
+
+
+class Answered(Report, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to one call of ours; `client_id` is the request's."""
+
+    outcome: Outcome
+    reason: str | None = None
+
+
+class Acknowledged(Report, frozen=True, kw_only=True, omit_defaults=True):
+    """The order is at the broker."""
+
+
+class Executed(Report, frozen=True, kw_only=True, omit_defaults=True):
+    """A trade, a correction or a bust.
+
+    Attributes:
+        symbol, side: checked against the order's where given.
+        completes: the broker's own record says that the order is complete, so the fill is confirmed.
+    """
+
+    exec_id: str
+    time: datetime
+    quantity: Decimal = ZERO
+    price: Decimal = ZERO
+    fee: Decimal = ZERO
+    fee_currency: str | None = None
+    execution_kind: ExecutionKind = ExecutionKind.TRADE
+    refers_to: str | None = None
+    symbol: str | None = None
+    side: Side | None = None
+    completes: bool = False
+
+
+class Ended(Report, frozen=True, kw_only=True, omit_defaults=True):
+    """The order is at its end, asked for or not."""
+
+    end: End
+    reason: str | None = None
+
+
+class Replaced(Report, frozen=True, kw_only=True, omit_defaults=True):
+    """A replace was done; `client_id` is the request's. The terms may differ from ours."""
+
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
+class Restated(Report, frozen=True, kw_only=True, omit_defaults=True):
+    """The broker changed the order unasked: the quantity, or everything by a split's ratio."""
+
+    reason: str
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    ratio: Decimal = ONE
+
+
+class Marked(Report, frozen=True, kw_only=True, omit_defaults=True):
+    """Done for day, suspended, stopped, triggered; or no longer."""
+
+    mark: Mark
+    on: bool = True
+
+
+class RequestRefused(Report, frozen=True, kw_only=True, omit_defaults=True):
+    """The broker refused a cancel or replace; `client_id` is the request's."""
+
+    reason: str | None = None
+
+
+class Confirmed(Report, frozen=True, kw_only=True, omit_defaults=True):
+    """The broker's own record of the order equals ours."""
+
+
+class LookedUp(Report, frozen=True, kw_only=True, omit_defaults=True):
+    """A lookup of a request did not find it; `client_id` is the request's.
+
+    Attributes:
+        final: nothing more will be tried; a person must settle it.
+    """
+
+    finding: Finding
+    reason: str | None = None
+    final: bool = False
+
+
+AnyReport = (
+    Answered
+    | Acknowledged
+    | Executed
+    | Ended
+    | Replaced
+    | Restated
+    | Marked
+    | RequestRefused
+    | Confirmed
+    | LookedUp
+)

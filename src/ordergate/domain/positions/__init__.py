@@ -1,0 +1,1 @@
+"""What the fills add up to: positions with tax lots, and balances."""

@@ -1,0 +1,40 @@
+"""The ledger: every fill moves balances, one delta each; a balance is the sum of its deltas.
+
+`position_key` is `venue:type:symbol`. What is bought and what is paid with are BaseTokens of the venue; a fee
+is a delta of its own.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+from msgspec import Struct
+
+from ordergate.domain.instruments import Instrument
+from ordergate.domain.orders.executions import Delta, Fill
+
+BASE_TOKEN: Final = "BaseToken"  # noqa: S105  (no secret: the kind of an asset)
+
+
+class Balance(Struct, frozen=True, kw_only=True):
+    """What a fund has under one position key."""
+
+    fund_id: str
+    position_key: str
+    amount: Decimal
+
+
+def position_key(venue: str, symbol: str, kind: str = BASE_TOKEN) -> str:
+    """`venue:type:symbol`."""
+    return f"{venue}:{kind}:{symbol}"
+
+
+def deltas(fill: Fill, quantity: Decimal, instrument: Instrument) -> tuple[Delta, ...]:
+    """What a fill of `quantity` (in the instrument's unit, unsigned) does to balances."""
+    amount = quantity * instrument.contract_size * fill.side.sign
+    moved = (
+        Delta(position_key(fill.broker, instrument.base), amount, "trade"),
+        Delta(position_key(fill.broker, instrument.currency), -amount * fill.price, "trade"),
+    )
+    if not fill.fee or fill.fee_currency is None:
+        return moved
+    return (*moved, Delta(position_key(fill.broker, fill.fee_currency), -fill.fee, "fee"))

@@ -1,0 +1,1 @@
+"""What an order must pass before it may reach a broker."""

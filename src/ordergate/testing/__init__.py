@@ -1,0 +1,1 @@
+"""Kits for testing ordergate and what plugs into it."""
