@@ -4,7 +4,7 @@ A `Gate` is a running ordergate: a journal, its runner, and a session at every b
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ from ordergate.adapters.ids import TimeIds
 from ordergate.adapters.journals.database import open_journal, path_of
 from ordergate.adapters.secrets.audit_key import find_or_make_key
 from ordergate.application.dispatch import Dispatcher
-from ordergate.application.engine import Engine
+from ordergate.application.engine import Command, Engine
 from ordergate.application.entry import Origin
 from ordergate.application.nodes import load_tree
 from ordergate.application.outlets import Follower, Outlet
@@ -33,10 +33,10 @@ from ordergate.application.view import View
 from ordergate.config import Config
 from ordergate.domain.errors import Code, NotFound
 from ordergate.domain.market import Quote
-from ordergate.domain.orders.commands import Command, Configure, OpenSession
+from ordergate.domain.orders.commands import Configure, OpenSession
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import Phase
-from ordergate.protocols.tlog import Signer
+from ordergate.protocols.tlog import Signer, Verifier
 
 MEMORY: Final = "sqlite://"
 _TURNS: Final = 10
@@ -50,13 +50,21 @@ class Gate:
         runner: takes commands.
         brokers: by name.
         queries: reads orders, fills, positions.
+        verifier: of the checkpoints that it signs.
     """
 
     def __init__(
-        self, config: Config, runner: Runner, journal: Journal, clock: Clock, brokers: list[Broker]
+        self,
+        config: Config,
+        runner: Runner,
+        journal: Journal,
+        clock: Clock,
+        brokers: Sequence[Broker],
+        verifier: Verifier,
     ) -> None:
         self.config, self.runner, self.journal, self.clock = config, runner, journal, clock
         self.brokers = {broker.name: broker for broker in brokers}
+        self.verifier = verifier
         self.queries = Queries(journal)
         self._dispatchers: list[Dispatcher] = []
         self._settlements: list[Settlement] = []
@@ -83,7 +91,7 @@ class Gate:
         settlement = Settlement(broker, self.runner, self.clock, epoch)
         self._settlements.append(settlement)
         view.sessions[name] = epoch
-        settlement.start()
+        await settlement.start()
 
     async def set_quote(self, broker: str, quote: Quote) -> None:
         """Sets the market of a paper venue, and lets it trade what that makes marketable.
@@ -128,7 +136,8 @@ class Gate:
         return await self.queries.order(order_id)
 
     async def close(self) -> None:
-        """Takes no more, finishes what waits, and lets go of brokers and store."""
+        """Sends no more, finishes what waits, and lets go of the brokers."""
+        self.runner.engine.view.sessions.clear()
         for dispatcher in self._dispatchers:
             await dispatcher.close()
         for settlement in self._settlements:
@@ -163,17 +172,26 @@ async def open_gate(
         key_file = Path(config.audit.key_file) if config.audit.key_file else None
         key = find_or_make_key(config.audit.origin, key_file, path_of(url))
         brokers = _brokers(config, path_of(url), clock)
-        runner = await _runner(config, journal, key.signer, clock, ids or TimeIds())
-        gate = Gate(config, runner, journal, clock, brokers)
-        running = asyncio.get_running_loop().create_task(runner.run())
-        try:
-            await _together(gate.open(), running)
+        async with assemble(config, journal, key.signer, clock, ids or TimeIds(), brokers) as gate:
             yield gate
-        finally:
-            await gate.close()
-            await running
     finally:
         await journal.close()
+
+
+@asynccontextmanager
+async def assemble(
+    config: Config, journal: Journal, signer: Signer, clock: Clock, ids: Ids, brokers: Sequence[Broker]
+) -> AsyncIterator[Gate]:
+    """A running gate from parts; the journal stays open behind it."""
+    runner = await _runner(config, journal, signer, clock, ids)
+    gate = Gate(config, runner, journal, clock, brokers, signer.verifier)
+    running = asyncio.get_running_loop().create_task(runner.run())
+    try:
+        await _together(gate.open(), running)
+        yield gate
+    finally:
+        await gate.close()
+        await running
 
 
 async def _together(opening: Any, running: asyncio.Task[None]) -> None:

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-import tlog_checker
+from tests.acceptance import tlog_checker
 
 from ordergate.protocols.tlog import (
     Checkpoint,

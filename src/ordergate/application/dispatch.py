@@ -22,6 +22,7 @@ from ordergate.domain.orders.reports import Answered, Outcome
 from ordergate.domain.orders.states import Phase, RequestKind, State
 
 DEADLINE_S: Final = 30.0
+DRAIN_S: Final = 5.0
 _log = structlog.get_logger("ordergate.dispatch")
 
 
@@ -129,11 +130,14 @@ class Dispatcher:
         return await self._broker.replace(change)
 
     async def close(self) -> None:
-        """Gives up what is under way; settlement finds out about it in the next run."""
-        workers = list(self._workers)
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        """Begins no more calls and waits a while for those under way; settlement looks after the rest."""
+        self._queue.clear()
+        workers = set(self._workers)
+        if workers:
+            _done, late = await asyncio.wait(workers, timeout=DRAIN_S)
+            for worker in late:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
 
 
 def send_of(order: Order, request: Request) -> Send:

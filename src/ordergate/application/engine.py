@@ -23,9 +23,11 @@ from ordergate.domain.money import EXACT
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders.events import OrderAdopted, OrderEntered, OrderEvent
 from ordergate.domain.orders.reports import AnyReport, Report
+from ordergate.domain.signals import SubmitSignal
 from ordergate.domain.times import MICROSECOND, format_time
 
-Input = c.Command | AnyReport
+Command = c.OrderCommand | SubmitSignal
+Input = Command | AnyReport
 
 LARGEST_STEP_BACK: Final = timedelta(seconds=10)
 
@@ -154,7 +156,7 @@ def _actor(event: Any, origin: Origin) -> str:
 
 _COMMANDS: Final[Mapping[type, Callable[[Context, Any], Decision[Any]]]] = {
     c.SubmitOrder: submitting.submit,
-    c.SubmitSignal: submitting.submit_signal,
+    SubmitSignal: submitting.submit_signal,
     c.AdoptOrder: submitting.adopt,
     c.CancelOrder: changing.cancel,
     c.ReplaceOrder: changing.amend,

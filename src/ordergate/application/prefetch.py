@@ -10,6 +10,7 @@ from ordergate.domain.book import Book, Table
 from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders.reports import Executed, Report
+from ordergate.domain.signals import SubmitSignal
 
 Loaded = list[tuple[Table[Any], Any]]
 
@@ -50,7 +51,7 @@ async def _keys(
 def _key(given: Input, view: View) -> tuple[str, str, str] | None:
     if isinstance(given, c.SubmitOrder):
         return given.fund_id, given.key_kind, given.key
-    if isinstance(given, c.SubmitSignal):
+    if isinstance(given, SubmitSignal):
         return given.signal.fund_id or view.signals.fund, "signal_id", given.signal.signal_id
     return None
 

@@ -1,6 +1,7 @@
 """Recovery: from the tables to the state of the moment before; and from the journal to the tables."""
 
 from datetime import datetime
+from decimal import localcontext
 from typing import Any
 
 from ordergate.application.entry import Entry, decode
@@ -8,6 +9,7 @@ from ordergate.application.ports.journal import Head, JournalReader
 from ordergate.domain.book import Book
 from ordergate.domain.errors import AuditError
 from ordergate.domain.fold import advance_cursor, evolve
+from ordergate.domain.money import EXACT
 from ordergate.domain.orders.events import OrderEvent
 from ordergate.domain.orders.states import TERMINAL, State
 from ordergate.protocols.tlog import Checkpoint, TlogError
@@ -66,6 +68,7 @@ def check_head(head: Head, root: bytes) -> None:
 
 def apply(state: Book, entry: Entry) -> None:
     """Folds one entry, as it was folded when it was written."""
-    evolve(state, entry.event, entry.index, entry.time)
+    with localcontext(EXACT):
+        evolve(state, entry.event, entry.index, entry.time)
     if entry.broker is not None and entry.cursor is not None:
         advance_cursor(state, entry.broker, entry.cursor)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 from msgspec import Struct
 
-from ordergate.application.engine import ClockError, Engine
+from ordergate.application.engine import ClockError, Command, Engine
 from ordergate.application.entry import Entry, Origin
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import Batch, Journal
@@ -20,7 +20,7 @@ from ordergate.application.prefetch import prefetch
 from ordergate.application.tail import Tail
 from ordergate.domain.errors import Code, Conflict, Defect, OutcomeUnknown, Refused, StoreError
 from ordergate.domain.market import Quote
-from ordergate.domain.orders.commands import CancelOrder, Command
+from ordergate.domain.orders.commands import CancelOrder
 from ordergate.domain.orders.reports import AnyReport, Report
 
 BATCH_MOST: Final = 512
@@ -166,6 +166,7 @@ class Runner:
             if error is not None:
                 engine.state.undo()
                 engine.size, engine.last = size, last
+                engine.state.release(loaded)
                 self._tail.back(mark)
                 await self._not_written(stepped, error)
                 return

@@ -17,11 +17,12 @@ from ordergate.application.ports.brokers import Broker, Lookup, Presence
 from ordergate.application.ports.clock import Clock
 from ordergate.application.runner import Runner
 from ordergate.domain.errors import StoreError
+from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.orders.commands import Release
 from ordergate.domain.orders.events import RequestDoubted, SendDisproved
 from ordergate.domain.orders.order import Order, Request
-from ordergate.domain.orders.reports import Finding, LookedUp
-from ordergate.domain.orders.states import Phase, RequestKind
+from ordergate.domain.orders.reports import Acknowledged, Finding, LookedUp
+from ordergate.domain.orders.states import WORKING, Phase, RequestKind
 
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 30.0
@@ -39,17 +40,36 @@ class Settlement:
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         runner.listen(self._committed)
 
-    def start(self) -> None:
-        """Takes up every request that an earlier run left open."""
-        for order in list(self._runner.engine.state.orders.rows.values()):
-            if order.broker == self._broker.name:
-                for request in order.requests:
-                    self._take_up(order.order_id, request.number)
+    async def start(self) -> None:
+        """Takes up every request that an earlier run left open, and compares what works with the broker."""
+        for order in self._ours():
+            for request in order.requests:
+                self._take_up(order.order_id, request.number)
+        await self._compare()
 
-    @property
-    def unsettled(self) -> int:
-        """How many requests are being looked after."""
-        return len(self._tasks)
+    def _ours(self) -> list[Order]:
+        orders = self._runner.engine.state.orders.rows.values()
+        return [order for order in orders if order.broker == self._broker.name]
+
+    async def _compare(self) -> None:
+        """Looks up orders that no longer work at the broker; reports those that work there and are not ours."""
+        try:
+            snapshot = await self._broker.open_orders()
+        except Exception:
+            _log.exception("a broker adapter raised", broker=self._broker.name)
+            return
+        if not snapshot.complete:
+            _log.warning("the broker's open orders came incomplete", broker=self._broker.name)
+            return
+        there = {order_id_of(client_id): client_id for client_id in snapshot.client_ids}
+        ours = {order.order_id: order for order in self._ours()}
+        for order_id in sorted(there.keys() - ours.keys()):
+            await self._runner.deliver(Acknowledged(broker=self._broker.name, client_id=there[order_id]))
+        for order_id in sorted(ours.keys() - there.keys()):
+            order = ours[order_id]
+            if order.state in WORKING and not order.requests and order.client_id is not None:
+                for report in (await self._lookup(order.client_id)).reports:
+                    await self._runner.deliver(report)
 
     def _committed(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -57,19 +77,12 @@ class Settlement:
                 self._take_up(entry.event.order_id, entry.event.number)
 
     def _take_up(self, order_id: str, number: int) -> None:
-        order, request = self._find(order_id, number)
-        if (
-            order is None
-            or request is None
-            or order.broker != self._broker.name
-            or not self._unclear(request)
-        ):
-            return
         key = order_id, number
-        if key not in self._tasks:
-            task = asyncio.get_running_loop().create_task(self._settle(order_id, number))
-            self._tasks[key] = task
-            task.add_done_callback(lambda done: self._finished(key, done))
+        if key in self._tasks or self._find_unclear(order_id, number) is None:
+            return
+        task = asyncio.get_running_loop().create_task(self._settle(order_id, number))
+        self._tasks[key] = task
+        task.add_done_callback(lambda done: self._finished(key, done))
 
     def _finished(self, key: tuple[str, int], done: asyncio.Task[None]) -> None:
         self._tasks.pop(key, None)
@@ -78,34 +91,29 @@ class Settlement:
             _log.warning("settlement ended with the gate", order=key[0])
         elif failure is not None:
             self._runner.fail(failure)
+        elif not done.cancelled():
+            self._take_up(*key)  # doubted again while the task ended
 
-    def _find(self, order_id: str, number: int) -> tuple[Order | None, Request | None]:
+    def _find_unclear(self, order_id: str, number: int) -> tuple[Order, Request] | None:
+        """The request, if it is this broker's and must be looked after."""
         order = self._runner.engine.state.orders.get(order_id)
-        return order, order.request(number) if order is not None else None
-
-    def _unclear(self, request: Request) -> bool:
-        if request.phase is Phase.SENT:
-            return request.epoch != self._epoch
-        return request.phase in (Phase.READY, Phase.UNKNOWN)
+        request = order.request(number) if order is not None else None
+        if order is None or request is None or order.broker != self._broker.name:
+            return None
+        of_before = request.phase is Phase.SENT and request.epoch != self._epoch
+        return (order, request) if of_before or request.phase in (Phase.READY, Phase.UNKNOWN) else None
 
     async def _settle(self, order_id: str, number: int) -> None:
         pause, unproven = _FIRST_PAUSE_S, 0
-        first_ready = True
-        while True:
-            order, request = self._find(order_id, number)
-            if order is None or request is None or not self._unclear(request):
-                return
-            if request.phase is Phase.READY:
-                # The first time it only waited for the session; after that the broker could not be reached.
-                if not first_ready or order.submitted_at is not None:
-                    await self._clock.sleep(pause)
-                await self._release(order_id, number)
-                first_ready = False
-            else:
+        while (found := self._find_unclear(order_id, number)) is not None:
+            order, request = found
+            if request.phase is not Phase.READY:
                 unproven = await self._look(order, request, unproven)
-                order, request = self._find(order_id, number)
-                if order is None or request is None or not self._unclear(request):
-                    return
+            else:
+                if order.submitted_at is not None:  # it could not be sent just now: not at once again
+                    await self._clock.sleep(_FIRST_PAUSE_S)
+                await self._release(order_id, number)
+            if self._find_unclear(order_id, number) is not None:
                 await self._clock.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
 

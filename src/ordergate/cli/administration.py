@@ -150,12 +150,16 @@ def doctor(db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json = False
     if as_json:
         t.print_json({"version": __version__, "checks": checks})
     else:
-        t.print_table("Doctor", ("check", "state", "detail"), [(c["check"], c["state"], c["detail"]) for c in checks])
+        t.print_table(
+            "Doctor", ("check", "state", "detail"), [(c["check"], c["state"], c["detail"]) for c in checks]
+        )
     if any(check["state"] == "bad" for check in checks):
         raise typer.Exit(t.Exit.ERROR)
 
 
-def _check(name: str, look: Callable[[Config, str], tuple[str, str]], config: Config, url: str) -> dict[str, str]:
+def _check(
+    name: str, look: Callable[[Config, str], tuple[str, str]], config: Config, url: str
+) -> dict[str, str]:
     try:
         state, detail = look(config, url)
     except OrdergateError as error:
@@ -190,7 +194,10 @@ def _durability(_config: Config, url: str) -> tuple[str, str]:
             os.fsync(file.fileno())
         each = (time.perf_counter() - start) / times
     if each < 20e-6:
-        return "warn", f"fsync takes {each * 1e6:.0f} µs: too fast for a disk, it may not survive a loss of power"
+        return (
+            "warn",
+            f"fsync takes {each * 1e6:.0f} µs: too fast for a disk, it may not survive a loss of power",
+        )
     return "ok", f"fsync takes {each * 1e3:.2f} ms in {folder}"
 
 
@@ -199,12 +206,18 @@ def _audit_key(config: Config, url: str) -> tuple[str, str]:
     key_file = Path(config.audit.key_file) if config.audit.key_file else None
     key = find_key(config.audit.origin, key_file, path)
     if key is None:
-        return "warn", "none yet: one is made beside the database; production wants its own (ORDERGATE_AUDIT_KEY)"
+        return (
+            "warn",
+            "none yet: one is made beside the database; production wants its own (ORDERGATE_AUDIT_KEY)",
+        )
     named = Path(key.source)
     if os.name == "posix" and named.exists() and stat.S_IMODE(named.stat().st_mode) & 0o077:
         return "bad", f"{named} can be read by others: chmod 600 {named}"
     if key.generated:
-        return "warn", f"{key.source} was made here: production wants its own (ORDERGATE_AUDIT_KEY or audit.key_file)"
+        return (
+            "warn",
+            f"{key.source} was made here: production wants its own (ORDERGATE_AUDIT_KEY or audit.key_file)",
+        )
     return "ok", key.source
 
 

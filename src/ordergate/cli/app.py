@@ -1,6 +1,7 @@
 """The commands, put together."""
 
 import logging
+import sys
 from typing import Annotated, Final
 
 import structlog
@@ -35,19 +36,15 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
+    ] = False,
 ) -> None:
     """Logs go to standard error, warnings and worse."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(file=_standard_error()),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
     )
-
-
-def _standard_error() -> object:
-    import sys
-
-    return sys.stderr
 
 
 def main() -> None:

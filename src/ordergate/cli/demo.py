@@ -30,7 +30,9 @@ _REFUSED: Final = ("signal_id", "symbol", "code", "reason")
 
 
 def demo(
-    quotes: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Quotes, CSV, plain or gzip.")] = None,
+    quotes: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Quotes, CSV, plain or gzip.")
+    ] = None,
     signals: Annotated[Path | None, typer.Option(metavar="FILE", help="Signals, JSON Lines.")] = None,
     db: t.Db = None,
     config: t.ConfigFile = None,
@@ -110,7 +112,9 @@ def _print(result: dict[str, Any]) -> None:
     print_orders(result["orders"])
     print_fills(result["fills"])
     print_positions(result["positions"])
-    t.print_table("Refused signals", _REFUSED, [[row[name] for name in _REFUSED] for row in result["refused"]])
+    t.print_table(
+        "Refused signals", _REFUSED, [[row[name] for name in _REFUSED] for row in result["refused"]]
+    )
     audit = result["audit"]
     word = "verified" if audit["verified"] else "NOT verified"
     t.out.print(f"Audit: {audit['size']} entries, root {audit['root']}, {word}")

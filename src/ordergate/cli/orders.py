@@ -6,12 +6,13 @@ from typing import Annotated, Any, Final
 import typer
 
 from ordergate.adapters.journals.database import open_reader
+from ordergate.application.engine import Command
 from ordergate.application.entry import Origin
 from ordergate.application.queries import Queries, show_order
 from ordergate.bootstrap import Gate, open_gate
 from ordergate.cli import terminal as t
 from ordergate.domain.money import parse_positive
-from ordergate.domain.orders.commands import CancelOrder, Command, ReplaceOrder, parse_order
+from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder, parse_order
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import Phase, State
 
@@ -148,7 +149,9 @@ def list_orders(
         settings = t.read_config(config)
         reader = open_reader(t.url_of(db, settings))
         try:
-            found = await Queries(reader).orders(fund_id=fund, symbol=symbol, state=state, strategy_id=strategy)
+            found = await Queries(reader).orders(
+                fund_id=fund, symbol=symbol, state=state, strategy_id=strategy
+            )
         finally:
             await reader.close()
         shown = [show_order(order) for order in found]

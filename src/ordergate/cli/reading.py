@@ -16,7 +16,18 @@ from ordergate.domain.orders.events import OrderEvent
 from ordergate.domain.times import format_time
 
 _FILL: Final = ("time", "order", "symbol", "side", "quantity", "price", "fee", "slippage bps", "pips")
-_POSITION: Final = ("fund", "symbol", "quantity", "unit", "average", "realized", "unrealized", "currency", "fees", "lots")
+_POSITION: Final = (
+    "fund",
+    "symbol",
+    "quantity",
+    "unit",
+    "average",
+    "realized",
+    "unrealized",
+    "currency",
+    "fees",
+    "lots",
+)
 _LOT: Final = ("symbol", "lot", "opened", "quantity", "remaining", "price")
 _NUMBERS: Final = (
     "quantity", "price", "fee", "slippage bps", "pips", "average", "realized", "unrealized", "remaining", "lots",
@@ -47,7 +58,14 @@ def print_positions(positions: list[dict[str, Any]]) -> None:
     ]  # fmt: skip
     t.print_table("Positions", _POSITION, rows, _NUMBERS)
     lots = [
-        (p["symbol"], lot["lot_id"], t.second(lot["opened_at"]), lot["quantity"], lot["remaining"], lot["price"])
+        (
+            p["symbol"],
+            lot["lot_id"],
+            t.second(lot["opened_at"]),
+            lot["quantity"],
+            lot["remaining"],
+            lot["price"],
+        )
         for p in positions
         for lot in p["lots"]
     ]
@@ -60,7 +78,11 @@ def _fees(fees: dict[str, str]) -> str:
 
 
 def fills(
-    fund: Fund = None, symbol: Symbol = None, db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json = False
+    fund: Fund = None,
+    symbol: Symbol = None,
+    db: t.Db = None,
+    config: t.ConfigFile = None,
+    as_json: t.Json = False,
 ) -> None:
     """List fills with their slippage."""
 
@@ -76,7 +98,11 @@ def fills(
 
 
 def positions(
-    fund: Fund = None, symbol: Symbol = None, db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json = False
+    fund: Fund = None,
+    symbol: Symbol = None,
+    db: t.Db = None,
+    config: t.ConfigFile = None,
+    as_json: t.Json = False,
 ) -> None:
     """List positions with lots and realised P&L."""
 

@@ -12,8 +12,7 @@ from ordergate.adapters.clock import VirtualClock
 from ordergate.application.entry import Origin
 from ordergate.bootstrap import Gate
 from ordergate.domain.market import Quote
-from ordergate.domain.orders.commands import SubmitSignal
-from ordergate.domain.signals import Signal
+from ordergate.domain.signals import Signal, SubmitSignal
 
 Progress = Callable[[int, int], None]
 TimedSignal = tuple[datetime, Signal]
@@ -51,4 +50,6 @@ async def replay(
 
 async def _submit(gate: Gate, clock: VirtualClock, signal: TimedSignal) -> None:
     await clock.sleep_until(signal[0])
-    await gate.execute(SubmitSignal(signal[1]), Origin(actor=signal[1].strategy_id or "signals", source="replay"))
+    await gate.execute(
+        SubmitSignal(signal[1]), Origin(actor=signal[1].strategy_id or "signals", source="replay")
+    )

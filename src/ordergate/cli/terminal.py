@@ -18,14 +18,15 @@ from rich.table import Table
 from rich.text import Text
 
 from ordergate.config import Config, load
-from ordergate.domain.money import plain, text
 from ordergate.domain.errors import Conflict, NotFound, OrdergateError, OutcomeUnknown, Refused
+from ordergate.domain.money import plain, text
 
 T = TypeVar("T")
 DB_VARIABLE: Final = "ORDERGATE_DB"
 
 Db = Annotated[
-    str | None, typer.Option("--db", metavar="URL", help="Database, such as sqlite:///orders.db.", envvar=DB_VARIABLE)
+    str | None,
+    typer.Option("--db", metavar="URL", help="Database, such as sqlite:///orders.db.", envvar=DB_VARIABLE),
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration, TOML.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -173,6 +174,7 @@ def _text_of(path: Path) -> str:
 
 def parse_json(raw: str, source: str) -> Any:
     """JSON with numbers as exact decimals; a name that stands twice is refused."""
+
     def refuse(constant: str) -> NoReturn:
         raise InputError(f"{source}: {constant} is not a number that can be traded")
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -77,6 +78,8 @@ class Lock:
 
     def take(self) -> None:
         """Raises StoreBusy where another process has it, StoreError where the folder cannot be written."""
+        if not self._path.parent.is_dir():
+            raise StoreError(f"there is no folder {self._path.parent}: make it, or name another database")
         try:
             self._lock.acquire()
         except Timeout:
@@ -100,9 +103,11 @@ class LockedJournal(SqliteJournal):
 
     async def close(self) -> None:
         """Closes the connection, then lets the next process in."""
-        await super().close()
-        if self._lock is not None:
-            self._lock.release()
+        try:
+            await super().close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
 
 
 def open_journal(url: str) -> LockedJournal:
@@ -116,11 +121,11 @@ def open_journal(url: str) -> LockedJournal:
     if lock is not None:
         lock.take()
     try:
+        empty = _is_empty(path)
         connection = connect(path)
         try:
-            if version_of(connection, path) is None:
-                connection = _set_up(connection, path)
-            check_version(version_of(connection, path), path)
+            if empty:
+                _set_up(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -131,11 +136,30 @@ def open_journal(url: str) -> LockedJournal:
     return LockedJournal(connection, path, lock)
 
 
-def _set_up(connection: sqlite3.Connection, path: Path | None) -> sqlite3.Connection:
+def _is_empty(path: Path | None) -> bool:
+    """Whether the database has yet to be set up. Only reads: a file of another program stays as it is."""
+    if path is None or not path.exists():
+        return True
+    with closing(connect(path, read_only=True)) as connection:
+        version = version_of(connection, path)
+    if version is not None:
+        check_version(version, path)
+    return version is None
+
+
+def _set_up(connection: sqlite3.Connection, path: Path | None) -> None:
+    from sqlalchemy.exc import DBAPIError
+
     from ordergate.adapters.journals.migrate import upgrade
 
-    upgrade(connection)
-    return connection
+    try:
+        upgrade(connection)
+    except sqlite3.Error as error:
+        raise store_error(error, path) from error
+    except DBAPIError as error:
+        if not isinstance(error.orig, sqlite3.Error):
+            raise
+        raise store_error(error.orig, path) from error
 
 
 def open_reader(url: str) -> SqliteReader:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from ordergate.adapters.journals.rows import codec
 from ordergate.adapters.journals.schema import KEYS
-from ordergate.application.ports.journal import Batch, Head, Line
+from ordergate.application.ports.journal import Batch, Head, Line, Node
 from ordergate.domain.errors import StoreError
 
 
@@ -81,16 +81,26 @@ class MemoryJournal:
         """Takes a batch, or refuses it whole."""
         if batch.first != len(self._lines):
             raise StoreError(f"the log has {len(self._lines)} entries, the batch begins at {batch.first}")
+        changed = [(self._tables[table], _keyed(table, rows)) for table, rows in batch.rows.items()]
+        nodes = self._with_nodes(batch.nodes)
         for index, line in enumerate(batch.lines, batch.first):
             if line.order_id is not None:
                 self._indices.setdefault(line.order_id, []).append(index)
         self._lines.extend(batch.lines)
-        for table, rows in batch.rows.items():
-            self._tables[table].update((_key(table, row), row) for row in rows)
-        for node in batch.nodes:
-            self._nodes.setdefault(node.level, []).append(node.hash)
-        self._payloads.update(batch.payloads)
+        for table, rows in changed:
+            table.update(rows)
+        self._nodes |= nodes
+        self._payloads = {**batch.payloads, **self._payloads}
         self._head = Head(len(self._lines), batch.checkpoint)
+
+    def _with_nodes(self, nodes: Sequence[Node]) -> dict[int, list[bytes]]:
+        levels: dict[int, list[bytes]] = {}
+        for node in nodes:
+            level = levels.setdefault(node.level, list(self._nodes.get(node.level, ())))
+            if node.number != len(level):
+                raise StoreError(f"level {node.level} has {len(level)} nodes, the batch brings {node.number}")
+            level.append(node.hash)
+        return levels
 
     async def move_cursor(self, name: str, index: int) -> None:
         """Notes how far an outlet has come."""
@@ -100,8 +110,8 @@ class MemoryJournal:
         """Nothing to let go of."""
 
 
-def _key(table: str, row: Struct) -> tuple[Any, ...]:
-    return tuple(getattr(row, name) for name in KEYS[table])
+def _keyed(table: str, rows: Sequence[Struct]) -> dict[tuple[Any, ...], Struct]:
+    return {tuple(getattr(row, name) for name in KEYS[table]): row for row in rows}
 
 
 def _is(value: Any, wanted: Any) -> bool:

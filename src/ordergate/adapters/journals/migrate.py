@@ -10,9 +10,9 @@ from sqlalchemy.pool import StaticPool
 
 
 def upgrade(connection: sqlite3.Connection) -> None:
-    """Runs what migrations are missing, each in a transaction of its own, on an open connection.
+    """Runs what migrations are missing, all in one transaction, on an open connection.
 
-    A migration that is cut off leaves the version before it, and the next call goes on from there.
+    What is cut off leaves the database as it was.
     """
     with bind(connection) as bound:
         command.upgrade(config(bound), "head")

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import fields
 
-from ordergate.adapters.journals.schema import ROW_TYPES, plain_type
+from ordergate.adapters.journals.schema import KEYS, ROW_TYPES, plain_type
 from ordergate.domain.times import MICROSECOND, format_time
 
 Code = Callable[[Any], Any]
@@ -52,10 +52,11 @@ def _decoder(kind: Any) -> Code | None:
 class RowCodec:
     """Between a row type and its columns, which are its fields in order."""
 
-    def __init__(self, row_type: type[Struct]) -> None:
+    def __init__(self, row_type: type[Struct], key: Sequence[str]) -> None:
         kinds = [(field.name, plain_type(field.type)[0]) for field in fields(row_type)]
         self._type = row_type
         self.names: Final = tuple(name for name, _kind in kinds)
+        self._key = tuple(self.names.index(name) for name in key)
         self._encoders = tuple((name, _encoder(kind)) for name, kind in kinds)
         self._decoders = tuple((name, _decoder(kind)) for name, kind in kinds)
 
@@ -65,6 +66,10 @@ class RowCodec:
             value if encode is None or value is None else encode(value)
             for value, encode in ((getattr(row, name), encode) for name, encode in self._encoders)
         )
+
+    def key(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """The primary key among the columns' values, which stores sort by."""
+        return tuple(values[at] for at in self._key)
 
     def encode_value(self, name: str, value: Any) -> Any:
         """One column's value."""
@@ -83,4 +88,4 @@ class RowCodec:
 @cache
 def codec(table: str) -> RowCodec:
     """Of a projection."""
-    return RowCodec(ROW_TYPES[table])
+    return RowCodec(ROW_TYPES[table], KEYS[table])

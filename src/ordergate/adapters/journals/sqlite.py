@@ -5,7 +5,7 @@ several that do can corrupt a file (WAL-reset bug, SQLite 3.7.0 to 3.51.2). A co
 """
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -28,14 +28,16 @@ def connect(path: Path | None, *, read_only: bool = False) -> sqlite3.Connection
     Raises:
         StoreError: it cannot be opened.
     """
+    uri = ":memory:"
+    if path is not None:
+        uri = f"file:{quote(str(path.absolute()))}?mode={'ro' if read_only else 'rwc'}"
     try:
-        if path is None:
-            connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        else:
-            mode = "ro" if read_only else "rwc"
-            uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
-            connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-        _prepare(connection, read_only=read_only)
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(connection, read_only=read_only)
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.Error as error:
         raise store_error(error, path) from error
     return connection
@@ -51,6 +53,9 @@ def _prepare(connection: sqlite3.Connection, *, read_only: bool) -> None:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA fullfsync=1")
     connection.execute("PRAGMA checkpoint_fullfsync=1")
+    # A file that cannot be written opens all the same: find out before the first commit does.
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ROLLBACK")
 
 
 def store_error(error: sqlite3.Error, path: Path | None) -> StoreError:
@@ -146,20 +151,22 @@ class SqliteReader:
     ) -> list[Any]:
         """Rows by column values, in the order of the primary key."""
         rows: list[Any] = []
-        for part in _parts(where or {}):
+        parts = _parts(where or {})
+        for part in parts:
             sql, values = _conditions(table, part, after)
             order = ", ".join(KEYS[table])
             end = "" if limit is None else f" LIMIT {int(limit)}"
             rows += self._query(f"{_select(table)}{sql} ORDER BY {order}{end}", values)
+        if len(parts) > 1:
+            rows = sorted(rows, key=codec(table).key)[:limit]
         return [codec(table).decode(row) for row in rows]
 
     async def dump(self, table: str) -> AsyncIterator[bytes]:
         """Rows as stored."""
         order = ", ".join(KEYS[table])
-        names = ", ".join(f'quote("{name}")' for name in codec(table).names)
         try:
-            for row in self._connection.execute(f"SELECT {names} FROM {table} ORDER BY {order}"):
-                yield "|".join(row).encode()
+            for row in self._connection.execute(f"{_select(table)} ORDER BY {order}"):
+                yield repr(row).encode()
         except sqlite3.Error as error:
             raise store_error(error, self.path) from error
 
@@ -178,12 +185,12 @@ class SqliteReader:
         self._connection.close()
 
 
-def _parts(where: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+def _parts(where: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """The conditions in pieces that SQLite's limit on variables takes."""
     long = next((n for n, v in where.items() if isinstance(v, tuple) and len(v) > _MOST_VARIABLES), None)
     if long is None:
         return [where]
-    values = where[long]
+    values = tuple(dict.fromkeys(where[long]))
     return [{**where, long: values[i : i + _MOST_VARIABLES]} for i in range(0, len(values), _MOST_VARIABLES)]
 
 
@@ -211,21 +218,27 @@ class SqliteJournal(SqliteReader):
         try:
             execute("BEGIN IMMEDIATE")
             self._write(batch)
-        except sqlite3.Error as error:
+        except BaseException as error:
             self._roll_back()
-            raise store_error(error, self.path) from error
+            if isinstance(error, sqlite3.Error):
+                raise store_error(error, self.path) from error
+            raise
         try:
             execute("COMMIT")
         except sqlite3.Error as error:
-            if _FULL in str(error):
-                self._roll_back()
-                raise store_error(error, self.path) from error
             if _IO in str(error):
                 raise DiskError(f"{self.path}: the disk failed under a commit: {error}") from error
+            if _FULL in str(error) or self._connection.in_transaction:
+                self._roll_back()
+                raise store_error(error, self.path) from error
             raise OutcomeUnknown(f"{self.path}: the commit failed: {error}") from error
 
     def _write(self, batch: Batch) -> None:
         many = self._connection.executemany
+        found = self._connection.execute("SELECT size FROM head").fetchall()
+        size = found[0][0] if found else 0
+        if batch.first != size:
+            raise StoreError(f"the log has {size} entries, the batch begins at {batch.first}")
         many(
             "INSERT INTO journal (idx, kind, order_id, hash, entry) VALUES (?, ?, ?, ?, ?)",
             [

@@ -228,3 +228,9 @@ def upgrade() -> None:
             f"CREATE TRIGGER journal_no_{verb.lower()} BEFORE {verb} ON journal "
             "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
         )
+    # INSERT OR REPLACE deletes without asking the trigger on DELETE.
+    op.execute(
+        "CREATE TRIGGER journal_no_replace BEFORE INSERT ON journal "
+        "WHEN EXISTS (SELECT 1 FROM journal WHERE idx = NEW.idx) "
+        "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+    )

@@ -1,0 +1,228 @@
+"""Makes the pages of docs/reference that follow from the code. `just docs` runs it; a test compares.
+
+Each function returns one page; `PAGES` names them.
+"""
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import typer
+
+from ordergate.cli.app import app
+from ordergate.config import schema
+from ordergate.domain.errors import Code
+from ordergate.domain.breaks import BreakKind
+from ordergate.domain.orders import events, reports
+from ordergate.domain.orders.states import TERMINAL, State
+from ordergate.domain.orders.transitions import EDGES, TABLE, ByQuantity, Move
+from ordergate.domain.risk.checks import CHECKS
+
+FOLDER = Path(__file__).parent / "reference"
+MADE = "<!-- Made from the code by docs/generate.py. -->\n"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(head)]
+    lines += [["---"] * len(lines[0]), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def first_line(thing: Any) -> str:
+    return (thing.__doc__ or "").strip().split("\n")[0]
+
+
+def order_states() -> str:
+    theory = sys.modules[Move.__module__].__doc__.split("------\n", 1)[1].strip()
+    arrows = sorted(
+        f"    {before or '[*]'} --> {after}" for before, after in EDGES
+    ) + sorted(f"    {state} --> [*]" for state in TERMINAL)
+    states = [None, *State]
+    cells = [
+        [move, *(_cell(move, state) for state in states)] for move in Move
+    ]
+    return f"""# Order states
+
+{theory}
+
+```mermaid
+stateDiagram-v2
+{chr(10).join(arrows)}
+```
+
+A state without a way out is the end. Rows are what happens, columns the state in which it happens, cells the state
+after it; an empty cell is illegal.
+
+{table(["", *("(none)" if s is None else s for s in states)], cells)}"""
+
+
+def _cell(move: Move, state: State | None) -> str:
+    target = TABLE[move].get(state)
+    if target is None:
+        return ""
+    return "by quantity" if isinstance(target, ByQuantity) else ("stays" if target is state else target)
+
+
+def event_kinds() -> str:
+    rows = [
+        (f"`{kind.__struct_config__.tag}`", first_line(kind), ", ".join(f"`{f}`" for f in kind.__struct_fields__))
+        for kind in get_args(events.AnyEvent)
+    ]
+    said = [(f"`{kind.__name__}`", first_line(kind)) for kind in get_args(reports.AnyReport)]
+    return f"""# Events and reports
+
+An event is what happened; it is one entry of the journal, and the only thing that changes state. The number
+behind the name is its version: how a version is read never changes.
+
+{table(["event", "meaning", "fields"], rows)}
+An entry is one line of JSON: `index`, `time`, `actor` (who acts), `principal` (as whom the door knows them), `source`
+(the door), `event`, and where there are any `request`, `broker` and `cursor` (how far the broker's stream had come),
+`raw` (the payload as it came) or `raw_sha256` (its hash, where it was too large).
+
+A report is what a broker says. It is untrusted, and becomes an event only where the order's state takes it.
+
+{table(["report", "meaning"], said)}"""
+
+
+def errors() -> str:
+    tree = sys.modules[Code.__module__].__doc__.split("\n\n", 1)[1].rsplit("\n\n", 1)[0]
+    codes = table(["code", "name"], [(f"`{code}`", code.name) for code in Code])
+    risk = table(["check", "meaning"], [(f"`RISK_{check.__name__.upper()}`", first_line(check)) for check in CHECKS])
+    breaks = table(["break"], [(f"`{kind}`",) for kind in BreakKind])
+    return f"""# Errors
+
+```
+{tree}
+```
+
+## Codes of refusals
+
+A refused request has changed nothing. Beside the code stand the field and what would be right.
+
+{codes}
+## Codes of the risk gate
+
+An order that the gate refuses is kept as REJECTED with the code.
+
+{risk}
+## Breaks
+
+What a broker said or did that does not fit the record. It is journalled, changes nothing, and waits for a person.
+
+{breaks}
+## Exit codes of the command line
+
+| code | meaning |
+| --- | --- |
+| 0 | done |
+| 1 | an error; the message says which |
+| 2 | the command line is wrong |
+| 3 | there is no such thing |
+| 5 | it contradicts what is there: a key used again, an order that has ended |
+| 6 | refused by the risk gate |
+| 7 | the outcome is unknown: the order may be working at the broker |
+"""
+
+
+def configuration() -> str:
+    definitions = schema()["$defs"]
+    rows = []
+    for section, value in definitions["Config"]["properties"].items():
+        name = _named(value)
+        if name is not None:
+            prefix = f"{section}.NAME" if "additionalProperties" in value else section
+            rows += _keys(prefix, definitions, name)
+    return f"""# Configuration
+
+One TOML file, given with `--config`. Unknown keys are errors. `ordergate config schema` prints the JSON Schema,
+`ordergate config show` the values in force.
+
+{table(["key", "values", "default"], rows)}
+The database is what `--db` says, else `ORDERGATE_DB`, else `database.url`. The key that signs the journal is
+`ORDERGATE_AUDIT_KEY` (the base64 of 32 bytes), else the file `audit.key_file`, else one made beside the database.
+
+```toml
+[funds.pairs]
+broker = "paper"
+asset_classes = ["fx", "metals"]
+dedupe_window = "24h"
+
+[brokers.paper]
+adapter = "paper"
+latency_ms = 20
+fee_bps = 0.2
+
+[instruments."SOL/USDT"]
+class = "crypto"
+unit = "coins"
+tick = 0.01
+lot_step = 0.001
+currency = "USDT"
+```
+"""
+
+
+def _named(value: dict[str, Any]) -> str | None:
+    inner = value.get("additionalProperties", value)
+    inner = inner if "$ref" in inner else next(iter(inner.get("anyOf", inner.get("allOf", [{}]))), {})
+    return inner["$ref"].rsplit("/", 1)[1] if "$ref" in inner else None
+
+
+def _keys(prefix: str, definitions: dict[str, Any], name: str) -> list[tuple[str, str, str]]:
+    rows = []
+    for key, value in definitions[name]["properties"].items():
+        inner = _named(value)
+        choices = definitions[inner].get("enum") if inner else None
+        if inner and choices is None and "properties" in definitions[inner]:
+            rows += _keys(f"{prefix}.{key}", definitions, inner)
+            continue
+        kinds = choices or value.get("enum") or [value.get("type") or _either(value)]
+        default = f"`{msgspec.json.encode(value['default']).decode()}`" if "default" in value else "(needed)"
+        rows.append((f"`{prefix}.{key}`", ", ".join(map(str, kinds)), default))
+    return rows
+
+
+def _either(value: dict[str, Any]) -> str:
+    return " or ".join(str(one.get("type", "name")) for one in value.get("anyOf", []))
+
+
+def command_line() -> str:
+    command = typer.main.get_command(app)
+    parts = ["# Command line\n", "Options follow the command. Documents for programs (`--json`) go to standard output,"]
+    parts += ["everything else to standard error.\n"]
+    parts += list(_commands(command, "ordergate"))
+    return "\n".join(parts)
+
+
+def _commands(command: Any, path: str) -> Iterable[str]:
+    if hasattr(command, "commands"):
+        for name, inner in command.commands.items():
+            yield from _commands(inner, f"{path} {name}")
+        return
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
+    usage = " ".join([path, *(p.metavar or p.name.upper() for p in arguments)])
+    yield f"## `{usage}`\n\n{(command.help or '').strip()}\n"
+    rows = [(f"`{'`, `'.join(p.opts)}`", p.help or "") for p in options]
+    yield table(["option", "meaning"], rows)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "order-states.md": order_states,
+    "events.md": event_kinds,
+    "errors.md": errors,
+    "configuration.md": configuration,
+    "cli.md": command_line,
+}
+
+
+def pages() -> dict[Path, str]:
+    """Every page as it should be."""
+    return {FOLDER / name: MADE + make().rstrip() + "\n" for name, make in PAGES.items()}
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")

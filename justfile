@@ -1,0 +1,47 @@
+# What CI runs: `just check`. Everything else is a part of it, or a convenience.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# The recipes there are.
+default:
+    @just --list
+
+# Lint, types, contracts, coverage floors.
+check: lint types contracts coverage
+
+# Style of the code.
+lint:
+    ruff check .
+    ruff format --check .
+
+# Types of the package.
+types:
+    mypy
+
+# Who may know whom.
+contracts:
+    lint-imports
+
+# The quick tests, with the floors that they must reach.
+coverage:
+    coverage erase
+    coverage run -m pytest
+    coverage combine --quiet || true
+    coverage report --skip-covered --sort=cover
+    coverage report --include='src/ordergate/domain/orders/transitions.py,src/ordergate/domain/fold.py' --fail-under=100
+
+# The quick tests.
+test:
+    pytest
+
+# The long tests.
+slow:
+    pytest -m slow
+
+# The pages of docs/reference that are made from the code.
+docs:
+    python docs/generate.py
+
+# The versions that CI installs.
+lock:
+    uv pip compile pyproject.toml --all-extras --universal --no-emit-index-url --no-annotate --no-header -q -o requirements.lock

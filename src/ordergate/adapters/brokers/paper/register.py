@@ -1,0 +1,94 @@
+"""What the venue knows of its orders and requests, and what of that is not yet on disk.
+
+Orders that work are in memory; those that ended, and all requests, are read from the store when somebody names
+them. Nothing that is taken in here counts before `commit`.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from ordergate.adapters.brokers.paper.orders import Status, VenueOrder, number_of
+from ordergate.adapters.brokers.paper.records import Record, with_raw
+from ordergate.adapters.brokers.paper.rows import Batch, QuoteRow, Request
+from ordergate.adapters.brokers.paper.store import Store
+from ordergate.domain.orders.reports import AnyReport
+
+
+class Register:
+    """The orders, requests and reports of a venue whose store is open."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._batch = Batch()
+        self._number, self._sequence = store.last()
+        self.working = {order.number: order for order in store.working()}
+
+    @property
+    def last_sequence(self) -> int:
+        """Of the reports so far, the uncommitted ones included."""
+        return self._sequence
+
+    @property
+    def clean(self) -> bool:
+        """Whether there is nothing to commit."""
+        return self._batch.empty
+
+    def next_number(self) -> int:
+        """A number for a new order."""
+        self._number += 1
+        return self._number
+
+    def request(self, client_id: str) -> Request | None:
+        """The request of that client id, if it ever arrived."""
+        return self._batch.requests.get(client_id) or self._store.request(client_id)
+
+    def order(self, number: int | None) -> VenueOrder | None:
+        """An order by its number."""
+        if number is None:
+            return None
+        return self.working.get(number) or self._batch.orders.get(number) or self._store.order(number)
+
+    def order_of(self, client_id: str, broker_order_id: str | None) -> VenueOrder | None:
+        """The order that a request is about: by the client id of an earlier one, else by the venue's name."""
+        request = self.request(client_id)
+        if request is not None and request.order_number is not None:
+            return self.order(request.order_number)
+        return self.order(number_of(broker_order_id))
+
+    def add_request(
+        self, client_id: str, kind: str, number: int | None, refused: str | None, at: datetime
+    ) -> None:
+        """A request has arrived and its client id is used up."""
+        self._batch.requests[client_id] = Request(client_id, kind, number, refused, at)
+
+    def change(self, order: VenueOrder) -> None:
+        """An order is new or has changed; it is in memory exactly while it works."""
+        self._batch.orders[order.number] = order
+        if order.status is Status.WORKING:
+            self.working[order.number] = order
+        else:
+            self.working.pop(order.number, None)
+
+    def add_execution(self, row: tuple[Any, ...]) -> None:
+        """A trade happened; `row` is in the order of the table's columns."""
+        self._batch.executions.append(row)
+
+    def report(self, number: int, report: AnyReport) -> None:
+        """Something is to be said of an order."""
+        self._sequence += 1
+        self._batch.reports.append((number, Record(self._sequence, with_raw(report))))
+
+    def set_quote(self, row: QuoteRow) -> None:
+        """A quote to be kept with the next commit; a pinned one calls for a commit."""
+        self._batch.quotes[row.quote.symbol] = row
+        self._batch.pinned = self._batch.pinned or row.quote.pinned
+
+    def commit(self) -> list[Record]:
+        """Writes everything since the last commit; the reports may now be delivered.
+
+        Raises:
+            StoreError: nobody can say whether it was written; the venue must be opened again.
+        """
+        batch, self._batch = self._batch, Batch()
+        self._store.write(batch)
+        return [record for _, record in batch.reports]

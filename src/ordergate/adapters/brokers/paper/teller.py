@@ -1,0 +1,135 @@
+"""Turns what happened in a book into executions, reports and the orders' new status."""
+
+from datetime import datetime
+
+from ordergate.adapters.brokers.paper.matching import Step, Trade, Trigger
+from ordergate.adapters.brokers.paper.orders import Status, VenueOrder
+from ordergate.adapters.brokers.paper.pricing import fill_fee
+from ordergate.adapters.brokers.paper.register import Register
+from ordergate.adapters.brokers.paper.rows import time_text
+from ordergate.adapters.brokers.paper.settings import PaperSettings
+from ordergate.domain.instruments import Instrument
+from ordergate.domain.money import text
+from ordergate.domain.orders.reports import (
+    Acknowledged,
+    Confirmed,
+    End,
+    Ended,
+    Executed,
+    Marked,
+    Replaced,
+)
+from ordergate.domain.orders.states import Mark, TimeInForce
+
+
+class Teller:
+    """Writes into the register what is to be said of orders."""
+
+    def __init__(self, name: str, settings: PaperSettings, register: Register) -> None:
+        self._name, self._settings, self._register = name, settings, register
+
+    def steps(self, steps: list[Step], instrument: Instrument, at: datetime) -> None:
+        """What a book did, in its order."""
+        for step in steps:
+            if isinstance(step, Trade):
+                self._executed(step, instrument, at)
+            elif isinstance(step, Trigger):
+                self._marked(step.order)
+            else:
+                fill_or_kill = step.order.tif is TimeInForce.FOK
+                reason = (
+                    "fill or kill: not all of it can trade"
+                    if fill_or_kill
+                    else "immediate or cancel: the rest"
+                )
+                self.ended(step.order, Status.CANCELED, reason)
+
+    def acknowledged(self, order: VenueOrder) -> None:
+        """A new order rests."""
+        self._register.change(order)
+        self._register.report(
+            order.number,
+            Acknowledged(broker=self._name, client_id=order.client_id, broker_order_id=order.broker_order_id),
+        )
+
+    def ended(self, order: VenueOrder, status: Status, reason: str) -> None:
+        """An order that is out of its book got no further."""
+        order.status, order.reason = status, reason
+        self._register.change(order)
+        end = End.EXPIRED if status is Status.EXPIRED else End.CANCELED
+        self._register.report(
+            order.number,
+            Ended(
+                broker=self._name,
+                client_id=order.client_id,
+                broker_order_id=order.broker_order_id,
+                end=end,
+                reason=reason,
+            ),
+        )
+
+    def replaced(self, order: VenueOrder) -> None:
+        """An order has new terms, and is complete where they leave nothing to fill."""
+        if not order.leaves:
+            order.status = Status.FILLED
+        self._register.change(order)
+        names = {"broker": self._name, "client_id": order.client_id, "broker_order_id": order.broker_order_id}
+        terms = Replaced(
+            **names, quantity=order.quantity, limit_price=order.limit_price, stop_price=order.stop_price
+        )
+        self._register.report(order.number, terms)
+        if not order.leaves:
+            self._register.report(order.number, Confirmed(**names))
+
+    def _marked(self, order: VenueOrder) -> None:
+        self._register.change(order)
+        self._register.report(
+            order.number,
+            Marked(
+                broker=self._name,
+                client_id=order.client_id,
+                broker_order_id=order.broker_order_id,
+                mark=Mark.TRIGGERED,
+            ),
+        )
+
+    def _executed(self, trade: Trade, instrument: Instrument, at: datetime) -> None:
+        order, quote = trade.order, trade.quote
+        name = order.broker_order_id
+        exec_id = f"{name}-{trade.number}"
+        fee = fill_fee(trade.quantity, trade.price, self._settings.fee_bps, instrument)
+        currency = instrument.currency if fee else None
+        if trade.completes:
+            order.status = Status.FILLED
+        self._register.change(order)
+        self._register.report(
+            order.number,
+            Executed(
+                broker=self._name,
+                client_id=order.client_id,
+                broker_order_id=name,
+                exec_id=exec_id,
+                time=at,
+                quantity=trade.quantity,
+                price=trade.price,
+                fee=fee,
+                fee_currency=currency,
+                symbol=order.symbol,
+                side=order.side,
+                completes=trade.completes,
+            ),
+        )
+        numbers = (text(trade.quantity), text(trade.price), text(fee), currency)
+        market = (text(quote.bid), text(quote.ask), time_text(quote.time))
+        self._register.add_execution(
+            (
+                order.number,
+                trade.number,
+                exec_id,
+                time_text(at),
+                order.symbol,
+                order.side,
+                *numbers,
+                *market,
+            )
+        )

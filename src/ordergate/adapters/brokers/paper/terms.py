@@ -1,0 +1,64 @@
+"""What the venue refuses of an order's terms, in words; nothing raises."""
+
+from decimal import Decimal
+
+from ordergate.adapters.brokers.paper.orders import VenueOrder
+from ordergate.application.ports.brokers import Change, Send
+from ordergate.domain.errors import Invalid
+from ordergate.domain.instruments import Instrument
+from ordergate.domain.money import text
+from ordergate.domain.orders.states import OrderType
+
+
+def refused_order(send: Send, instrument: Instrument | None) -> str | None:
+    """Why the venue does not take an order; None where it does."""
+    if instrument is None:
+        return f"unknown symbol {send.symbol!r}"
+    prices = (("limit price", send.limit_price), ("stop price", send.stop_price))
+    for (name, price), wanted in zip(
+        prices, (send.order_type.has_limit, send.order_type.has_stop), strict=True
+    ):
+        if wanted and price is None:
+            return f"a {send.order_type} order needs a {name}"
+        if price is not None and not wanted:
+            return f"a {send.order_type} order has no {name}"
+    return _bad_numbers(instrument, send.quantity, send.limit_price, send.stop_price)
+
+
+def refused_change(change: Change, order: VenueOrder, instrument: Instrument | None) -> str | None:
+    """Why the venue does not take new terms for a working order; None where it does."""
+    if instrument is None:
+        return f"unknown symbol {order.symbol!r}"
+    if change.limit_price is not None and not order.order_type.has_limit:
+        return f"a {order.order_type} order has no limit price"
+    if change.stop_price is not None and (order.triggered or order.order_type is OrderType.LIMIT):
+        return f"order {order.broker_order_id} does not wait for a stop price"
+    quantity = change.quantity
+    if quantity is not None and quantity.is_finite() and 0 < quantity <= order.filled:
+        quantity = None  # amended to what is filled, which is a whole number of lots
+    return _bad_numbers(instrument, quantity, change.limit_price, change.stop_price)
+
+
+def _bad_numbers(
+    instrument: Instrument, quantity: Decimal | None, limit: Decimal | None, stop: Decimal | None
+) -> str | None:
+    try:
+        if quantity is not None:
+            _check_finite("quantity", quantity)
+            instrument.check_quantity(quantity)
+        for name, price in (("limit price", limit), ("stop price", stop)):
+            if price is not None:
+                _check_finite(name, price)
+                instrument.check_price(price, f"#/{name.replace(' ', '_')}")
+    except ValueError as error:
+        return str(error)
+    except Invalid as error:
+        return error.detail
+    except ArithmeticError:
+        return "a number has more digits than the venue can count"
+    return None
+
+
+def _check_finite(name: str, value: Decimal) -> None:
+    if not value.is_finite() or value <= 0:
+        raise ValueError(f"the {name} is {text(value)}: it must be above zero")

@@ -1,0 +1,195 @@
+"""The venue: takes requests, quotes and the passing of time, and says what came of them.
+
+Synchronous and without a clock: every call gets its time. What a call changes is in memory at once and counts
+when `commit` has written it; answers and reports must not leave before. Calls are made within the exact
+decimal context.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from ordergate.adapters.brokers.paper.desk import Desk, answer_of
+from ordergate.adapters.brokers.paper.expiries import Expiries
+from ordergate.adapters.brokers.paper.faults import Injector
+from ordergate.adapters.brokers.paper.matching import Book, Kill, Trade
+from ordergate.adapters.brokers.paper.orders import Status, VenueOrder
+from ordergate.adapters.brokers.paper.records import Record
+from ordergate.adapters.brokers.paper.register import Register
+from ordergate.adapters.brokers.paper.rows import QuoteRow
+from ordergate.adapters.brokers.paper.settings import PaperSettings
+from ordergate.adapters.brokers.paper.store import Store
+from ordergate.adapters.brokers.paper.teller import Teller
+from ordergate.adapters.brokers.paper.terms import refused_change, refused_order
+from ordergate.application.ports.brokers import Answer, Change, Send, Withdraw
+from ordergate.domain.instruments import Instrument
+from ordergate.domain.market import Quote
+from ordergate.domain.orders.reports import Outcome
+from ordergate.domain.orders.states import RequestKind, TimeInForce
+from ordergate.domain.times import format_time
+
+Instruments = Callable[[str], Instrument | None]
+
+
+class Venue:
+    """The books of one paper venue over its open store."""
+
+    def __init__(
+        self, name: str, settings: PaperSettings, store: Store, instruments: Instruments, injector: Injector
+    ) -> None:
+        self._settings, self._instruments = settings, instruments
+        self.injector = injector
+        self.register = Register(store)
+        self._desk = Desk(self.register)
+        self._teller = Teller(name, settings, self.register)
+        self._books: dict[str, Book] = {}
+        self._expiries = Expiries()
+        for order in self.register.working.values():
+            self._book(order.symbol).restore(order)
+            self._expiries.add(order)
+        for row in store.pinned():
+            self.restore_quote(row)
+
+    @property
+    def next_expiry(self) -> datetime | None:
+        """When `expire` should be called next."""
+        return self._expiries.next
+
+    @property
+    def quotes(self) -> list[Quote]:
+        """The live quotes."""
+        return [book.quote for book in self._books.values() if book.quote is not None]
+
+    @property
+    def stream_quotes(self) -> list[QuoteRow]:
+        """The live quotes that the file does not restore, with what is left of their sizes."""
+        rows = [_row(book) for book in self._books.values()]
+        return [row for row in rows if row is not None and not row.quote.pinned]
+
+    def restore_quote(self, row: QuoteRow) -> None:
+        """A quote as it stood; nothing happens."""
+        self._book(row.quote.symbol).restore_quote(row.quote, row.bid_left, row.ask_left)
+
+    def commit(self) -> list[Record]:
+        """Makes everything so far count; returns the reports to deliver."""
+        return [] if self.register.clean else self.register.commit()
+
+    def submit(self, send: Send, at: datetime) -> Answer:
+        """A new order."""
+        known = self._desk.repeated(send.client_id, RequestKind.SUBMIT)
+        if known is not None:
+            return known
+        instrument = self._instruments(send.symbol)
+        refused = refused_order(send, instrument)
+        if self.injector.hits("reject"):
+            refused = refused or "the venue refuses (injected fault)"
+        if refused is not None or instrument is None:
+            return self._desk.refuse(send.client_id, RequestKind.SUBMIT, None, refused or "", at)
+        order = self._new_order(send, instrument, at)
+        self._desk.accept(send.client_id, RequestKind.SUBMIT, order.number, at)
+        book = self._book(order.symbol)
+        self._enter(book, order, instrument, at, new=True)
+        if order.status is Status.WORKING:
+            self._expiries.add(order)
+        return answer_of(send.client_id, Outcome.ACCEPTED, order.number)
+
+    def cancel(self, withdraw: Withdraw, at: datetime) -> Answer:
+        """Ends a working order."""
+        order, answer = self._desk.target(withdraw, RequestKind.CANCEL, at)
+        if order is None:
+            return answer
+        self._desk.accept(withdraw.client_id, RequestKind.CANCEL, order.number, at)
+        self._book(order.symbol).remove(order)
+        self._teller.ended(order, Status.CANCELED, "canceled on request")
+        return answer
+
+    def replace(self, change: Change, at: datetime) -> Answer:
+        """New terms for a working order, all or none."""
+        order, answer = self._desk.target(change, RequestKind.REPLACE, at)
+        if order is None:
+            return answer
+        instrument = self._instruments(order.symbol)
+        refused = refused_change(change, order, instrument)
+        if refused is not None or instrument is None:
+            return self._desk.refuse(change.client_id, RequestKind.REPLACE, order.number, refused or "", at)
+        self._desk.accept(change.client_id, RequestKind.REPLACE, order.number, at)
+        self._amend(order, change, instrument, at)
+        return answer
+
+    def quote(self, quote: Quote, at: datetime) -> None:
+        """A new market."""
+        book = self._book(quote.symbol)
+        if book.instrument is None:
+            book.instrument = self._instruments(quote.symbol)
+        steps = book.set_quote(quote)
+        if book.instrument is not None:
+            self._teller.steps(steps, book.instrument, at)
+        self._keep_quote(book)
+
+    def expire(self, until: datetime) -> None:
+        """Ends the DAY orders whose session is over."""
+        for number in self._expiries.due(until):
+            order = self.register.working.get(number)
+            if order is not None:
+                self._book(order.symbol).remove(order)
+                self._teller.ended(order, Status.EXPIRED, f"its session ended at {format_time(until)}")
+
+    def _enter(
+        self, book: Book, order: VenueOrder, instrument: Instrument, at: datetime, *, new: bool
+    ) -> None:
+        book.instrument = instrument
+        steps = book.enter(order)
+        if steps:
+            self._keep_quote(book)  # its sizes may have been used
+        if new and not any(isinstance(step, Trade | Kill) for step in steps):
+            self._teller.acknowledged(order)
+        self.register.change(order)
+        self._teller.steps(steps, instrument, at)
+
+    def _amend(self, order: VenueOrder, change: Change, instrument: Instrument, at: datetime) -> None:
+        book = self._book(order.symbol)
+        book.remove(order)
+        before = (order.limit_price, order.stop_price)
+        quantity = max(change.quantity or order.quantity, order.filled)
+        loses_place = quantity > order.quantity
+        order.client_id, order.quantity = change.client_id, quantity
+        order.limit_price = change.limit_price or order.limit_price
+        order.stop_price = change.stop_price or order.stop_price
+        loses_place = loses_place or before != (order.limit_price, order.stop_price)
+        self._teller.replaced(order)
+        if not order.leaves:
+            return
+        if loses_place:
+            self._enter(book, order, instrument, at, new=False)
+        else:
+            book.restore(order)
+
+    def _book(self, symbol: str) -> Book:
+        book = self._books.get(symbol)
+        if book is None:
+            book = self._books[symbol] = Book(self._instruments(symbol), self._settings.slippage_bps)
+        return book
+
+    def _keep_quote(self, book: Book) -> None:
+        row = _row(book)
+        if row is not None:
+            self.register.set_quote(row)
+
+    def _new_order(self, send: Send, instrument: Instrument, at: datetime) -> VenueOrder:
+        return VenueOrder(
+            number=self.register.next_number(),
+            client_id=send.client_id,
+            symbol=send.symbol,
+            side=send.side,
+            quantity=send.quantity,
+            order_type=send.order_type,
+            tif=send.tif,
+            limit_price=send.limit_price,
+            stop_price=send.stop_price,
+            entered=at,
+            expires=self._expiries.end_of(instrument, at) if send.tif is TimeInForce.DAY else None,
+            triggered=not send.order_type.has_stop,
+        )
+
+
+def _row(book: Book) -> QuoteRow | None:
+    return None if book.quote is None else QuoteRow(book.quote, bid_left=book.left[-1], ask_left=book.left[1])

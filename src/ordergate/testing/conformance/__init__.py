@@ -1,0 +1,1 @@
+"""One suite of tests a port; every adapter passes it."""

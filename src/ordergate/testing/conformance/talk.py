@@ -1,0 +1,96 @@
+"""What the cases of the broker suite are written in: expectations, skips, and a conversation with a venue."""
+
+from unittest import SkipTest
+
+from ordergate.application.ports.brokers import Answer, Capabilities, Presence, Send, Withdraw
+from ordergate.domain.orders.reports import AnyReport, Outcome
+from ordergate.domain.orders.states import OrderType, Side, TimeInForce
+from ordergate.testing.conformance.counterpart import Counterpart, Fault, Recorder
+
+
+def expect(condition: bool, text: str) -> None:
+    """Fails the case, also under `python -O`."""
+    if not condition:
+        raise AssertionError(text)
+
+
+def need(condition: bool, what: str) -> None:
+    """Skips the case, saying what is missing."""
+    if not condition:
+        raise SkipTest(what)
+
+
+class Talk:
+    """A conversation with one venue: shorthand for the cases."""
+
+    def __init__(self, venue: Counterpart) -> None:
+        self.venue = venue
+        self.sink = Recorder()
+
+    @property
+    def can(self) -> Capabilities:
+        """What the adapter declares."""
+        return self.venue.broker.capabilities
+
+    def need_fault(self, fault: Fault) -> None:
+        """Skips the case where the counterpart has no such fault."""
+        need(fault in self.venue.faults, f"the counterpart cannot inject {fault}")
+
+    async def connect(self, cursor: str | None = None) -> None:
+        """A session with a sink that has seen nothing."""
+        self.sink = Recorder()
+        await self.venue.broker.connect(self.sink, cursor)
+
+    async def market(self, ticks: int = 0, lots: int = 1000) -> None:
+        """A market so many ticks beside the counterpart's price, that much on either side."""
+        middle = self.venue.price + ticks * self.venue.tick
+        await self.venue.set_market(middle - self.venue.tick, middle + self.venue.tick, lots * self.venue.lot)
+        await self.venue.settle()
+
+    def order(self, client_id: str, lots: int = 1, ticks: int = 5) -> Send:
+        """A buy so many ticks above the counterpart's price: 5 takes, -50 rests."""
+        return Send(
+            client_id=client_id,
+            symbol=self.venue.symbol,
+            side=Side.BUY,
+            quantity=lots * self.venue.lot,
+            order_type=OrderType.LIMIT,
+            tif=TimeInForce.GTC if TimeInForce.GTC in self.can.tifs else TimeInForce.DAY,
+            limit_price=self.venue.price + ticks * self.venue.tick,
+        )
+
+    async def submit(self, send: Send) -> Answer:
+        """Submits and waits for everything that comes of it."""
+        answer = await self.venue.broker.submit(send)
+        await self.venue.settle()
+        return answer
+
+    async def cancel(self, client_id: str, order: str) -> Answer:
+        """Cancels and waits for everything that comes of it."""
+        withdraw = Withdraw(client_id=client_id, order=order, broker_order_id=None)
+        answer = await self.venue.broker.cancel(withdraw)
+        await self.venue.settle()
+        return answer
+
+    async def accepted(self, send: Send) -> Answer:
+        """Submits what must be taken."""
+        answer = await self.submit(send)
+        expect(answer.outcome is Outcome.ACCEPTED, f"a good order was answered {answer}")
+        return answer
+
+    async def found(self, client_id: str) -> tuple[AnyReport, ...]:
+        """What a lookup tells of a request that must be known."""
+        lookup = await self.venue.broker.lookup(client_id)
+        expect(lookup.presence is Presence.FOUND, f"{client_id} is {lookup.presence}, the venue has it")
+        return lookup.reports
+
+    async def working(self) -> frozenset[str]:
+        """The open orders, which must be complete."""
+        snapshot = await self.venue.broker.open_orders()
+        expect(snapshot.complete, "without a fault the snapshot of open orders must be complete")
+        return snapshot.client_ids
+
+    def filled(self, lots: int) -> None:
+        """Expects the executions told so far to sum up to that."""
+        expected = lots * self.venue.lot
+        expect(self.sink.filled == expected, f"executions sum up to {self.sink.filled}, not {expected}")

@@ -1,0 +1,324 @@
+"""The paper venue passes the broker suite, and brokers with planted bugs do not."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from unittest import SkipTest
+
+import pytest
+from msgspec.structs import replace
+
+from ordergate.adapters.brokers.paper import Faults, PaperBroker, PaperSettings
+from ordergate.adapters.clock import VirtualClock, run_virtual
+from ordergate.application.ports.brokers import (
+    Answer,
+    Change,
+    Lookup,
+    OpenOrders,
+    Presence,
+    Send,
+    Sink,
+    Withdraw,
+)
+from ordergate.domain.instruments import built_in
+from ordergate.domain.market import Quote
+from ordergate.domain.orders.reports import AnyReport, End, Ended, Executed, Outcome
+from ordergate.testing.conformance.broker import BrokerConformance
+from ordergate.testing.conformance.counterpart import Counterpart, Fault
+
+ONE = Decimal(1)
+FAULTS: dict[Fault, dict[str, Decimal]] = {
+    Fault.DROP_ANSWERS: {"drop_answer": ONE},
+    Fault.DUPLICATE_REPORTS: {"duplicate_report": ONE},
+    Fault.REORDER_REPORTS: {"reorder_report": Decimal("0.5")},
+    Fault.HOLD_REPORTS: {"reorder_report": ONE},
+    Fault.INCOMPLETE_SNAPSHOT: {"incomplete_snapshot": ONE},
+}
+
+
+class PaperCounterpart(Counterpart):
+    symbol = "ACME"
+    lot = Decimal(10)
+    price = Decimal("50.00")
+    tick = Decimal("0.01")
+    faults = frozenset(Fault)
+
+    def __init__(self, path: Path | None, make: Callable[..., PaperBroker], settings: PaperSettings) -> None:
+        self.clock = VirtualClock(datetime(2026, 1, 14, 15, tzinfo=UTC))
+        self.path, self.make, self.settings = path, make, settings
+        self.broker: PaperBroker = self.another()
+
+    def another(self) -> PaperBroker:
+        return self.make("paper", self.settings, self.path, self.clock, built_in)
+
+    async def set_market(self, bid: Decimal, ask: Decimal, size: Decimal) -> None:
+        self.broker.set_quote(Quote(self.symbol, self.clock.now(), bid, ask, size, size))
+
+    async def settle(self) -> None:
+        await self.clock.sleep(1)
+
+    async def reopen(self) -> None:
+        await self.broker.close()
+        if self.path is not None:
+            self.broker = self.another()
+
+    def inject(self, *faults: Fault) -> None:
+        chances = {name: chance for fault in faults for name, chance in FAULTS[fault].items()}
+        self.broker.inject(Faults(**chances, seed=5))
+
+
+class PaperSuite(BrokerConformance):
+    """For a broker class; without a path in memory."""
+
+    def __init__(self, make: Callable[..., PaperBroker], path: Path | None, latency_ms: int = 0) -> None:
+        self.make, self.path, self.settings = make, path, PaperSettings(latency_ms=latency_ms)
+
+    def run(self, main: Coroutine[Any, Any, None]) -> None:
+        run_virtual(main)
+
+    @asynccontextmanager
+    async def venue(self) -> AsyncIterator[Counterpart]:
+        counterpart = PaperCounterpart(self.path, self.make, self.settings)
+        try:
+            yield counterpart
+        finally:
+            await counterpart.broker.close()
+
+
+CASES = sorted(name for name in dir(BrokerConformance) if name.startswith("test_"))
+
+
+@pytest.mark.parametrize("case", CASES)
+class TestPaperBroker:
+    def test_in_memory(self, case: str) -> None:
+        getattr(PaperSuite(PaperBroker, None), case)()
+
+    def test_in_a_file(self, case: str, tmp_path: Path) -> None:
+        getattr(PaperSuite(PaperBroker, tmp_path / "venue.db"), case)()
+
+    def test_with_latency(self, case: str, tmp_path: Path) -> None:
+        getattr(PaperSuite(PaperBroker, tmp_path / "venue.db", latency_ms=20), case)()
+
+
+class TestAsPytestCollectsIt(BrokerConformance):
+    """The way in which an adapter's author uses the suite."""
+
+    @pytest.fixture(autouse=True)
+    def _path(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "venue.db"
+
+    def run(self, main: Coroutine[Any, Any, None]) -> None:
+        run_virtual(main)
+
+    def venue(self) -> Any:
+        return PaperSuite(PaperBroker, self.path).venue()
+
+
+# --- planted bugs: the suite must notice each of them
+
+
+class ForgetsClientIds(PaperBroker):
+    count = 0
+
+    async def submit(self, send: Send) -> Answer:
+        self.count += 1
+        return await super().submit(replace(send, client_id=f"{send.client_id}-{self.count}"))
+
+
+class ForgetsWhenRestarted(PaperBroker):
+    async def connect(self, sink: Sink, cursor: str | None) -> None:
+        self.known: set[str] = set()
+        await super().connect(sink, cursor)
+
+    async def submit(self, send: Send) -> Answer:
+        self.known.add(send.client_id)
+        return await super().submit(send)
+
+    async def lookup(self, client_id: str) -> Lookup:
+        known = client_id in self.known
+        return await super().lookup(client_id) if known else Lookup(presence=Presence.ABSENT)
+
+
+class _Filter:
+    """A sink that lets a bug change the reports."""
+
+    def __init__(self, sink: Sink, change: Callable[[AnyReport], list[AnyReport]]) -> None:
+        self.sink, self.change, self.quote = sink, change, sink.quote
+
+    def report(self, report: AnyReport) -> None:
+        for changed in self.change(report):
+            self.sink.report(changed)
+
+
+class _ChangesReports(PaperBroker):
+    def change(self, report: AnyReport) -> list[AnyReport]:
+        raise NotImplementedError
+
+    async def connect(self, sink: Sink, cursor: str | None) -> None:
+        await super().connect(_Filter(sink, self.change), cursor)
+
+
+class CursorRunsAhead(_ChangesReports):
+    def change(self, report: AnyReport) -> list[AnyReport]:
+        assert self._session is not None
+        return [replace(report, cursor=str(self._session.venue.register.last_sequence))]
+
+
+class LosesFillsAfterTheEnd(_ChangesReports):
+    ended = False
+
+    def change(self, report: AnyReport) -> list[AnyReport]:
+        self.ended = self.ended or isinstance(report, Ended)
+        return [] if self.ended and isinstance(report, Executed) else [report]
+
+
+class NewIdForEveryTelling(_ChangesReports):
+    count = 0
+
+    def change(self, report: AnyReport) -> list[AnyReport]:
+        self.count += 1
+        return [replace(report, exec_id=f"x{self.count}")] if isinstance(report, Executed) else [report]
+
+
+class TellsCumulativeQuantities(_ChangesReports):
+    total = Decimal(0)
+
+    def change(self, report: AnyReport) -> list[AnyReport]:
+        if not isinstance(report, Executed):
+            return [report]
+        self.total += report.quantity
+        return [replace(report, quantity=self.total)]
+
+
+class EmptySnapshotAsComplete(PaperBroker):
+    async def open_orders(self) -> OpenOrders:
+        snapshot = await super().open_orders()
+        return OpenOrders(as_of=snapshot.as_of, complete=True, client_ids=snapshot.client_ids)
+
+
+class RaisesOnSubmit(PaperBroker):
+    async def submit(self, send: Send) -> Answer:
+        answer = await super().submit(send)
+        if answer.outcome is Outcome.UNKNOWN:
+            raise TimeoutError("no answer")
+        return answer
+
+
+class RaisesOnBadValues(PaperBroker):
+    async def submit(self, send: Send) -> Answer:
+        if send.quantity <= 0:
+            raise ValueError("quantity")
+        return await super().submit(send)
+
+
+class TakesSilenceForRejection(PaperBroker):
+    async def submit(self, send: Send) -> Answer:
+        answer = await super().submit(send)
+        return replace(answer, outcome=Outcome.REJECTED) if answer.outcome is Outcome.UNKNOWN else answer
+
+
+class RetriesUnderANewId(PaperBroker):
+    async def submit(self, send: Send) -> Answer:
+        answer = await super().submit(send)
+        if answer.outcome is Outcome.UNKNOWN:
+            await super().submit(replace(send, client_id=f"{send.client_id}-again"))
+        return answer
+
+
+class TakesFailureForAbsence(PaperBroker):
+    async def lookup(self, client_id: str) -> Lookup:
+        lookup = await super().lookup(client_id)
+        failed = lookup.presence is Presence.UNAVAILABLE
+        return Lookup(presence=Presence.ABSENT) if failed else lookup
+
+
+class LookupWithoutExecutions(PaperBroker):
+    async def lookup(self, client_id: str) -> Lookup:
+        lookup = await super().lookup(client_id)
+        return replace(lookup, reports=tuple(r for r in lookup.reports if not isinstance(r, Executed)))
+
+
+class MakesUpCancels(PaperBroker):
+    async def connect(self, sink: Sink, cursor: str | None) -> None:
+        self.sink = sink
+        await super().connect(sink, cursor)
+
+    async def cancel(self, withdraw: Withdraw) -> Answer:
+        await super().cancel(withdraw)
+        self.sink.report(Ended(broker="paper", client_id=withdraw.order, end=End.CANCELED))
+        return Answer(outcome=Outcome.ACCEPTED)
+
+
+class ReplacesOnlyThePrice(PaperBroker):
+    async def replace(self, change: Change) -> Answer:
+        return await super().replace(replace(change, quantity=None))
+
+
+BUGS = [
+    (ForgetsClientIds, "test_a_second_submit_has_no_effect"),
+    (ForgetsWhenRestarted, "test_a_new_process_finds_what_the_old_one_sent"),
+    (CursorRunsAhead, "test_a_session_resumes_from_any_cursor"),
+    (LosesFillsAfterTheEnd, "test_a_late_fill_after_a_cancel"),
+    (NewIdForEveryTelling, "test_reports_that_are_repeated_or_out_of_order"),
+    (TellsCumulativeQuantities, "test_partial_fills_add_up"),
+    (EmptySnapshotAsComplete, "test_an_incomplete_snapshot_says_so"),
+    (RaisesOnSubmit, "test_an_unanswered_submit_is_unknown_and_found"),
+    (RaisesOnBadValues, "test_what_the_venue_does_not_take_is_an_answer"),
+    (TakesSilenceForRejection, "test_an_unanswered_submit_is_unknown_and_found"),
+    (RetriesUnderANewId, "test_an_unanswered_submit_is_unknown_and_found"),
+    (TakesFailureForAbsence, "test_nothing_is_claimed_without_a_session"),
+    (LookupWithoutExecutions, "test_a_lookup_finds_what_arrived"),
+    (MakesUpCancels, "test_a_cancel_of_a_finished_order"),
+    (ReplacesOnlyThePrice, "test_a_replace"),
+]
+
+
+@pytest.mark.parametrize(("bug", "case"), BUGS, ids=[bug.__name__ for bug, _ in BUGS])
+def test_a_planted_bug_is_noticed(bug: type[PaperBroker], case: str, tmp_path: Path) -> None:
+    failed = [name for name in CASES if _fails(bug, name, tmp_path / f"{name}.db")]
+    assert case in failed
+
+
+def _fails(bug: type[PaperBroker], case: str, path: Path) -> bool:
+    try:
+        getattr(PaperSuite(bug, path), case)()
+    except SkipTest:
+        return False
+    except Exception:
+        return True
+    return False
+
+
+def test_nothing_is_skipped_for_the_paper_venue(tmp_path: Path) -> None:
+    for name in CASES:
+        getattr(PaperSuite(PaperBroker, tmp_path / f"{name}.db"), name)()
+
+
+def test_what_a_counterpart_lacks_is_skipped_with_the_reason() -> None:
+    suite = PaperSuite(PaperBroker, None)
+
+    class Poor(PaperCounterpart):
+        faults = frozenset()
+
+    @asynccontextmanager
+    async def venue() -> AsyncIterator[Counterpart]:
+        yield Poor(None, PaperBroker, PaperSettings())
+
+    suite.venue = venue  # type: ignore[method-assign]
+    with pytest.raises(SkipTest, match="cannot inject drop_answers"):
+        suite.test_an_unanswered_submit_is_unknown_and_found()
+    suite.test_an_order_fills()
+
+
+def test_the_suite_needs_a_venue() -> None:
+    with pytest.raises(NotImplementedError, match="must give a counterpart"):
+        asyncio.run(_open(BrokerConformance()))
+
+
+async def _open(suite: BrokerConformance) -> None:
+    async with suite.venue():
+        pass

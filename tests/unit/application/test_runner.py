@@ -1,0 +1,266 @@
+"""Batches: one bad input spoils none, nothing is answered before it is durable, an unclear commit is found out."""
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from ordergate.adapters.clock import run_virtual
+from ordergate.adapters.journals.memory import MemoryJournal
+from ordergate.application.ports.journal import Batch
+from ordergate.bootstrap import Gate
+from ordergate.domain import fold
+from ordergate.domain.errors import (
+    Conflict,
+    Defect,
+    DiskError,
+    Invalid,
+    NotFound,
+    OutcomeUnknown,
+    StoreError,
+)
+from ordergate.domain.orders.commands import CancelOrder
+from ordergate.domain.orders.events import OrderEntered
+from ordergate.domain.orders.reports import Acknowledged, Executed
+from ordergate.domain.orders.states import OrderType, State
+from ordergate.testing.scripted_broker import ScriptedBroker
+from tests.unit.application.gates import START, buy, scripted_gate
+
+
+class FailingJournal(MemoryJournal):
+    """Fails commits as told: `failures` are run in place of, or around, the next commits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failures: list[Callable] = []
+
+    async def commit(self, batch: Batch) -> None:
+        if self.failures:
+            await self.failures.pop(0)(super().commit, batch)
+        else:
+            await super().commit(batch)
+
+
+async def refused(_commit, _batch) -> None:
+    raise StoreError("the disk is full")
+
+
+async def done_but_unanswered(commit, batch) -> None:
+    await commit(batch)
+    raise OutcomeUnknown("the connection broke during the commit")
+
+
+async def not_done_and_unanswered(_commit, _batch) -> None:
+    raise OutcomeUnknown("the connection broke during the commit")
+
+
+async def disk_failed(_commit, _batch) -> None:
+    raise DiskError("input/output error")
+
+
+def test_one_bad_input_does_not_spoil_the_batch() -> None:
+    broker = ScriptedBroker()
+
+    async def main() -> list:
+        async with scripted_gate(broker) as gate:
+            return await asyncio.gather(
+                gate.execute(buy("a")),
+                gate.execute(buy("b", fund_id="nobody")),
+                gate.execute(CancelOrder(order_id="nothing")),
+                gate.execute(buy("a", quantity=Decimal(5))),
+                gate.execute(buy("c", order_type=OrderType.LIMIT, limit_price=Decimal("1.001"))),
+                gate.execute(buy("d")),
+                return_exceptions=True,
+            )
+
+    results = run_virtual(main())
+    kinds = [type(result).__name__ for result in results]
+    assert kinds == ["OrderResult", "Invalid", "NotFound", "Conflict", "Invalid", "OrderResult"]
+    assert len(broker.calls) == 2
+
+
+def test_the_same_key_in_one_batch_makes_one_order() -> None:
+    broker = ScriptedBroker()
+
+    async def main() -> list:
+        async with scripted_gate(broker) as gate:
+            return await asyncio.gather(*(gate.execute(buy("same")) for _ in range(50)))
+
+    results = run_virtual(main())
+    assert {result.order.order_id for result in results} == {"ord-000001"}
+    assert sum(not result.replayed for result in results) == 1
+    assert len(broker.calls) == 1
+
+
+def test_an_input_that_breaks_a_decision_is_answered_and_a_report_is_quarantined(monkeypatch) -> None:
+    broker = ScriptedBroker()
+
+    def broken(*_arguments):
+        raise ZeroDivisionError("planted")
+
+    async def main() -> list:
+        async with scripted_gate(broker) as gate:
+            await gate.execute(buy("a"))
+            await gate.quiet()
+            monkeypatch.setattr("ordergate.application.decide.reporting.filled_after", broken)
+            await gate.runner.deliver(fill("x1"))
+            assert (await gate.execute(buy("b"))).order.state is State.SUBMITTED
+            return await gate.queries.breaks()
+
+    breaks = run_virtual(main())
+    assert [item["kind"] for item in breaks] == ["quarantined"]
+    assert "planted" in breaks[0]["detail"]
+
+
+def fill(exec_id: str) -> Executed:
+    return Executed(
+        broker="paper",
+        client_id="ord-000001.1",
+        exec_id=exec_id,
+        time=START,
+        quantity=Decimal(10),
+        price=Decimal(180),
+    )
+
+
+def test_a_commit_that_was_refused_leaves_nothing_and_reports_wait() -> None:
+    broker, journal = ScriptedBroker(), FailingJournal()
+
+    async def main() -> None:
+        async with scripted_gate(broker, journal) as gate:
+            await gate.execute(buy("a"))
+            await gate.quiet()
+            size = (await journal.head()).size
+            journal.failures += [refused, refused]
+            with pytest.raises(StoreError, match="disk is full"):
+                await gate.execute(buy("b"))
+            assert gate.runner.engine.state.orders.get("ord-000002") is None
+            assert (await journal.head()).size == gate.runner.engine.size == size
+            broker.sink.report(fill("x1"))
+            await gate.clock.sleep(5)
+            assert (await gate.queries.order("ord-000001")).filled_quantity == 10
+            assert (await gate.execute(buy("b"))).order.state is State.SUBMITTED
+
+    run_virtual(main())
+
+
+def test_a_commit_without_an_answer_is_found_in_the_journal() -> None:
+    broker, journal = ScriptedBroker(), FailingJournal()
+
+    async def main() -> None:
+        async with scripted_gate(broker, journal) as gate:
+            journal.failures.append(done_but_unanswered)
+            assert (await gate.execute(buy("a"))).order.state is State.SUBMITTED
+            journal.failures.append(not_done_and_unanswered)
+            with pytest.raises(StoreError):
+                await gate.execute(buy("b"))
+            assert (await gate.execute(buy("b"))).order.order_id == "ord-000003"
+            await gate.quiet()
+
+    run_virtual(main())
+    assert len(broker.calls) == 2
+
+
+def test_nothing_is_sent_before_it_is_committed() -> None:
+    broker, journal = ScriptedBroker(), FailingJournal()
+    seen: list[int] = []
+
+    async def slow(commit, batch) -> None:
+        await asyncio.sleep(1)
+        seen.append(len(broker.calls))
+        await commit(batch)
+
+    async def main() -> None:
+        async with scripted_gate(broker, journal) as gate:
+            journal.failures.append(slow)
+            await gate.execute(buy("a"))
+            await gate.quiet()
+
+    run_virtual(main())
+    assert seen == [0]
+    assert len(broker.calls) == 1
+
+
+def test_a_failed_disk_ends_the_run_and_callers_learn_that_the_outcome_is_unknown() -> None:
+    broker, journal = ScriptedBroker(), FailingJournal()
+
+    async def main() -> None:
+        async with scripted_gate(broker, journal) as gate:
+            journal.failures.append(disk_failed)
+            with pytest.raises(OutcomeUnknown):
+                await gate.execute(buy("a"))
+            with pytest.raises(StoreError):
+                await gate.execute(buy("b"))
+
+    with pytest.raises(DiskError):
+        run_virtual(main())
+
+
+def test_a_broken_invariant_ends_the_run(monkeypatch) -> None:
+    def broken(*_arguments):
+        raise Defect("planted")
+
+    async def main() -> None:
+        async with scripted_gate(ScriptedBroker()) as gate:
+            monkeypatch.setitem(fold._FOLDS, OrderEntered, broken)
+            with pytest.raises(OutcomeUnknown):
+                await gate.execute(buy("a"))
+
+    with pytest.raises(Defect):
+        run_virtual(main())
+
+
+def test_memory_forgets_what_has_ended() -> None:
+    broker = ScriptedBroker()
+
+    async def main() -> Gate:
+        async with scripted_gate(broker) as gate:
+            for number in range(20):
+                order = (await gate.execute(buy(f"key-{number}"))).order
+                done = fill("x1")
+                complete = Executed(
+                    **{n: getattr(done, n) for n in done.__struct_fields__}
+                    | {"client_id": f"{order.order_id}.1", "quantity": Decimal(100), "completes": True}
+                )
+                broker.sink.report(complete)
+                broker.sink.report(complete)
+                await gate.quiet()
+                replayed = await gate.execute(buy(f"key-{number}"))
+                assert (replayed.replayed, replayed.order.state) == (True, State.CLOSED)
+                with pytest.raises(Conflict):
+                    await gate.execute(CancelOrder(order_id=order.order_id))
+            return gate
+
+    state = run_virtual(main()).runner.engine.state
+    sizes = {table.name: len(table.rows) for table in state.tables}
+    assert (sizes["orders"], sizes["fills"], sizes["keys"], sizes["lots"]) == (0, 0, 0, 20)
+    assert state.order_by_broker_id == {}
+
+
+def test_a_late_fill_of_a_forgotten_order_is_booked() -> None:
+    broker = ScriptedBroker()
+
+    async def main() -> None:
+        async with scripted_gate(broker) as gate:
+            await gate.execute(buy("a"))
+            await gate.quiet()
+            broker.sink.report(Acknowledged(broker="paper", client_id="ord-000001.1", broker_order_id="B1"))
+            await gate.execute(CancelOrder(order_id="ord-000001"))
+            from ordergate.domain.orders.reports import End, Ended
+
+            broker.sink.report(Ended(broker="paper", client_id="ord-000001.1", end=End.CANCELED))
+            await gate.quiet()
+            assert gate.runner.engine.state.orders.get("ord-000001") is None
+            broker.sink.report(fill("late"))
+            await gate.quiet()
+            order = await gate.queries.order("ord-000001")
+            assert (order.state, order.filled_quantity, order.leaves_quantity) == (State.CANCELED, 10, 0)
+            assert [item["kind"] for item in await gate.queries.breaks()] == ["late_fill"]
+
+    run_virtual(main())
+
+
+def test_refusals_have_types() -> None:
+    assert issubclass(Invalid, Exception)
+    assert NotFound.outcome == Conflict.outcome == "not_sent"

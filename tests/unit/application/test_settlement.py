@@ -1,0 +1,257 @@
+"""Every way in which an answer can be unclear, and what is made of it."""
+
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from ordergate.adapters.clock import run_virtual
+from ordergate.adapters.journals.memory import MemoryJournal
+from ordergate.application.ports.brokers import Answer, Lookup, OpenOrders, Presence, Send, Withdraw
+from ordergate.bootstrap import Gate
+from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder
+from ordergate.domain.orders.order import Order
+from ordergate.domain.orders.reports import Acknowledged, End, Ended, Executed, Outcome, Replaced
+from ordergate.domain.orders.states import OrderType, Phase, RequestKind, State
+from ordergate.testing.scripted_broker import CAPABILITIES, ScriptedBroker
+from tests.unit.application.gates import START, buy, scripted_gate
+
+UNKNOWN = Answer(outcome=Outcome.UNKNOWN, reason="the line went dead")
+UNAVAILABLE = Lookup(presence=Presence.UNAVAILABLE)
+ABSENT = Lookup(presence=Presence.ABSENT)
+UNPROVEN = Lookup(presence=Presence.UNPROVEN)
+
+
+def found(*reports) -> Lookup:
+    return Lookup(presence=Presence.FOUND, reports=reports)
+
+
+def acknowledged(number: int = 1) -> Acknowledged:
+    return Acknowledged(broker="paper", client_id=f"ord-000001.{number}", broker_order_id="B1")
+
+
+def executed(quantity: int = 100, *, completes: bool = True) -> Executed:
+    return Executed(
+        broker="paper",
+        client_id="ord-000001.1",
+        exec_id="x1",
+        time=START,
+        quantity=Decimal(quantity),
+        price=Decimal("180.5"),
+        completes=completes,
+    )
+
+
+def scenario(broker: ScriptedBroker, script: Callable[[Gate], Coroutine], seconds: float = 600) -> Order:
+    async def main() -> Order:
+        async with scripted_gate(broker) as gate:
+            await script(gate)
+            await gate.clock.sleep(seconds)
+            return await gate.queries.order("ord-000001")
+
+    return run_virtual(main())
+
+
+async def submit(gate: Gate) -> None:
+    await gate.execute(buy())
+
+
+def sends(broker: ScriptedBroker) -> list[str]:
+    return [call.client_id for call in broker.calls if isinstance(call, Send)]
+
+
+def test_found_at_the_broker_is_adopted_and_not_sent_again() -> None:
+    broker = ScriptedBroker()
+    broker.answers.append(UNKNOWN)
+    broker.lookups.append(found(acknowledged(), executed()))
+    order = scenario(broker, submit)
+    assert (order.state, order.filled_quantity, order.broker_order_id) == (State.CLOSED, 100, "B1")
+    assert sends(broker) == ["ord-000001.1"]
+
+
+def test_proven_absence_is_sent_again_under_the_same_client_id() -> None:
+    broker = ScriptedBroker()
+    broker.answers.append(UNKNOWN)
+    broker.lookups.extend([ABSENT] * 20)
+    order = scenario(broker, submit)
+    assert sends(broker) == ["ord-000001.1"] * 2
+    assert (order.state, order.requests, order.request_count) == (State.SUBMITTED, (), 1)
+
+
+def test_absence_before_the_grace_proves_nothing() -> None:
+    broker = ScriptedBroker()
+    broker.answers.append(UNKNOWN)
+    broker.lookups.extend([ABSENT] * 20)
+    order = scenario(broker, submit, seconds=CAPABILITIES.grace_s - 1)
+    assert sends(broker) == ["ord-000001.1"]
+    assert order.requests[0].phase is Phase.UNKNOWN
+
+
+def test_a_failed_lookup_is_not_an_absence() -> None:
+    broker = ScriptedBroker()
+    broker.answers.append(UNKNOWN)
+    broker.lookups.extend([UNAVAILABLE, OSError("no route"), UNAVAILABLE] * 20)
+    order = scenario(broker, submit, seconds=3600)
+    assert len(broker.looked_up) > 20
+    assert sends(broker) == ["ord-000001.1"]
+    assert (order.state, order.requests[0].phase) == (State.SUBMITTED, Phase.UNKNOWN)
+
+
+def test_neither_found_nor_proven_absent_is_parked_with_a_break() -> None:
+    broker = ScriptedBroker()
+    broker.answers.append(UNKNOWN)
+    broker.lookups.extend([UNPROVEN] * 50)
+
+    async def main() -> tuple[Order, list]:
+        async with scripted_gate(broker) as gate:
+            await submit(gate)
+            await gate.clock.sleep(600)
+            return await gate.queries.order("ord-000001"), await gate.queries.breaks()
+
+    order, breaks = run_virtual(main())
+    assert (order.state, order.requests[0].phase) == (State.SUBMITTED, Phase.PARKED)
+    assert [item["kind"] for item in breaks] == ["unresolved"]
+    assert sends(broker) == ["ord-000001.1"]
+
+
+def test_a_parked_order_is_settled_by_a_late_report() -> None:
+    broker = ScriptedBroker()
+    broker.answers.append(UNKNOWN)
+    broker.lookups.extend([UNPROVEN] * 50)
+
+    async def script(gate: Gate) -> None:
+        await submit(gate)
+        await gate.clock.sleep(600)
+        broker.sink.report(executed())
+
+    assert scenario(broker, script).state is State.CLOSED
+
+
+def test_not_sent_is_sent_again_but_not_at_once() -> None:
+    broker = ScriptedBroker()
+    broker.answers.extend([Answer(outcome=Outcome.NOT_SENT)] * 3)
+    order = scenario(broker, submit)
+    assert sends(broker) == ["ord-000001.1"] * 4
+    assert order.acknowledged_at - START >= timedelta(seconds=3)
+
+
+def test_a_broker_that_raises_is_unknown() -> None:
+    broker = ScriptedBroker()
+    broker.answers.append(RuntimeError("a bug in the adapter"))
+    broker.lookups.append(found(acknowledged()))
+    assert scenario(broker, submit).acknowledged_at is not None
+    assert broker.looked_up == ["ord-000001.1"]
+
+
+def test_duplicate_is_looked_up() -> None:
+    broker = ScriptedBroker()
+    broker.answers.append(Answer(outcome=Outcome.DUPLICATE))
+    broker.lookups.append(found(acknowledged()))
+    order = scenario(broker, submit)
+    assert (order.broker_order_id, order.requests) == ("B1", ())
+
+
+def test_rejection_is_an_end() -> None:
+    broker = ScriptedBroker()
+    broker.answers.append(Answer(outcome=Outcome.REJECTED, reason="no margin"))
+    order = scenario(broker, submit)
+    assert (order.state, order.reason_code, order.reason) == (State.REJECTED, "REJECTED_BY_BROKER", "no margin")
+
+
+@pytest.mark.parametrize("ended", [End.CANCELED, End.EXPIRED])
+def test_an_unclear_cancel_is_looked_up_under_the_order(ended: End) -> None:
+    broker = ScriptedBroker()
+    broker.answers.extend([Answer(outcome=Outcome.ACCEPTED, broker_order_id="B1"), UNKNOWN])
+    broker.lookups.append(found(Ended(broker="paper", client_id="ord-000001.1", end=ended)))
+
+    async def script(gate: Gate) -> None:
+        await submit(gate)
+        await gate.quiet()
+        await gate.execute(CancelOrder(order_id="ord-000001"))
+
+    assert scenario(broker, script).state is State(ended.value.upper())
+    assert broker.looked_up == ["ord-000001.1"]
+
+
+def test_a_cancel_that_had_no_effect_is_asked_for_again() -> None:
+    broker = ScriptedBroker()
+    broker.answers.extend([Answer(outcome=Outcome.ACCEPTED), UNKNOWN])
+    broker.lookups.append(found(acknowledged()))
+
+    async def script(gate: Gate) -> None:
+        await submit(gate)
+        await gate.quiet()
+        await gate.execute(CancelOrder(order_id="ord-000001"))
+
+    order = scenario(broker, script)
+    cancels = [call.client_id for call in broker.calls if isinstance(call, Withdraw)]
+    assert cancels == ["ord-000001.2"] * 2
+    assert order.requests[0].kind is RequestKind.CANCEL
+
+
+def test_an_unclear_replace_that_was_done() -> None:
+    broker = ScriptedBroker()
+    broker.answers.extend([Answer(outcome=Outcome.ACCEPTED), UNKNOWN])
+    done = Replaced(broker="paper", client_id="ord-000001.2", quantity=Decimal(150))
+    broker.lookups.append(found(acknowledged(), done))
+
+    async def script(gate: Gate) -> None:
+        await gate.execute(buy(order_type=OrderType.LIMIT, limit_price=Decimal(180)))
+        await gate.quiet()
+        await gate.execute(ReplaceOrder(order_id="ord-000001", quantity=Decimal(150)))
+
+    order = scenario(broker, script)
+    assert (order.quantity, order.requests, order.client_id) == (150, (), "ord-000001.2")
+
+
+def test_a_restart_settles_what_the_run_before_sent() -> None:
+    journal = MemoryJournal()
+    first, second = ScriptedBroker(), ScriptedBroker()
+    first.answers.append(UNKNOWN)
+    second.lookups.append(found(acknowledged(), executed()))
+
+    async def main() -> Order:
+        async with scripted_gate(first, journal) as gate:
+            await submit(gate)
+        async with scripted_gate(second, journal) as gate:
+            await gate.clock.sleep(10)
+            return await gate.queries.order("ord-000001")
+
+    assert run_virtual(main()).state is State.CLOSED
+    assert sends(second) == []
+
+
+def test_a_restart_finds_what_has_ended_and_what_is_not_ours() -> None:
+    journal = MemoryJournal()
+    first, second = ScriptedBroker(), ScriptedBroker()
+    second.snapshot = OpenOrders(as_of=START, complete=True, client_ids=frozenset({"somebody-else.1"}))
+    second.lookups.append(found(Ended(broker="paper", client_id="ord-000001.1", end=End.EXPIRED)))
+
+    async def main() -> tuple[Order, list]:
+        async with scripted_gate(first, journal) as gate:
+            await submit(gate)
+            await gate.quiet()
+        async with scripted_gate(second, journal) as gate:
+            return await gate.queries.order("ord-000001"), await gate.queries.breaks()
+
+    order, breaks = run_virtual(main())
+    assert order.state is State.EXPIRED
+    assert [item["kind"] for item in breaks] == ["unknown_order"]
+
+
+def test_an_incomplete_snapshot_is_not_an_empty_one() -> None:
+    journal = MemoryJournal()
+    first, second = ScriptedBroker(), ScriptedBroker()
+    second.lookups.append(found(Ended(broker="paper", client_id="ord-000001.1", end=End.EXPIRED)))
+
+    async def main() -> Order:
+        async with scripted_gate(first, journal) as gate:
+            await submit(gate)
+            await gate.quiet()
+        async with scripted_gate(second, journal) as gate:
+            await gate.clock.sleep(60)
+            return await gate.queries.order("ord-000001")
+
+    assert run_virtual(main()).state is State.SUBMITTED
+    assert second.looked_up == []
