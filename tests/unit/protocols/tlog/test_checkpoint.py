@@ -40,6 +40,11 @@ def test_the_documents_example() -> None:
     assert checkpoint.encode() == text
 
 
+def test_the_largest_log_and_the_strangest_origin() -> None:
+    checkpoint = Checkpoint("Go's – sum database", 2**63 - 1, b"r" * 32)
+    assert Checkpoint.parse(checkpoint.encode()) == checkpoint
+
+
 def test_the_empty_log() -> None:
     empty = Checkpoint(LOG.name, 0, EMPTY_ROOT)
     assert open_checkpoint(empty.sign(LOG), LOG.verifier) == empty

@@ -1,7 +1,9 @@
 """Signed notes and their keys."""
 
 import pickle
+from base64 import b64encode
 from collections.abc import Callable
+from hashlib import sha256
 
 import pytest
 
@@ -154,6 +156,20 @@ def test_bad_key_name(name: str) -> None:
 def test_bad_vkey(vkey: str) -> None:
     with pytest.raises(FormatError):
         Verifier.parse(vkey)
+
+
+def test_vkey_of_another_signature_type() -> None:
+    key = b"\x04" + FOO.public_key
+    key_id = sha256(b"witness.example\n" + key).digest()[:4]
+    vkey = f"witness.example+{key_id.hex()}+{b64encode(key).decode()}"
+    with pytest.raises(FormatError, match="not the vkey of an Ed25519 key"):
+        Verifier.parse(vkey)
+
+
+@pytest.mark.parametrize("key", [b"", b"k" * 31, b"k" * 33])
+def test_bad_public_key(key: bytes) -> None:
+    with pytest.raises(FormatError, match=f"has 32 bytes, not {len(key)}"):
+        Verifier("log.example/alice", key)
 
 
 @pytest.mark.parametrize("seed", [b"", b"a" * 31, b"a" * 64])
