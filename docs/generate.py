@@ -13,8 +13,8 @@ import typer
 
 from ordergate.cli.app import app
 from ordergate.config import schema
-from ordergate.domain.errors import Code
 from ordergate.domain.breaks import BreakKind
+from ordergate.domain.errors import Code
 from ordergate.domain.orders import events, reports
 from ordergate.domain.orders.states import TERMINAL, State
 from ordergate.domain.orders.transitions import EDGES, TABLE, ByQuantity, Move
@@ -36,13 +36,11 @@ def first_line(thing: Any) -> str:
 
 def order_states() -> str:
     theory = sys.modules[Move.__module__].__doc__.split("------\n", 1)[1].strip()
-    arrows = sorted(
-        f"    {before or '[*]'} --> {after}" for before, after in EDGES
-    ) + sorted(f"    {state} --> [*]" for state in TERMINAL)
+    arrows = sorted(f"    {before or '[*]'} --> {after}" for before, after in EDGES) + sorted(
+        f"    {state} --> [*]" for state in TERMINAL
+    )
     states = [None, *State]
-    cells = [
-        [move, *(_cell(move, state) for state in states)] for move in Move
-    ]
+    cells = [[move, *(_cell(move, state) for state in states)] for move in Move]
     return f"""# Order states
 
 {theory}
@@ -67,7 +65,11 @@ def _cell(move: Move, state: State | None) -> str:
 
 def event_kinds() -> str:
     rows = [
-        (f"`{kind.__struct_config__.tag}`", first_line(kind), ", ".join(f"`{f}`" for f in kind.__struct_fields__))
+        (
+            f"`{kind.__struct_config__.tag}`",
+            first_line(kind),
+            ", ".join(f"`{f}`" for f in kind.__struct_fields__),
+        )
         for kind in get_args(events.AnyEvent)
     ]
     said = [(f"`{kind.__name__}`", first_line(kind)) for kind in get_args(reports.AnyReport)]
@@ -89,7 +91,9 @@ A report is what a broker says. It is untrusted, and becomes an event only where
 def errors() -> str:
     tree = sys.modules[Code.__module__].__doc__.split("\n\n", 1)[1].rsplit("\n\n", 1)[0]
     codes = table(["code", "name"], [(f"`{code}`", code.name) for code in Code])
-    risk = table(["check", "meaning"], [(f"`RISK_{check.__name__.upper()}`", first_line(check)) for check in CHECKS])
+    risk = table(
+        ["check", "meaning"], [(f"`RISK_{check.__name__.upper()}`", first_line(check)) for check in CHECKS]
+    )
     breaks = table(["break"], [(f"`{kind}`",) for kind in BreakKind])
     return f"""# Errors
 
@@ -178,19 +182,24 @@ def _keys(prefix: str, definitions: dict[str, Any], name: str) -> list[tuple[str
         if inner and choices is None and "properties" in definitions[inner]:
             rows += _keys(f"{prefix}.{key}", definitions, inner)
             continue
-        kinds = choices or value.get("enum") or [value.get("type") or _either(value)]
+        kinds = choices or value.get("enum") or [_kind(value)]
         default = f"`{msgspec.json.encode(value['default']).decode()}`" if "default" in value else "(needed)"
         rows.append((f"`{prefix}.{key}`", ", ".join(map(str, kinds)), default))
     return rows
 
 
-def _either(value: dict[str, Any]) -> str:
-    return " or ".join(str(one.get("type", "name")) for one in value.get("anyOf", []))
+def _kind(value: dict[str, Any]) -> str:
+    if "anyOf" in value:
+        return " or ".join(_kind(one) for one in value["anyOf"] if one.get("type") != "null")
+    return str(value.get("format") or value.get("type"))
 
 
 def command_line() -> str:
     command = typer.main.get_command(app)
-    parts = ["# Command line\n", "Options follow the command. Documents for programs (`--json`) go to standard output,"]
+    parts = [
+        "# Command line\n",
+        "Options follow the command. Documents for programs (`--json`) go to standard output,",
+    ]
     parts += ["everything else to standard error.\n"]
     parts += list(_commands(command, "ordergate"))
     return "\n".join(parts)

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from tests.acceptance.crash import auditor
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +17,11 @@ WORKER = Path(__file__).parent / "crash" / "worker.py"
 def kill_once(folder: Path, run: int, moment: random.Random, bug: str | None = None) -> None:
     arguments = [sys.executable, str(WORKER), str(folder / "gate.db"), str(folder / "answers"), str(run)]
     process = subprocess.Popen(
-        arguments + ([bug] if bug else []), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True
+        arguments + ([bug] if bug else []),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
     )
     try:
         line = process.stdout.readline()
@@ -50,7 +53,10 @@ def verified(folder: Path) -> None:
     for command in (["audit", "verify"], ["audit", "replay", "--compare"]):
         url = f"sqlite:///{folder / 'gate.db'}"
         done = subprocess.run(
-            [sys.executable, "-m", "ordergate", *command, "--db", url], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "ordergate", *command, "--db", url],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
 

@@ -29,6 +29,20 @@ def test_readme_fits() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
 
+def test_the_readme_shows_what_the_demo_says(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text()
+    shown = next(
+        block for block in re.findall(r"```\n(.*?)```", readme, re.DOTALL) if block.startswith("Orders")
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "ordergate", "demo", "--db", "sqlite:///demo.db"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    said = {" ".join(line.split()) for line in done.stdout.splitlines()}
+    missing = [line for line in shown.splitlines() if " ".join(line.split()) not in said]
+    assert missing == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
@@ -46,7 +60,11 @@ RUNNABLE = [page for page in PAGES if blocks(page)]
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
 def test_the_commands_of_a_page_run(page: Path, tmp_path: Path) -> None:
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "160"}
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "COLUMNS": "160",
+    }
     environment.pop("ORDERGATE_DB", None)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     for block in blocks(page):

@@ -70,11 +70,9 @@ def migrate_up(db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json = F
         lock = Lock(path)
         lock.take()
         try:
+            before = _version(path) if path.exists() else None
+            missing = list(pending(before))
             with closing(connect(path)) as connection:
-                before = version_of(connection, path)
-                if before is not None and before not in REVISIONS:
-                    check_version(before, path)
-                missing = list(pending(before))
                 upgrade(connection)
         finally:
             lock.release()
@@ -91,14 +89,22 @@ def migrate_status(db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json
         path = _file(t.url_of(db, t.read_config(config)))
         if not path.exists():
             raise StoreError(f"there is no database at {path}")
-        with closing(connect(path, read_only=True)) as connection:
-            version = version_of(connection, path)
-        needed = list(pending(version)) if version is None or version in REVISIONS else []
+        version = _version(path)
+        needed = list(pending(version))
         if as_json:
             t.print_json({"version": version, "program": REVISIONS[-1], "pending": needed})
         else:
             t.out.print(f"{path}: schema {version or 'none'}, this program's is {REVISIONS[-1]}")
             t.out.print(f"pending: {', '.join(needed) or 'nothing'}")
+
+
+def _version(path: Path) -> str | None:
+    """The version of a database that this program can bring up; only reads."""
+    with closing(connect(path, read_only=True)) as connection:
+        version = version_of(connection, path)
+    if version is not None and version not in REVISIONS:
+        check_version(version, path)
+    return version
 
 
 def _file(url: str) -> Path:

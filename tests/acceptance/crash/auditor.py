@@ -6,10 +6,11 @@ from collections import Counter, defaultdict
 from decimal import Decimal
 from pathlib import Path
 
+from tests.acceptance.crash.worker import settings
+
 from ordergate.adapters.brokers.paper.delivery import HELD_S
 from ordergate.bootstrap import open_gate
 from ordergate.domain.orders.states import Phase
-from tests.acceptance.crash.worker import settings
 
 SETTLED_WITHIN_S = 20
 
@@ -39,7 +40,9 @@ def differences(database: Path, answers: Path) -> list[str]:
     """Everything that does not agree: lost answers, doubled and orphaned orders, fills, positions, states."""
     gate, venue = sqlite3.connect(database), sqlite3.connect(f"{database}.paper")
     try:
-        ours = {row[0]: row[1:] for row in gate.execute("SELECT order_id, state, filled_quantity FROM orders")}
+        ours = {
+            row[0]: row[1:] for row in gate.execute("SELECT order_id, state, filled_quantity FROM orders")
+        }
         return [
             *_answered(gate, answers, ours),
             *_orders(venue, ours),
@@ -66,7 +69,9 @@ def _answered(gate, answers: Path, ours) -> list[str]:
 def _orders(venue, ours) -> list[str]:
     submits = venue.execute("SELECT client_id FROM requests WHERE kind = 'submit' AND refused IS NULL")
     count = Counter(client_id.rpartition(".")[0] for (client_id,) in submits)
-    found = [f"orphaned: the venue has {order_id}, ordergate has not" for order_id in count if order_id not in ours]
+    found = [
+        f"orphaned: the venue has {order_id}, ordergate has not" for order_id in count if order_id not in ours
+    ]
     found += [f"doubled: {order_id} is {n} orders at the venue" for order_id, n in count.items() if n > 1]
     unsent = ("CREATED", "PENDING_RISK", "ACCEPTED")
     found += [
@@ -86,7 +91,9 @@ def _fills(gate, venue) -> list[str]:
         "SELECT order_id, exec_id, quantity, price FROM fills WHERE counts")}  # fmt: skip
     found = [f"fill lost: {key}" for key in venue_fills.keys() - our_fills.keys()]
     found += [f"fill invented: {key}" for key in our_fills.keys() - venue_fills.keys()]
-    found += [f"fill differs: {k}" for k in our_fills.keys() & venue_fills.keys() if our_fills[k] != venue_fills[k]]
+    found += [
+        f"fill differs: {k}" for k in our_fills.keys() & venue_fills.keys() if our_fills[k] != venue_fills[k]
+    ]
     return found
 
 
@@ -95,4 +102,8 @@ def _positions(gate) -> list[str]:
     for symbol, side, quantity in gate.execute("SELECT symbol, side, quantity FROM fills WHERE counts"):
         sums[symbol] += Decimal(quantity) * (1 if side in ("buy", "cover") else -1)
     positions = {s: Decimal(q) for s, q in gate.execute("SELECT symbol, quantity FROM positions")}
-    return [f"position of {s}: {positions.get(s)} instead of {q}" for s, q in sums.items() if positions.get(s) != q]
+    return [
+        f"position of {s}: {positions.get(s)} instead of {q}"
+        for s, q in sums.items()
+        if positions.get(s) != q
+    ]

@@ -9,7 +9,6 @@ import os
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 
 from ordergate.adapters.brokers.paper import Faults
 from ordergate.application.dispatch import send_of
@@ -17,11 +16,11 @@ from ordergate.application.runner import Runner
 from ordergate.application.settlement import Settlement
 from ordergate.bootstrap import Gate, open_gate
 from ordergate.config import Config, PaperBroker
+from ordergate.domain.errors import Refused
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import CancelOrder, SubmitOrder
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
-from ordergate.domain.errors import Refused
 
 FAULTS = Faults(
     drop_answer=Decimal("0.1"),
@@ -31,7 +30,11 @@ FAULTS = Faults(
     reorder_report=Decimal("0.1"),
 )
 CALLERS = 24
-PRICES = {"AAPL": ("180.40", "180.50"), "EURUSD": ("1.08120", "1.08125"), "BTC/USDT": ("67000.00", "67001.00")}
+PRICES = {
+    "AAPL": ("180.40", "180.50"),
+    "EURUSD": ("1.08120", "1.08125"),
+    "BTC/USDT": ("67000.00", "67001.00"),
+}
 QUANTITIES = {"AAPL": "10", "EURUSD": "0.05", "BTC/USDT": "0.01"}
 
 
@@ -60,7 +63,9 @@ def no_write_ahead() -> None:
 def blind_resend() -> None:
     async def again(self, order: Order, request: Request, unproven: int) -> int:
         send = send_of(order, request)
-        other = type(send)(**{n: getattr(send, n) for n in send.__struct_fields__} | {"client_id": f"{send.client_id}0"})
+        other = type(send)(
+            **{n: getattr(send, n) for n in send.__struct_fields__} | {"client_id": f"{send.client_id}0"}
+        )
         await self._broker.submit(other)
         return unproven
 
@@ -76,7 +81,9 @@ async def trade(gate: Gate, run: str, caller: int, answers) -> None:
         bid, ask = PRICES[symbol]
         resting = number % 5 == 0
         side = Side.BUY if (caller + number) % 2 else Side.SELL
-        price = (Decimal(bid) * (Decimal("0.9") if side is Side.BUY else Decimal("1.1"))).quantize(Decimal(bid))
+        price = (Decimal(bid) * (Decimal("0.9") if side is Side.BUY else Decimal("1.1"))).quantize(
+            Decimal(bid)
+        )
         key = f"{run}-{caller}-{number}"
         command = SubmitOrder(
             fund_id="paper-momentum",

@@ -156,7 +156,11 @@ def test_rejection_is_an_end() -> None:
     broker = ScriptedBroker()
     broker.answers.append(Answer(outcome=Outcome.REJECTED, reason="no margin"))
     order = scenario(broker, submit)
-    assert (order.state, order.reason_code, order.reason) == (State.REJECTED, "REJECTED_BY_BROKER", "no margin")
+    assert (order.state, order.reason_code, order.reason) == (
+        State.REJECTED,
+        "REJECTED_BY_BROKER",
+        "no margin",
+    )
 
 
 @pytest.mark.parametrize("ended", [End.CANCELED, End.EXPIRED])
