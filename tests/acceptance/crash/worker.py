@@ -5,6 +5,7 @@ that the suite finds it.
 """
 
 import asyncio
+import contextlib
 import os
 import sys
 from datetime import UTC, datetime
@@ -78,7 +79,7 @@ async def trade(gate: Gate, run: str, caller: int, answers) -> None:
     while True:
         number += 1
         symbol = symbols[(caller + number) % len(symbols)]
-        bid, ask = PRICES[symbol]
+        bid, _ask = PRICES[symbol]
         resting = number % 5 == 0
         side = Side.BUY if (caller + number) % 2 else Side.SELL
         price = (Decimal(bid) * (Decimal("0.9") if side is Side.BUY else Decimal("1.1"))).quantize(
@@ -99,10 +100,8 @@ async def trade(gate: Gate, run: str, caller: int, answers) -> None:
         result = await gate.execute(command)
         os.write(answers, f"{key} {result.order.order_id}\n".encode())
         if resting:
-            try:
+            with contextlib.suppress(Refused):
                 await gate.execute(CancelOrder(order_id=result.order.order_id))
-            except Refused:
-                pass
 
 
 async def main(database: str, answers: str, run: str, bug: str | None) -> None:
