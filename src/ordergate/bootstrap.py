@@ -39,8 +39,7 @@ from ordergate.domain.orders.states import Phase
 from ordergate.protocols.tlog import Signer, Verifier
 
 MEMORY: Final = "sqlite://"
-_TURNS: Final = 10
-"""Turns of the loop after which a venue has told the runner what a quote caused."""
+_PAUSE_S: Final = 0.002
 
 
 class Gate:
@@ -116,10 +115,12 @@ class Gate:
         return venue
 
     async def quiet(self) -> None:
-        """Returns once everything that is known now has been journalled."""
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
+        """Returns once no call to a broker is under way and all that brokers have said is journalled."""
+        await asyncio.sleep(0)  # a venue says at the end of a turn what the turn caused
         await self.runner.settled()
+        while any(dispatcher.busy for dispatcher in self._dispatchers):
+            await self.clock.sleep(_PAUSE_S)
+            await self.runner.settled()
 
     def follow(self, outlet: Outlet) -> None:
         """Feeds an outlet from where it left off."""
@@ -132,7 +133,7 @@ class Gate:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while (order := await self.queries.order(order_id)) and _waits(order):
-                    await self.clock.sleep(0.01)
+                    await self.clock.sleep(_PAUSE_S)
         return await self.queries.order(order_id)
 
     async def close(self) -> None:

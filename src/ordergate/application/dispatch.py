@@ -40,6 +40,11 @@ class Dispatcher:
         self._workers: set[asyncio.Task[None]] = set()
         runner.listen(self._committed)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a call is under way or waits for its turn."""
+        return bool(self._waiting)
+
     def _committed(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             request = _request_sent(entry)

@@ -49,7 +49,7 @@ async def replay(
 
 
 async def _submit(gate: Gate, clock: VirtualClock, signal: TimedSignal) -> None:
-    await clock.sleep_until(signal[0])
-    await gate.execute(
-        SubmitSignal(signal[1]), Origin(actor=signal[1].strategy_id or "signals", source="replay")
-    )
+    at, wish = signal
+    await clock.sleep_until(at)
+    origin = Origin(actor=wish.strategy_id or "signals", source="replay")
+    await gate.execute(SubmitSignal(wish), origin, wish.raw)

@@ -28,6 +28,7 @@ class Signal(Struct, frozen=True, kw_only=True, omit_defaults=True):
         quantity: in the instrument's unit; None where the signal names none.
         approved: whether risk management let it pass; a signal that says nothing about it counts as approved.
         disapproval: what it said instead.
+        raw: the JSON as it came, for the journal; None where there was none.
     """
 
     signal_id: str
@@ -43,6 +44,7 @@ class Signal(Struct, frozen=True, kw_only=True, omit_defaults=True):
     fund_id: str | None = None
     approved: bool = True
     disapproval: str | None = None
+    raw: str | None = None
 
     @property
     def side(self) -> Side:
@@ -56,6 +58,12 @@ class Signal(Struct, frozen=True, kw_only=True, omit_defaults=True):
             detail = f"{self.action!r} makes no order; {', '.join(_SIDES)} do"
             raise Invalid(Code.SIGNAL_NO_ORDER, detail, "#/signal_type")
         return side
+
+
+class SubmitSignal(Struct, frozen=True):
+    """Turn an approved signal into an order, or journal why not."""
+
+    signal: Signal
 
 
 _SIDES: Final[Mapping[str, Side]] = {

@@ -67,7 +67,7 @@ class MemoryJournal:
     async def dump(self, table: str) -> AsyncIterator[bytes]:
         """Rows as they would be stored."""
         for _key, row in sorted(self._tables[table].items()):
-            yield repr(codec(table).encode(row)).encode()
+            yield repr(tuple(map(_stored, codec(table).encode(row)))).encode()
 
     async def payload(self, sha256: str) -> bytes | None:
         """What was too large for an entry."""
@@ -112,6 +112,11 @@ class MemoryJournal:
 
 def _keyed(table: str, rows: Sequence[Struct]) -> dict[tuple[Any, ...], Struct]:
     return {tuple(getattr(row, name) for name in KEYS[table]): row for row in rows}
+
+
+def _stored(value: Any) -> Any:
+    """As a column gives it back: members of enumerations as their text, booleans as 0 and 1."""
+    return int(value) if isinstance(value, bool) else str(value) if isinstance(value, str) else value
 
 
 def _is(value: Any, wanted: Any) -> bool:

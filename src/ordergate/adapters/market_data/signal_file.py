@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ordergate.adapters.market_data.csv_quotes import text_lines
 from ordergate.domain.errors import Code, Invalid, OrdergateError
@@ -57,11 +58,7 @@ def read_signals(path: Path) -> list[tuple[datetime, Signal]]:
 
 
 def _timed_signal(line: str) -> tuple[datetime, Signal]:
-    try:
-        signal = parse_signal(_parsed(line))
-    except OverflowError:  # an offset can carry a time out of the calendar
-        detail = f"a time lies outside the years 1 to 9999 in UTC; {EXAMPLE} would be right"
-        raise Invalid(Code.BAD_VALUE, detail, "#/time") from None
+    signal = replace(parse_signal(_parsed(line)), raw=line)
     if signal.time is None:
         detail = (
             f"is missing (or timestamp, created_at, timestamp_ms): the signal's moment, such as {EXAMPLE}"

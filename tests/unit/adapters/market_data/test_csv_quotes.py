@@ -73,9 +73,10 @@ def test_line_ends_of_windows_and_a_missing_last_one_are_fine(path: Path, conten
     assert [q.symbol for q in read_quotes(path)] == ["EURUSD", "AIG", "BTC/USDT"]
 
 
-def test_a_header_alone_has_no_quotes(path: Path) -> None:
+def test_a_header_alone_is_refused(path: Path) -> None:
     path.write_text(HEADER + "\n")
-    assert list(read_quotes(path)) == []
+    with pytest.raises(QuotesError, match="no quotes"):
+        list(read_quotes(path))
 
 
 def test_a_crossed_quote_is_read_as_it_is(path: Path) -> None:

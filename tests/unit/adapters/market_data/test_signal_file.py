@@ -161,7 +161,7 @@ def test_duplicate_keys(path: Path) -> None:
 def test_unknown_field_is_named_and_cannot_write_control_characters(path: Path) -> None:
     assert "line 2: colour: no such field; there are signal_id" in refusal(path, with_field('"colour": 1'))
     text = refusal(path, with_field(r'"\u001b[2J\ud800": 1'))
-    assert r"line 2: \x1b[2J\ud800: no such field" in text
+    assert "line 2: ?[2J?: no such field" in text
 
 
 @pytest.mark.parametrize("field", ["signal_id", "symbol", "signal_type"])

@@ -34,7 +34,7 @@ def test_the_numbers_of_a_seed_are_those_of_every_python() -> None:
     shown = "\n".join(map(repr, [*synthetic_quotes(7), *synthetic_signals(7)]))
     assert (
         hashlib.sha256(shown.encode()).hexdigest()
-        == "ad2c7741c36311d8ad2f0000e70cce78a118bc489159b046540d58d82a8bc722"
+        == "ccea75a0d743928d04b5be10bdb687e2d20e9ecc876ad3ba177ac6a78c548c23"
     )
 
 
