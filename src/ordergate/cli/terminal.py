@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from enum import IntEnum
@@ -17,8 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from ordergate.adapters.exact_json import parse_json
 from ordergate.config import Config, load
-from ordergate.domain.errors import Conflict, NotFound, OrdergateError, OutcomeUnknown, Refused
+from ordergate.domain.errors import Conflict, Invalid, NotFound, OrdergateError, OutcomeUnknown, Refused
 from ordergate.domain.money import plain, text
 
 T = TypeVar("T")
@@ -164,31 +165,15 @@ def body_from(source: str) -> tuple[Any, str]:
         raise InputError(f"{source} is longer than {_LONGEST} characters: it is no order")
     if not raw.strip():
         raise InputError(f"{source} is empty: it must hold a JSON object")
-    return parse_json(raw, source), raw
+    try:
+        return parse_json(raw), raw
+    except Invalid as error:
+        raise InputError(f"{source}: {error}") from error
 
 
 def _text_of(path: Path) -> str:
     with path.open(encoding="utf-8") as file:
         return file.read(_LONGEST + 1)
-
-
-def parse_json(raw: str, source: str) -> Any:
-    """JSON with numbers as exact decimals; a name that stands twice is refused."""
-
-    def refuse(constant: str) -> NoReturn:
-        raise InputError(f"{source}: {constant} is not a number that can be traded")
-
-    def unique(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
-        names = [name for name, _value in pairs]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise InputError(f"{source}: {twice!r} stands twice")
-        return dict(pairs)
-
-    try:
-        return json.loads(raw, parse_float=Decimal, parse_constant=refuse, object_pairs_hook=unique)
-    except (json.JSONDecodeError, RecursionError, ValueError) as error:
-        raise InputError(f"{source} is not JSON: {error}") from error
 
 
 class InputError(OrdergateError):

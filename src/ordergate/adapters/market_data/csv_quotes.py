@@ -60,7 +60,9 @@ def read_quotes(path: Path) -> Iterator[Quote]:
             last = quote.time
             yield quote
     if last is _BEGINNING:
-        raise QuotesError(f"{path}: has a header and no quotes: add rows, such as {_EXAMPLE},EURUSD,1.1,1.2,,")
+        raise QuotesError(
+            f"{path}: has a header and no quotes: add rows, such as {_EXAMPLE},EURUSD,1.1,1.2,,"
+        )
 
 
 def merge_quotes(paths: Iterable[Path]) -> Iterator[Quote]:
