@@ -3,6 +3,7 @@
 Each function returns one page; `PAGES` names them.
 """
 
+import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -140,8 +141,8 @@ def configuration() -> str:
             rows += _keys(prefix, definitions, name)
     return f"""# Configuration
 
-One TOML file, given with `--config`. Unknown keys are errors. `ordergate config schema` prints the JSON Schema,
-`ordergate config show` the values in force.
+One TOML file, given with `--config`. Unknown keys are errors. There is a [JSON Schema](configuration.schema.json) for
+editors (`ordergate config schema` prints it); `ordergate config show` says what is in force.
 
 {table(["key", "values", "default"], rows)}
 The database is what `--db` says, else `ORDERGATE_DB`, else `database.url`. The key that signs the journal is
@@ -229,7 +230,8 @@ PAGES: dict[str, Callable[[], str]] = {
 
 def pages() -> dict[Path, str]:
     """Every page as it should be."""
-    return {FOLDER / name: MADE + make().rstrip() + "\n" for name, make in PAGES.items()}
+    made = {FOLDER / name: MADE + make().rstrip() + "\n" for name, make in PAGES.items()}
+    return made | {FOLDER / "configuration.schema.json": json.dumps(schema(), indent=2) + "\n"}
 
 
 if __name__ == "__main__":
