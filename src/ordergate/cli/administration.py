@@ -21,7 +21,6 @@ from ordergate.adapters.journals.database import Lock, check_version, path_of, p
 from ordergate.adapters.journals.schema import REVISIONS
 from ordergate.adapters.journals.sqlite import connect
 from ordergate.adapters.secrets.audit_key import find_key
-from ordergate.bootstrap import open_gate
 from ordergate.cli import terminal as t
 from ordergate.config import Config
 from ordergate.config import schema as config_schema
@@ -129,7 +128,6 @@ def set_quote(
     """Set bid and ask of a symbol on a paper venue; they hold until they are set again."""
 
     async def main() -> None:
-        settings = t.read_config(config)
         quote = Quote(
             symbol=symbol,
             time=SystemClock().now(),
@@ -139,7 +137,7 @@ def set_quote(
             ask_size=None if ask_size is None else parse_decimal(ask_size, "#/ask_size"),
             pinned=True,
         )
-        async with open_gate(settings, t.url_of(db, settings)) as gate:
+        async with t.gate(db, config) as gate:
             await gate.set_quote(broker, quote)
         shown = {"symbol": symbol, "bid": bid, "ask": ask, "bid_size": bid_size, "ask_size": ask_size}
         t.print_json(shown) if as_json else t.out.print(f"{symbol}: {bid} / {ask}")

@@ -5,11 +5,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ordergate.adapters.journals.database import open_reader
 from ordergate.application.engine import Command
 from ordergate.application.entry import Origin
 from ordergate.application.queries import Queries, show_order
-from ordergate.bootstrap import Gate, open_gate
+from ordergate.bootstrap import Gate
 from ordergate.cli import terminal as t
 from ordergate.domain.money import parse_positive
 from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder, parse_order
@@ -45,10 +44,9 @@ def submit(
     """Submit an order, and wait for the broker's answer."""
 
     async def main() -> None:
-        settings = t.read_config(config)
         body, raw = t.body_from(file)
         command = parse_order(body)
-        async with open_gate(settings, t.url_of(db, settings)) as gate:
+        async with t.gate(db, config) as gate:
             await _settle(gate, command, raw, as_json=as_json)
 
     t.run(main, as_json=as_json)
@@ -95,8 +93,7 @@ def _number(text: str | None, name: str) -> Decimal | None:
 
 def _change(command: Command, db: str | None, config: t.ConfigFile, *, as_json: bool) -> None:
     async def main() -> None:
-        settings = t.read_config(config)
-        async with open_gate(settings, t.url_of(db, settings)) as gate:
+        async with t.gate(db, config) as gate:
             await _settle(gate, command, None, as_json=as_json)
 
     t.run(main, as_json=as_json)
@@ -146,14 +143,10 @@ def list_orders(
     """List orders, oldest first."""
 
     async def main() -> None:
-        settings = t.read_config(config)
-        reader = open_reader(t.url_of(db, settings))
-        try:
+        async with t.reading(db, config) as reader:
             found = await Queries(reader).orders(
                 fund_id=fund, symbol=symbol, state=state, strategy_id=strategy
             )
-        finally:
-            await reader.close()
         shown = [show_order(order) for order in found]
         if as_json:
             t.print_json(shown)
@@ -168,12 +161,8 @@ def show(order_id: OrderId, db: t.Db = None, config: t.ConfigFile = None, as_jso
     """Show one order."""
 
     async def main() -> None:
-        settings = t.read_config(config)
-        reader = open_reader(t.url_of(db, settings))
-        try:
+        async with t.reading(db, config) as reader:
             order = await Queries(reader).order(order_id)
-        finally:
-            await reader.close()
         _show(order, as_json=as_json)
 
     t.run(main, as_json=as_json)

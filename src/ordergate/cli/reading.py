@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from ordergate.adapters.journals.database import open_reader
 from ordergate.application.entry import Entry, decode
 from ordergate.application.ports.journal import JournalReader
 from ordergate.application.queries import Queries
@@ -87,11 +86,8 @@ def fills(
     """List fills with their slippage."""
 
     async def main() -> None:
-        reader = _reader(db, config)
-        try:
+        async with t.reading(db, config) as reader:
             shown = await Queries(reader).shown_fills(fund_id=fund, symbol=symbol)
-        finally:
-            await reader.close()
         t.print_json(shown) if as_json else print_fills(shown)
 
     t.run(main, as_json=as_json)
@@ -107,11 +103,8 @@ def positions(
     """List positions with lots and realised P&L."""
 
     async def main() -> None:
-        reader = _reader(db, config)
-        try:
+        async with t.reading(db, config) as reader:
             shown = await Queries(reader).shown_positions({}, fund_id=fund, symbol=symbol)
-        finally:
-            await reader.close()
         t.print_json(shown) if as_json else print_positions(shown)
 
     t.run(main, as_json=as_json)
@@ -129,9 +122,8 @@ def events(
     """Show the journal's entries; with --follow and --json, one JSON document a line."""
 
     async def main() -> None:
-        reader = _reader(db, config)
         shown = []
-        try:
+        async with t.reading(db, config) as reader:
             async for entry in _entries(reader, after + 1, follow=follow):
                 if not _wanted(entry, order, kind):
                     continue
@@ -141,16 +133,10 @@ def events(
                     print(msgspec.json.encode(entry).decode(), flush=True)  # noqa: T201
                 else:
                     shown.append(msgspec.to_builtins(entry))
-        finally:
-            await reader.close()
         if as_json and not follow:
             t.print_json(shown)
 
     t.run(main, as_json=as_json)
-
-
-def _reader(db: str | None, config: t.ConfigFile) -> JournalReader:
-    return open_reader(t.url_of(db, t.read_config(config)))
 
 
 async def _entries(reader: JournalReader, first: int, *, follow: bool) -> AsyncIterator[Entry]:

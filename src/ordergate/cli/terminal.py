@@ -4,8 +4,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 from enum import IntEnum
 from pathlib import Path
@@ -18,6 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ordergate.adapters.exact_json import parse_json
+from ordergate.adapters.journals.database import open_reader
+from ordergate.adapters.journals.sqlite import SqliteReader
+from ordergate.bootstrap import Gate, open_gate
 from ordergate.config import Config, load
 from ordergate.domain.errors import Conflict, Invalid, NotFound, OrdergateError, OutcomeUnknown, Refused
 from ordergate.domain.money import plain, text
@@ -148,6 +151,24 @@ def read_config(path: Path | None) -> Config:
 def url_of(db: str | None, config: Config) -> str:
     """The database: as given, else as the environment says, else as configured."""
     return db or config.database.url
+
+
+@asynccontextmanager
+async def reading(db: str | None, config: Path | None) -> AsyncIterator[SqliteReader]:
+    """The database, open for reading beside whoever writes it."""
+    reader = open_reader(url_of(db, read_config(config)))
+    try:
+        yield reader
+    finally:
+        await reader.close()
+
+
+@asynccontextmanager
+async def gate(db: str | None, config: Path | None) -> AsyncIterator[Gate]:
+    """A running gate on the database."""
+    settings = read_config(config)
+    async with open_gate(settings, url_of(db, settings)) as opened:
+        yield opened
 
 
 def body_from(source: str) -> tuple[Any, str]:
