@@ -1,7 +1,8 @@
 """`ordergate demo`: a market is replayed, signals become orders, and everything they led to is shown."""
 
 import tempfile
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -44,10 +45,11 @@ def demo(
     """
     with t.failing(as_json=as_json):
         settings = t.read_config(config)
-        market, wishes, total = _input(quotes, signals)
+        wishes = _signals(quotes, signals)
+        first, total = _survey(_market(quotes))
         url = _fresh(db)
+        clock = VirtualClock(min([first, *(at for at, _signal in wishes)]) - _BEFORE)
         with t.progress("Replaying") as advance:
-            clock = VirtualClock(min(market[0].time, *(w[0] for w in wishes), market[0].time) - _BEFORE)
             result = run_virtual(_run(settings, url, clock, quotes, wishes, advance, total))
     if as_json:
         t.print_json(result)
@@ -55,22 +57,21 @@ def demo(
         _print(result)
 
 
-def _input(quotes: list[Path] | None, signals: Path | None) -> tuple[list[Quote], list[TimedSignal], int]:
-    """The first quote, the signals, and how many quotes there are; everything is read once before anything is done."""
-    if signals is None and quotes:
-        wishes: list[TimedSignal] = []
-    else:
-        wishes = read_signals(signals) if signals is not None else synthetic_signals(SEED)
-    first: list[Quote] = []
-    total = 0
-    for quote in _market(quotes):
-        first = first or [quote]
-        total += 1
-    return first, wishes, total
+def _signals(quotes: list[Path] | None, signals: Path | None) -> list[TimedSignal]:
+    """Those of the file; without any file, those that go with the market of our own."""
+    if signals is not None:
+        return read_signals(signals)
+    return [] if quotes else synthetic_signals(SEED)
 
 
-def _market(quotes: list[Path] | None) -> Any:
+def _market(quotes: list[Path] | None) -> Iterator[Quote]:
     return merge_quotes(quotes) if quotes else synthetic_quotes(SEED)
+
+
+def _survey(market: Iterator[Quote]) -> tuple[datetime, int]:
+    """When the market begins and how many quotes it has; so a bad row is found before anything is done."""
+    first = next(market).time
+    return first, 1 + sum(1 for _quote in market)
 
 
 def _fresh(db: str | None) -> str:
