@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ordergate.domain.errors import OrdergateError
@@ -22,33 +23,39 @@ async def write_tree(directory: Path, pairs: AsyncIterator[tuple[str, bytes]]) -
         FilesError: the folder exists and is not empty, or something in it cannot be written.
     """
     count = 0
-    try:
-        await asyncio.to_thread(_prepare, directory)
-        async for name, content in pairs:
-            await asyncio.to_thread(_write, directory / name, content)
-            count += 1
-    except OSError as error:
-        raise FilesError(
-            f"{error.filename or directory} cannot be written: {error.strerror or error}"
-        ) from error
+    await asyncio.to_thread(_prepare, directory)
+    async for name, content in pairs:
+        await asyncio.to_thread(_write, directory / name, content)
+        count += 1
     return count
 
 
 def _prepare(directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    if any(directory.iterdir()):
+    with _writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        empty = not any(directory.iterdir())
+    if not empty:
         raise FilesError(f"{directory} is not empty: name a new folder")
 
 
 def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    _sync_folder(path.parent)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FilesError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def _sync_folder(folder: Path) -> None:

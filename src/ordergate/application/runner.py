@@ -185,12 +185,11 @@ class Runner:
         now = self._clock.now()
         try:
             step = self._engine.step(item.given, now, item.origin, item.raw)
-        except (Refused, ClockError) as refused:
-            return _Stepped(item, error=refused)
-        except Defect:
+        except (Defect, ClockError):
             raise
         except Exception as error:
-            _log.exception("an input was quarantined", input=type(item.given).__name__)
+            if not isinstance(error, Refused):
+                _log.exception("an input could not be handled", input=type(item.given).__name__)
             if not isinstance(item.given, Report):
                 return _Stepped(item, error=error)
             step = self._engine.quarantine(item.given, now, error)

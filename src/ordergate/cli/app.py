@@ -43,7 +43,7 @@ def _options(
     """Logs go to standard error, warnings and worse."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_arguments: structlog.PrintLogger(sys.stderr),
     )
 
 

@@ -153,10 +153,20 @@ class Book:
         log = self._log
         while len(log) > mark:
             table, key, old = log.pop()
+            undone = table.rows.get(key)
             if old is None:
                 table.rows.pop(key, None)
             else:
                 table.rows[key] = old
+            self._reindex(undone, old)
+
+    def _reindex(self, undone: Struct | None, old: Struct | None) -> None:
+        if isinstance(undone, Order) and undone.broker_order_id is not None:
+            self.order_by_broker_id.pop((undone.broker, undone.broker_order_id), None)
+        if isinstance(old, Order) and old.broker_order_id is not None:
+            self.order_by_broker_id[old.broker, old.broker_order_id] = old.order_id
+        if isinstance(undone, Fill) and old is None:
+            self._executions[undone.order_id].pop(undone.exec_id)
 
     def changed(self) -> dict[str, dict[Any, Struct]]:
         """Per table, the rows written since the last `settle`, each once, as they are now."""

@@ -9,11 +9,13 @@ from msgspec.structs import replace
 
 from ordergate.domain.book import Book, Key, Refusal, Session
 from ordergate.domain.errors import Defect
+from ordergate.domain.money import ZERO
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.executions import Fill, effective, supersede
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import TERMINAL, Phase, RequestKind, State
-from ordergate.domain.orders.transitions import EDGES
+from ordergate.domain.orders.states import TERMINAL, WORKING, Phase, RequestKind, State
+from ordergate.domain.orders.transitions import by_quantity
+from ordergate.domain.orders.ways import check_way
 from ordergate.domain.positions.ledger import Balance, deltas
 from ordergate.domain.positions.lots import ORDERS
 from ordergate.domain.positions.position import Position, Trade, book, unbook
@@ -67,7 +69,7 @@ def _break(state: Book, event: e.BreakRaised, _index: int, _time: datetime) -> N
 
 
 def _entered(state: Book, event: e.OrderEntered, _index: int, _time: datetime) -> None:
-    state.put_order(event.order)
+    _put_new(state, event, event.order)
     state.keys.put(
         Key(
             fund_id=event.order.fund_id,
@@ -81,42 +83,60 @@ def _entered(state: Book, event: e.OrderEntered, _index: int, _time: datetime) -
 
 
 def _adopted(state: Book, event: e.OrderAdopted, _index: int, _time: datetime) -> None:
-    state.put_order(event.order)
+    _put_new(state, event, event.order)
+
+
+def _put_new(state: Book, event: e.OrderEvent, order: Order) -> None:
+    if state.orders.get(event.order_id) is not None:
+        raise Defect(f"{_name(event)} of order {event.order_id}, which exists")
+    check_way(event, None)
+    if (order.order_id, order.state) != (event.order_id, event.path[-1]):
+        raise Defect(f"{_name(event)}: order {order.order_id} is {order.state} at the end of {event.path}")
+    state.put_order(order)
 
 
 def _order(state: Book, event: e.OrderEvent) -> Order:
+    """The order that an event is about, once the table has found the event legal."""
     order = state.orders.get(event.order_id)
     if order is None:
-        raise Defect(f"{type(event).__name__} of order {event.order_id}, which does not exist")
+        raise Defect(f"{_name(event)} of order {event.order_id}, which does not exist")
+    check_way(event, order.state)
     return order
+
+
+def _name(event: e.OrderEvent) -> str:
+    return type(event).__name__
 
 
 def _put(state: Book, event: e.OrderEvent, order: Order, time: datetime, **changes: Any) -> None:
     """Writes the order with the event's path walked, the changes made and one more version."""
-    at, state_now = time, order.state
+    at = time
     for reached, at in zip(event.path, event.times, strict=True):
-        if (state_now, reached) not in EDGES and state_now is not reached:
-            raise Defect(
-                f"{type(event).__name__} of order {order.order_id}: no way from {state_now} to {reached}"
-            )
-        changes |= _reached(reached, at)
-        state_now = reached
+        changes |= _reached(order, reached, at)
     after = replace(order, version=order.version + 1, updated_at=at, **changes)
     if after.state in TERMINAL and after.requests:
         after = replace(after, requests=())
+    came_to = State.FILLED if State.CLOSED in event.path else after.state
+    if came_to in _BY_QUANTITY and came_to is not by_quantity(after.filled_quantity, after.quantity):
+        numbers = f"{after.filled_quantity} filled of {after.quantity}"
+        raise Defect(f"{_name(event)}: order {order.order_id} cannot be {after.state} with {numbers}")
     state.put_order(after)
 
 
-def _reached(reached: State, at: datetime) -> dict[str, Any]:
+def _reached(order: Order, reached: State, at: datetime) -> dict[str, Any]:
     changes: dict[str, Any] = {"state": reached}
     if reached is State.ACCEPTED:
-        changes["accepted_at"] = at
-    elif reached is State.SUBMITTED:
+        changes["accepted_at"] = order.accepted_at or at
+    elif reached is State.SUBMITTED and order.state in (State.ACCEPTED, State.SUBMITTED):
         changes["submitted_at"] = at
+    elif reached in WORKING:  # perhaps again, after a bust
+        changes["filled_at"] = None
     elif reached is State.FILLED:
         changes["filled_at"] = at
     elif reached in TERMINAL:
         changes["ended_at"] = at
+        if reached is State.CLOSED:
+            changes["confirmed"] = True
     return changes
 
 
@@ -154,7 +174,7 @@ def _known_at_broker(order: Order, broker_order_id: str | None, at: datetime) ->
 
 
 def _marked(state: Book, event: e.OrderMarked, _index: int, time: datetime) -> None:
-    order = _order(state, event)
+    order = _known_at_broker(_order(state, event), None, time)
     marks = tuple(mark for mark in order.marks if mark is not event.mark)
     _put(state, event, order, time, marks=(*marks, event.mark) if event.on else marks)
 
@@ -176,43 +196,44 @@ def _executed(
 ) -> None:
     order = _order(state, event)
     if isinstance(event, e.OrderFilled):
-        order = _known_at_broker(order, event.broker_order_id, time)
-        order = replace(order, confirmed=order.confirmed or event.completes)
+        order = replace(_known_at_broker(order, event.broker_order_id, time), confirmed=event.completes)
+    else:
+        order = replace(_known_at_broker(order, None, time), confirmed=False)
+    changed = revisions(state, event.fill)
     quantity, value = order.filled_quantity, order.filled_value
-    for before, after in revisions(state, event.fill):
-        if before is not None and before.counts:
-            quantity -= effective(before, order.ratio)
-            value -= before.quantity * before.price
-            _book(state, before, time, taken_back=True)
-        if after.counts:
-            quantity += effective(after, order.ratio)
-            value += after.quantity * after.price
-            after = _book(state, after, time, taken_back=False)
-        state.put_fill(after)
+    for before, after in changed:
+        quantity += effective(after, order.ratio) - effective(before, order.ratio)
+        value += _value(after) - _value(before)
     _put(state, event, order, time, filled_quantity=quantity, filled_value=value)
+    for before, after in changed:
+        if before is not None and before.counts:
+            _book(state, before, time, taken_back=True)
+        state.put_fill(_book(state, after, time, taken_back=False) if after.counts else after)
+
+
+def _value(fill: Fill | None) -> Decimal:
+    return fill.quantity * fill.price if fill is not None and fill.counts else ZERO
 
 
 def revisions(state: Book, fill: Fill) -> list[tuple[Fill | None, Fill]]:
     """What booking an execution changes: pairs of (row before, row after)."""
 
-    def known(exec_id: str) -> Fill | None:
-        return state.fills.get((fill.order_id, exec_id))
-
-    return [(known(after.exec_id), after) for after in supersede(fill, known)]
+    if fill.refers_to is None and state.fills.get((fill.order_id, fill.exec_id)) is None:
+        return [(None, fill)]
+    known = {row.exec_id: row for row in state.order_executions(fill.order_id)}
+    return [(known.get(after.exec_id), after) for after in supersede(fill, known)]
 
 
 def filled_after(state: Book, order: Order, fill: Fill) -> Decimal:
     """The order's filled quantity once an execution is booked."""
     filled = order.filled_quantity
     for before, after in revisions(state, fill):
-        filled += effective(after, order.ratio) - (effective(before, order.ratio) if before else 0)
+        filled += effective(after, order.ratio) - effective(before, order.ratio)
     return filled
 
 
 def _book(state: Book, fill: Fill, time: datetime, *, taken_back: bool) -> Fill:
     """Moves position, lots and balances by a fill that counts now, or no longer does."""
-    if not fill.quantity:
-        return fill
     instrument = state.instruments.rows[fill.symbol]
     fund = state.funds.rows[fill.fund_id]
     position = state.positions.get((fill.fund_id, fill.symbol)) or Position(
@@ -248,7 +269,7 @@ def _oldest_open(state: Book, position: Position) -> int:
 
 
 def _replaced(state: Book, event: e.OrderReplaced, _index: int, time: datetime) -> None:
-    order = _order(state, event)
+    order = _known_at_broker(_order(state, event), None, time)
     request = order.request(event.number)
     if request is not None:
         order = replace(order.without_request(request.number), client_id=request.client_id)
@@ -256,9 +277,9 @@ def _replaced(state: Book, event: e.OrderReplaced, _index: int, time: datetime) 
 
 
 def _restated(state: Book, event: e.OrderRestated, _index: int, time: datetime) -> None:
-    order = _order(state, event)
+    order = _known_at_broker(_order(state, event), None, time)
     scaled = {"ratio": order.ratio * event.ratio, "filled_quantity": order.filled_quantity * event.ratio}
-    _put(state, event, order, time, **scaled, **_terms(order, event))
+    _put(state, event, order, time, confirmed=False, **scaled, **_terms(order, event))
 
 
 def _terms(order: Order, event: e.OrderReplaced | e.OrderRestated) -> dict[str, Any]:
@@ -277,6 +298,7 @@ def _closed(state: Book, event: e.OrderClosed | e.OrderConfirmed, _index: int, t
     _put(state, event, _order(state, event), time, confirmed=True)
 
 
+_BY_QUANTITY: Final = (State.SUBMITTED, State.PARTIALLY_FILLED, State.FILLED)
 _FOLDS: Final[Mapping[type, Callable[[Book, Any, int, datetime], None]]] = {
     e.FundConfigured: _fund,
     e.InstrumentDefined: _instrument,

@@ -38,7 +38,7 @@ def plain(value: Decimal) -> Decimal:
     """The same number without exponent and trailing zeros: `1E+3` becomes `1000`, `1.50` becomes `1.5`."""
     if not value:
         return ZERO
-    value = value.normalize(_ROUNDED)
+    value = value.normalize(EXACT)
     exponent = value.as_tuple().exponent
     return value.quantize(Decimal(1), context=EXACT) if isinstance(exponent, int) and exponent > 0 else value
 
@@ -75,7 +75,7 @@ def _number(text: str) -> Decimal | None:
         return None
     if not number.is_finite() or abs(number.adjusted()) > 2 * DIGITS:
         return None
-    if abs(number) >= _LIMIT or EXACT.remainder(number, _SMALLEST):
+    if number.copy_abs() >= _LIMIT or EXACT.remainder(number, _SMALLEST):
         return None
     return plain(number)
 

@@ -12,12 +12,8 @@ _FORM: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[
 
 
 def format_time(at: datetime) -> str:
-    """Always six digits behind the second and a Z."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if at.year >= 1000 else _early(at)
-
-
-def _early(at: datetime) -> str:
-    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    """Always six digits behind the second and a Z; `at` is in UTC."""
+    return at.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def parse_time(value: object, pointer: str) -> datetime:

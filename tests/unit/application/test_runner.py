@@ -8,6 +8,7 @@ import pytest
 
 from ordergate.adapters.clock import run_virtual
 from ordergate.adapters.journals.memory import MemoryJournal
+from ordergate.application.engine import ClockError
 from ordergate.application.ports.journal import Batch
 from ordergate.bootstrap import Gate
 from ordergate.domain import fold
@@ -103,7 +104,7 @@ def test_an_input_that_breaks_a_decision_is_answered_and_a_report_is_quarantined
         async with scripted_gate(broker) as gate:
             await gate.execute(buy("a"))
             await gate.quiet()
-            monkeypatch.setattr("ordergate.application.decide.reporting.filled_after", broken)
+            monkeypatch.setattr("ordergate.application.decide.executing.filled_after", broken)
             await gate.runner.deliver(fill("x1"))
             assert (await gate.execute(buy("b"))).order.state is State.SUBMITTED
             return await gate.queries.breaks()
@@ -209,6 +210,26 @@ def test_a_broken_invariant_ends_the_run(monkeypatch) -> None:
 
     with pytest.raises(Defect):
         run_virtual(main())
+
+
+def test_a_clock_far_behind_the_journal_ends_the_run_and_loses_no_report() -> None:
+    broker, journal = ScriptedBroker(), MemoryJournal()
+
+    async def ahead() -> None:
+        async with scripted_gate(broker, journal) as gate:
+            await gate.clock.sleep(3600)
+            await gate.execute(buy("a"))
+            await gate.quiet()
+
+    async def behind() -> None:
+        async with scripted_gate(broker, journal):
+            pass
+
+    run_virtual(ahead())
+    size = asyncio.run(journal.head()).size
+    with pytest.raises(ClockError, match="set the clock right"):
+        run_virtual(behind())
+    assert asyncio.run(journal.head()).size == size
 
 
 def test_memory_forgets_what_has_ended() -> None:

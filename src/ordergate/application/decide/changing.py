@@ -100,7 +100,8 @@ def release(ctx: Context, command: Release) -> Decision[None]:
     if epoch is None or (request.phase is Phase.SENT and request.epoch == epoch):
         return
     if request.kind is not RequestKind.SUBMIT:
-        yield from _open(ctx, order, request)
+        if allowed(order.state, Move.REQUEST):
+            yield from _open(ctx, order, request)
     elif request.phase is Phase.READY and order.state is State.ACCEPTED:
         at = ctx.tick()
         sent = started(request, epoch, at)

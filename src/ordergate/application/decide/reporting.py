@@ -5,19 +5,17 @@ whatever the order's state, once the order can have left.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 from ordergate.application.decide.context import Context, Decision, raise_break, started
+from ordergate.application.decide.executing import executed, wrong_execution
 from ordergate.domain.breaks import BreakKind
-from ordergate.domain.fold import filled_after
 from ordergate.domain.identifiers import order_id_of
-from ordergate.domain.money import ZERO, text
+from ordergate.domain.money import ONE
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders import reports as r
-from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order, Request
-from ordergate.domain.orders.states import TERMINAL, ExecutionKind, Phase, RequestKind, State
+from ordergate.domain.orders.states import TERMINAL, Phase, RequestKind, State
 from ordergate.domain.orders.transitions import Move, allowed, next_state
 
 
@@ -31,7 +29,11 @@ def report(ctx: Context, said: r.AnyReport) -> Decision[None]:
     if order.state in (State.CREATED, State.PENDING_RISK):
         yield from _illegal(ctx, order, said)
         return
-    if order.state is State.ACCEPTED and isinstance(said, _PROVES_SENT):
+    wrong = _wrong(order, said)
+    if wrong is not None:
+        yield from raise_break(ctx, wrong[0], order.broker, wrong[1], order.order_id)
+        return
+    if order.state is State.ACCEPTED and _proves_sent(said):
         yield from _left_after_all(ctx, order, said)
         order = ctx.state.orders.rows[order.order_id]
     yield from _HANDLERS[type(said)](ctx, order, said)
@@ -60,6 +62,42 @@ def _illegal(ctx: Context, order: Order, said: r.AnyReport) -> Decision[None]:
     yield from raise_break(ctx, BreakKind.ILLEGAL_REPORT, order.broker, detail, order.order_id)
 
 
+def _wrong(order: Order, said: r.AnyReport) -> tuple[BreakKind, str] | None:
+    """What is wrong with a report by itself, whatever the order's state."""
+    if isinstance(said, r.Executed):
+        return wrong_execution(order, said)
+    detail = _wrong_terms(said) if isinstance(said, r.Replaced | r.Restated) else None
+    if detail is None and isinstance(said, _OF_A_REQUEST):
+        detail = _wrong_request(order, said)
+    return None if detail is None else (BreakKind.ILLEGAL_REPORT, f"{_name(said)} {detail}")
+
+
+def _wrong_terms(said: r.Replaced | r.Restated) -> str | None:
+    ratio = said.ratio if isinstance(said, r.Restated) else ONE
+    named = (said.quantity, said.limit_price, said.stop_price, ratio)
+    if any(number is not None and number <= 0 for number in named):
+        return f"with a number that is not above zero: {', '.join(map(str, named))}"
+    if ratio != ONE and said.quantity is None:
+        return f"by {ratio} without the quantity that results"
+    return None
+
+
+def _wrong_request(order: Order, said: r.AnyReport) -> str | None:
+    number = (said.client_id or "").rpartition(".")[2]
+    if not number.isdecimal() or not 1 <= int(number) <= order.request_count:
+        return f"of {said.client_id}, which is no request of the order"
+    request = _request_of(order, said)
+    if isinstance(said, r.Replaced) and request is not None and request.kind is not RequestKind.REPLACE:
+        return f"of {said.client_id}, which is a {request.kind}"
+    return None
+
+
+def _proves_sent(said: r.AnyReport) -> bool:
+    if isinstance(said, r.Answered):
+        return said.outcome is r.Outcome.ACCEPTED
+    return isinstance(said, _PROVE_SENT)
+
+
 def _left_after_all(ctx: Context, order: Order, said: r.AnyReport) -> Decision[None]:
     at = ctx.tick()
     yield e.OrderAcknowledged(
@@ -77,101 +115,17 @@ def _request_of(order: Order, said: r.AnyReport) -> Request | None:
     return next((q for q in order.requests if q.client_id == said.client_id), None)
 
 
-def _acknowledged(ctx: Context, order: Order, said: r.Acknowledged | r.Answered) -> Decision[None]:
+def _acknowledged(ctx: Context, order: Order, said: r.AnyReport) -> Decision[None]:
     known = order.acknowledged_at is not None and said.broker_order_id in (None, order.broker_order_id)
     if known and order.open_request(RequestKind.SUBMIT) is None:
         return
     yield e.OrderAcknowledged(order_id=order.order_id, time=ctx.tick(), broker_order_id=said.broker_order_id)
 
 
-def _executed(ctx: Context, order: Order, said: r.Executed) -> Decision[None]:
-    wrong = _wrong_execution(order, said)
-    if wrong is not None:
-        yield from raise_break(ctx, wrong[0], order.broker, wrong[1], order.order_id)
-        return
-    known = ctx.state.fills.get((order.order_id, said.exec_id))
-    if known is not None and not known.awaited:
-        return
-    fill = _fill(ctx, order, said)
-    filled = filled_after(ctx.state, order, fill)
-    move = Move.FILL if said.execution_kind is ExecutionKind.TRADE else Move.CORRECT
-    target = next_state(order.state, move, filled, order.quantity)
-    completes = said.completes and target is State.FILLED
-    others = [q for q in order.requests if q.kind is not RequestKind.SUBMIT]
-    path = (target,) if target is not order.state else ()
-    if completes and not others:
-        path = (*path, State.CLOSED)
-    times = ctx.ticks(len(path))
-    yield _fill_event(order, said, fill, path, times, completes=completes)
-    if fill.late:
-        detail = (
-            f"execution {said.exec_id} of {text(said.quantity)} after the end of the order ({order.state})"
-        )
-        yield from raise_break(ctx, BreakKind.LATE_FILL, order.broker, detail, order.order_id)
-    elif filled > order.quantity > 0:
-        detail = f"{text(filled)} filled of {text(order.quantity)}"
-        yield from raise_break(ctx, BreakKind.OVERFILL, order.broker, detail, order.order_id)
-
-
-def _wrong_execution(order: Order, said: r.Executed) -> tuple[BreakKind, str] | None:
-    if said.symbol is not None and said.symbol != order.symbol:
-        return BreakKind.WRONG_INSTRUMENT, f"execution {said.exec_id} is in {said.symbol}, not {order.symbol}"
-    if said.side is not None and said.side.sign != order.side.sign:
-        return BreakKind.WRONG_SIDE, f"execution {said.exec_id} is a {said.side}, the order a {order.side}"
-    about = said.execution_kind
-    if (about is ExecutionKind.TRADE) != (said.refers_to is None):
-        return BreakKind.BAD_EXECUTION, f"execution {said.exec_id}: a {about} that refers to {said.refers_to}"
-    if about is not ExecutionKind.BUST and (said.quantity <= 0 or said.price <= 0):
-        numbers = f"quantity {said.quantity} at {said.price}"
-        return BreakKind.BAD_EXECUTION, f"execution {said.exec_id}: {numbers}; both must be above zero"
-    return None
-
-
-def _fill(ctx: Context, order: Order, said: r.Executed) -> Fill:
-    bust = said.execution_kind is ExecutionKind.BUST
-    number = ctx.state.execution_count(order.order_id) + 1
-    return Fill(
-        fill_id=f"{order.order_id}-f{number}",
-        order_id=order.order_id,
-        exec_id=said.exec_id,
-        fund_id=order.fund_id,
-        symbol=order.symbol,
-        side=order.side,
-        broker=order.broker,
-        time=said.time,
-        booked_at=ctx.tick(),
-        quantity=ZERO if bust else said.quantity,
-        price=ZERO if bust else said.price,
-        fee=said.fee,
-        fee_currency=said.fee_currency,
-        kind=said.execution_kind,
-        refers_to=said.refers_to,
-        ratio=order.ratio,
-        late=order.state in TERMINAL,
-    )
-
-
-def _fill_event(
-    order: Order,
-    said: r.Executed,
-    fill: Fill,
-    path: tuple[State, ...],
-    times: tuple[datetime, ...],
-    *,
-    completes: bool,
-) -> e.AnyEvent:
-    if said.execution_kind is ExecutionKind.CORRECT:
-        return e.FillCorrected(order_id=order.order_id, path=path, times=times, fill=fill)
-    if said.execution_kind is ExecutionKind.BUST:
-        return e.FillBusted(order_id=order.order_id, path=path, times=times, fill=fill)
-    return e.OrderFilled(
-        order_id=order.order_id,
-        path=path,
-        times=times,
-        fill=fill,
-        broker_order_id=said.broker_order_id,
-        completes=completes,
-    )
+def _present(ctx: Context, order: Order, said: r.AnyReport) -> Decision[None]:
+    """What changes nothing else still says that the order is at the broker."""
+    if order.open_request(RequestKind.SUBMIT) is not None:
+        yield from _acknowledged(ctx, order, said)
 
 
 _END_MOVES: Final[Mapping[r.End, tuple[Move, State, type[e.OrderEnd], str]]] = {
@@ -201,13 +155,11 @@ def _ended(ctx: Context, order: Order, said: r.Ended) -> Decision[None]:
 def _replaced(ctx: Context, order: Order, said: r.Replaced) -> Decision[None]:
     request = _request_of(order, said)
     if request is None:
+        yield from _present(ctx, order, said)
         return
     if request.number < order.accepted_number:
         reason = "a later replace was accepted before"
         yield e.RequestDropped(order_id=order.order_id, number=request.number, reason=reason)
-        return
-    if not allowed(order.state, Move.REPLACE):
-        yield from _illegal(ctx, order, said)
         return
     quantity = max(said.quantity or request.quantity or order.quantity, order.filled_quantity)
     path = _by_quantity(order, Move.REPLACE, quantity)
@@ -223,11 +175,14 @@ def _replaced(ctx: Context, order: Order, said: r.Replaced) -> Decision[None]:
 
 
 def _restated(ctx: Context, order: Order, said: r.Restated) -> Decision[None]:
+    if not _changes_terms(order, said):
+        yield from _present(ctx, order, said)
+        return
     if not allowed(order.state, Move.RESTATE):
         yield from _illegal(ctx, order, said)
         return
     filled = order.filled_quantity * said.ratio
-    quantity = max(said.quantity or order.quantity * said.ratio, filled)
+    quantity = max(said.quantity or order.quantity, filled)
     target = next_state(order.state, Move.RESTATE, filled, quantity)
     path = () if target is order.state else (target,)
     yield e.OrderRestated(
@@ -242,6 +197,13 @@ def _restated(ctx: Context, order: Order, said: r.Restated) -> Decision[None]:
     )
 
 
+def _changes_terms(order: Order, said: r.Restated) -> bool:
+    """Whether a restatement names other terms; one that was delivered before names those that are."""
+    named = (said.quantity, said.limit_price, said.stop_price)
+    present = (order.quantity, order.limit_price, order.stop_price)
+    return any(name is not None and name != have for name, have in zip(named, present, strict=True))
+
+
 def _by_quantity(order: Order, move: Move, quantity: Any) -> tuple[State, ...]:
     target = next_state(order.state, move, order.filled_quantity, quantity)
     return () if target is order.state else (target,)
@@ -250,6 +212,8 @@ def _by_quantity(order: Order, move: Move, quantity: Any) -> tuple[State, ...]:
 def _marked(ctx: Context, order: Order, said: r.Marked) -> Decision[None]:
     if (said.mark in order.marks) != said.on:
         yield e.OrderMarked(order_id=order.order_id, mark=said.mark, on=said.on)
+    else:
+        yield from _present(ctx, order, said)
 
 
 def _request_refused(ctx: Context, order: Order, said: r.RequestRefused) -> Decision[None]:
@@ -280,11 +244,11 @@ def _answered(ctx: Context, order: Order, said: r.Answered) -> Decision[None]:
 def _answered_submit(ctx: Context, order: Order, request: Request, said: r.Answered) -> Decision[None]:
     if said.outcome is r.Outcome.ACCEPTED:
         yield from _acknowledged(ctx, order, said)
-    elif said.outcome is r.Outcome.REJECTED and allowed(order.state, Move.REJECT):
+    elif said.outcome is r.Outcome.REJECTED:
         ended = r.Ended(broker=said.broker, client_id=said.client_id, end=r.End.REJECTED, reason=said.reason)
         yield from _ended(ctx, order, ended)
-    elif said.outcome is r.Outcome.NOT_SENT and order.state is State.SUBMITTED:
-        yield _disproved(ctx, order, request, said.reason)
+    elif said.outcome is r.Outcome.NOT_SENT:
+        yield from _disproved(ctx, order, request, said.reason)
     elif request.phase is Phase.SENT:
         yield _doubted(order, request, Phase.UNKNOWN, said.reason)
 
@@ -296,14 +260,22 @@ def _answered_change(ctx: Context, order: Order, request: Request, said: r.Answe
         yield _doubted(order, request, Phase.UNKNOWN, said.reason)
 
 
-def _disproved(ctx: Context, order: Order, request: Request, reason: str | None) -> e.AnyEvent:
-    return e.SendDisproved(
+def _disproved(ctx: Context, order: Order, request: Request, reason: str | None) -> Decision[None]:
+    """The order was never sent: it waits again, unless somebody wants it canceled."""
+    yield e.SendDisproved(
         order_id=order.order_id,
         path=(State.ACCEPTED,),
         times=(ctx.tick(),),
         number=request.number,
         reason=reason,
     )
+    if order.open_request(RequestKind.CANCEL) is not None:
+        yield e.OrderCanceled(
+            order_id=order.order_id,
+            path=(State.CANCELED,),
+            times=(ctx.tick(),),
+            code="CANCELED_BEFORE_SENDING",
+        )
 
 
 def _doubted(order: Order, request: Request, phase: Phase, reason: str | None) -> e.AnyEvent:
@@ -314,9 +286,12 @@ def _looked_up(ctx: Context, order: Order, said: r.LookedUp) -> Decision[None]:
     request = _request_of(order, said)
     if request is None or request.phase in (Phase.READY, Phase.PARKED):
         return
+    if request.phase is Phase.SENT and request.epoch == ctx.view.sessions.get(order.broker):
+        return  # sent (again) since: what was looked up came before it
     absent = said.finding is r.Finding.ABSENT
-    if absent and request.kind is RequestKind.SUBMIT and order.state is State.SUBMITTED:
-        yield _disproved(ctx, order, request, said.reason or "the broker proved that it has no such order")
+    if absent and request.kind is RequestKind.SUBMIT:
+        reason = said.reason or "the broker proved that it has no such order"
+        yield from _disproved(ctx, order, request, reason)
         yield from _send_again(ctx, order, request)
     elif said.final or absent:
         yield _doubted(order, request, Phase.PARKED, said.reason)
@@ -328,7 +303,7 @@ def _looked_up(ctx: Context, order: Order, said: r.LookedUp) -> Decision[None]:
 
 def _send_again(ctx: Context, order: Order, request: Request) -> Decision[None]:
     epoch = ctx.view.sessions.get(order.broker)
-    if epoch is None:
+    if epoch is None or ctx.state.orders.rows[order.order_id].state is not State.ACCEPTED:
         return
     at = ctx.tick()
     yield e.OrderSent(
@@ -336,10 +311,11 @@ def _send_again(ctx: Context, order: Order, request: Request) -> Decision[None]:
     )
 
 
-_PROVES_SENT: Final = (r.Acknowledged, r.Executed, r.Ended, r.Replaced, r.Restated, r.Marked)
+_PROVE_SENT: Final = (r.Acknowledged, r.Executed, r.Ended, r.Replaced, r.Restated, r.Marked)
+_OF_A_REQUEST: Final = (r.Answered, r.Replaced, r.RequestRefused, r.LookedUp)
 _HANDLERS: Final[Mapping[type, Callable[[Context, Order, Any], Decision[None]]]] = {
     r.Acknowledged: _acknowledged,
-    r.Executed: _executed,
+    r.Executed: executed,
     r.Ended: _ended,
     r.Replaced: _replaced,
     r.Restated: _restated,

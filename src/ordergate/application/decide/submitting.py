@@ -7,15 +7,15 @@ from msgspec.structs import asdict, replace
 
 from ordergate.application.decide.context import Context, Decision, OrderResult, started
 from ordergate.domain.book import Key
-from ordergate.domain.errors import Code, Conflict, Invalid, NotFound, Refused
+from ordergate.domain.errors import Code, Conflict, Invalid, Refused
 from ordergate.domain.funds import Fund
 from ordergate.domain.instruments import Instrument
-from ordergate.domain.orders.commands import AdoptOrder, SubmitOrder, SubmitSignal, check_prices, parse_choice
+from ordergate.domain.orders.commands import AdoptOrder, SubmitOrder, check_prices, parse_choice
 from ordergate.domain.orders.events import InstrumentDefined, OrderAdopted, OrderEntered, SignalRefused
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import OrderType, RequestKind, State
 from ordergate.domain.risk.checks import RiskRefusal, first_refusal
-from ordergate.domain.signals import Signal
+from ordergate.domain.signals import Signal, SubmitSignal
 
 _REFUSED_PATH = (State.CREATED, State.PENDING_RISK, State.REJECTED)
 _WAITING_PATH = (State.CREATED, State.PENDING_RISK, State.ACCEPTED)
@@ -35,7 +35,7 @@ def submit(ctx: Context, command: SubmitOrder) -> Decision[OrderResult]:
     """A new order, as far as it gets; or the one that the same key made before.
 
     Raises:
-        Invalid, NotFound: the content is wrong.
+        Invalid: the content is wrong.
         Conflict: the key or the order id stands for something else.
     """
     fund = _fund(ctx, command.fund_id)
@@ -201,7 +201,7 @@ def adopt(ctx: Context, command: AdoptOrder) -> Decision[OrderResult]:
     _fund(ctx, command.fund_id)
     yield from _instrument(ctx, command.symbol)
     if command.broker not in ctx.view.brokers:
-        raise NotFound(Code.UNKNOWN_BROKER, f"{command.broker!r} is no broker", "#/broker")
+        raise Invalid(Code.UNKNOWN_BROKER, f"{command.broker!r} is no broker", "#/broker")
     if ctx.state.orders.get(command.order_id) is not None:
         raise Conflict(Code.ORDER_ID_TAKEN, f"{command.order_id!r} is another order's", "#/order_id")
     taken = ctx.state.order_by_broker_id.get((command.broker, command.broker_order_id))

@@ -16,7 +16,6 @@ from ordergate.domain.identifiers import parse_key, parse_name, parse_order_id
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.money import parse_positive
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
-from ordergate.domain.signals import Signal
 from ordergate.domain.times import parse_time
 
 E = TypeVar("E", bound=StrEnum)
@@ -55,12 +54,6 @@ class SubmitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def fingerprint(self) -> str:
         """SHA-256 of the normalised content: equal content, equal fingerprint, however it was written."""
         return hashlib.sha256(_FINGERPRINT.encode((_FINGERPRINT_VERSION, self))).hexdigest()
-
-
-class SubmitSignal(Struct, frozen=True):
-    """Turn an approved signal into an order, or journal why not."""
-
-    signal: Signal
 
 
 class CancelOrder(Struct, frozen=True, kw_only=True):
@@ -122,9 +115,7 @@ class Release(Struct, frozen=True):
     number: int
 
 
-Command = (
-    SubmitOrder | SubmitSignal | CancelOrder | ReplaceOrder | AdoptOrder | Configure | OpenSession | Release
-)
+OrderCommand = SubmitOrder | CancelOrder | ReplaceOrder | AdoptOrder | Configure | OpenSession | Release
 
 _FINGERPRINT: Final = msgspec.json.Encoder(decimal_format="string", order="sorted")
 _FINGERPRINT_VERSION: Final = "order/1"

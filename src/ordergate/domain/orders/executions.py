@@ -1,14 +1,14 @@
 """Executions: which of a broker's trades, corrections and busts count.
 
-Of a trade and all that refers to it, directly or through another, the latest counts: a correction with its
-own quantity and price, a bust with nothing. Time is the broker's; of equal times the greater id is later; the
-trade itself is the earliest. So a set of executions gives one result in whatever order it arrives; what is
-referred to before it arrives is kept as an *awaited* row.
+Of a trade and all that refers to it, directly or through another, one speaks: what nothing else refers to,
+and of several such the latest. Time is the broker's; of equal times the greater id is later. A correction that
+speaks counts with its own quantity and price, a bust with nothing. So a set of executions gives one result in
+whatever order it arrives; what is referred to before it arrives is kept as an *awaited* row.
 
 Rules of reference: FIX 4.4, ExecType F, G, H with ExecRefID (19); volume 4, appendix D, J.1.a to J.1.c.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -36,7 +36,7 @@ class Fill(Struct, frozen=True, kw_only=True, omit_defaults=True):
         quantity: in the instrument's unit; 0 for a bust.
         ratio: the order's `ratio` when it was booked.
         counts: whether it is part of the order's filled quantity now.
-        superseded_by: exec_id of a later execution about the same trade.
+        superseded_by: exec_id of the execution that speaks for the same trade; None where this one does.
         awaited: only referred to so far; the broker has not reported it.
         late: it arrived after the order's end.
     """
@@ -64,38 +64,40 @@ class Fill(Struct, frozen=True, kw_only=True, omit_defaults=True):
     deltas: tuple[Delta, ...] = ()
 
 
-Lookup = Callable[[str], Fill | None]
-
-
-def supersede(fill: Fill, known: Lookup) -> tuple[Fill, ...]:
+def supersede(fill: Fill, known: Mapping[str, Fill]) -> tuple[Fill, ...]:
     """What booking `fill` changes: the rows to write, the new one first.
 
-    `known` finds the order's other executions by exec_id. Empty where the execution is known already.
+    `known` has the order's executions by exec_id. Empty where the execution is known already.
     """
-    before = known(fill.exec_id)
+    before = known.get(fill.exec_id)
     if before is not None and not before.awaited:
         return ()
-    if before is not None:
-        fill = replace(fill, counts=False, superseded_by=before.superseded_by)
-    if fill.refers_to is None:
-        return (fill,)
-    return _link(fill, known)
+    rows = {fill.exec_id: fill, **known} | {fill.exec_id: fill}
+    if fill.refers_to is not None and fill.refers_to not in rows:
+        rows[fill.refers_to] = _awaited(fill, fill.refers_to)
+    about = _about_the_same(fill.exec_id, rows)
+    referred_to = {row.refers_to for row in about}
+    last = [row for row in about if row.exec_id not in referred_to] or about
+    speaks = max(last, key=lambda row: (row.time, row.exec_id)).exec_id
+    judged = (_judged(row, speaks) for row in about)
+    return tuple(row for row in judged if row != known.get(row.exec_id))
 
 
-def _link(fill: Fill, known: Lookup) -> tuple[Fill, ...]:
-    rows = {fill.exec_id: fill}
+def _about_the_same(exec_id: str, rows: Mapping[str, Fill]) -> list[Fill]:
+    """The executions that are linked by references, in the order of `rows`."""
+    linked, found = {exec_id}, 0
+    while found < len(linked):
+        found = len(linked)
+        for row in rows.values():
+            if row.refers_to is not None and not linked.isdisjoint((row.exec_id, row.refers_to)):
+                linked |= {row.exec_id, row.refers_to}
+    return [row for row in rows.values() if row.exec_id in linked]
 
-    def find(exec_id: str) -> Fill | None:
-        return rows.get(exec_id) or known(exec_id)
 
-    about = fill.refers_to or ""
-    if find(about) is None:
-        rows[about] = _awaited(fill, about)
-    ours, theirs = _last(fill, find), _last(find(about) or fill, find)
-    if ours.exec_id != theirs.exec_id:
-        loser, winner = (theirs, ours) if _age(theirs) < _age(ours) else (ours, theirs)
-        rows[loser.exec_id] = replace(loser, counts=False, superseded_by=winner.exec_id)
-    return tuple(rows.values())
+def _judged(fill: Fill, speaks: str) -> Fill:
+    if fill.exec_id == speaks:
+        return replace(fill, counts=fill.kind is not ExecutionKind.BUST, superseded_by=None)
+    return replace(fill, counts=False, superseded_by=speaks)
 
 
 def _awaited(fill: Fill, exec_id: str) -> Fill:
@@ -110,26 +112,12 @@ def _awaited(fill: Fill, exec_id: str) -> Fill:
         kind=ExecutionKind.TRADE,
         refers_to=None,
         awaited=True,
-        superseded_by=None,
         deltas=(),
     )
 
 
-def _last(fill: Fill, find: Lookup) -> Fill:
-    while fill.superseded_by is not None:
-        later = find(fill.superseded_by)
-        if later is None:
-            break
-        fill = later
-    return fill
-
-
-def _age(fill: Fill) -> tuple[bool, datetime, str]:
-    return fill.kind is not ExecutionKind.TRADE, fill.time, fill.exec_id
-
-
-def effective(fill: Fill, ratio: Decimal) -> Decimal:
+def effective(fill: Fill | None, ratio: Decimal) -> Decimal:
     """The quantity that a fill adds to an order whose restatements multiply to `ratio`."""
-    if not fill.counts or fill.awaited:
+    if fill is None or not fill.counts:
         return ZERO
     return fill.quantity if fill.ratio == ratio else fill.quantity * ratio / fill.ratio

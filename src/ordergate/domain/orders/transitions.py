@@ -51,6 +51,7 @@ class Move(StrEnum):
     REJECT = "reject"
     EXPIRE = "expire"
     FAIL = "fail"
+    CONFIRM = "confirm"
     CLOSE = "close"
 
 
@@ -113,6 +114,7 @@ TABLE: Final[dict[Move, dict[State | None, Target]]] = {
         _SUBMITTED: State.FAILED,
         _PARTIAL: State.FAILED,
     },
+    Move.CONFIRM: {_FILLED: _FILLED},  # equal to the broker's record while a request is open
     Move.CLOSE: {_FILLED: State.CLOSED},
 }
 
@@ -134,6 +136,14 @@ def next_state(state: State | None, move: Move, filled: Decimal, quantity: Decim
     return by_quantity(filled, quantity) if isinstance(target, ByQuantity) else target
 
 
+def targets(state: State | None, move: Move) -> tuple[State, ...]:
+    """The states that a move can lead to; none where the cell is empty."""
+    target = TABLE[move].get(state)
+    if target is None:
+        return ()
+    return (_SUBMITTED, _PARTIAL, _FILLED) if isinstance(target, ByQuantity) else (target,)
+
+
 def by_quantity(filled: Decimal, quantity: Decimal) -> State:
     """The state of a sent, unended order; a quantity of 0 is one that the broker has yet to name."""
     if filled >= quantity > 0:
@@ -142,12 +152,9 @@ def by_quantity(filled: Decimal, quantity: Decimal) -> State:
 
 
 def _edges() -> frozenset[tuple[State | None, State]]:
-    found: set[tuple[State | None, State]] = set()
-    for cells in TABLE.values():
-        for state, target in cells.items():
-            targets = (_SUBMITTED, _PARTIAL, _FILLED) if isinstance(target, ByQuantity) else (target,)
-            found.update((state, after) for after in targets if after is not state)
-    return frozenset(found)
+    cells = ((state, move) for move, row in TABLE.items() for state in row)
+    pairs = ((state, after) for state, move in cells for after in targets(state, move))
+    return frozenset((state, after) for state, after in pairs if after is not state)
 
 
 EDGES: Final = _edges()

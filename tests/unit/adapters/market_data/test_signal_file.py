@@ -136,7 +136,7 @@ def test_json_that_is_no_object(path: Path, line: str) -> None:
 
 @pytest.mark.parametrize("bracket", ["[", '{"metadata":'])
 def test_json_nested_too_deeply(path: Path, bracket: str) -> None:
-    assert "line 1: is nested too deeply" in refusal(path, bracket * 60_000)
+    assert "nested too deeply" in refusal(path, bracket * 60_000)
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity", "1e9999999999999999999999"])

@@ -1,0 +1,133 @@
+"""What became of an order: who did what, when, from which state to which, one row a transition."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from msgspec import Struct
+
+from ordergate.application.audit.reading import lines_of, read_entry
+from ordergate.application.entry import Entry, kind_of
+from ordergate.application.ports.journal import JournalReader
+from ordergate.domain.money import text
+from ordergate.domain.orders import events as e
+from ordergate.domain.orders.executions import Fill
+from ordergate.domain.orders.order import Order, Request
+from ordergate.domain.orders.states import State
+
+
+class Transition(Struct, frozen=True, kw_only=True):
+    """One step of an order; an entry that moved no state is one row with equal states.
+
+    Attributes:
+        index: of the journal entry; several rows of one entry share it.
+        kind: of the event, with its version.
+        from_state: None before the order existed.
+        detail: what else the event says, for people; empty where that is nothing.
+    """
+
+    index: int
+    time: datetime
+    actor: str
+    principal: str
+    source: str
+    kind: str
+    from_state: State | None
+    to_state: State | None
+    detail: str
+
+
+async def story(reader: JournalReader, order_id: str) -> list[Transition]:
+    """Every transition of an order, oldest first.
+
+    Raises:
+        NotFound: there is no such order.
+        AuditError: an entry cannot be read.
+    """
+    told: list[Transition] = []
+    state: State | None = None
+    for index, line in await lines_of(reader, order_id):
+        told += _transitions(read_entry(line, index), state)
+        state = told[-1].to_state
+    return told
+
+
+def _transitions(entry: Entry, state: State | None) -> Iterator[Transition]:
+    event = entry.event
+    path, times = (event.path, event.times) if isinstance(event, e.OrderEvent) else ((), ())
+    details = (_detail(event), *[""] * (len(path) - 2), _reason(event))
+    for reached, at, detail in zip(path or (state,), times or (entry.time,), details, strict=False):
+        yield Transition(
+            index=entry.index,
+            time=at,
+            actor=entry.actor,
+            principal=entry.principal,
+            source=entry.source,
+            kind=kind_of(event),
+            from_state=state,
+            to_state=reached,
+            detail=detail,
+        )
+        state = reached
+
+
+def _detail(event: e.AnyEvent) -> str:
+    describe = _DETAILS.get(type(event))
+    return describe(event) if describe is not None else _reason(event)
+
+
+def _reason(event: Any) -> str:
+    """Why, where an event says so: the code and the words of a refusal, an end or a doubt."""
+    order = event.order if isinstance(event, e.OrderEntered) else event
+    code = getattr(order, "reason_code", None) or getattr(order, "code", None)
+    return ": ".join(part for part in (code, getattr(order, "reason", None)) if part)
+
+
+def _order(order: Order) -> str:
+    terms = _terms(None, order.limit_price, order.stop_price)
+    what = f"{order.side} {text(order.quantity)} {order.symbol} {order.order_type}"
+    return f"{what}{terms} {order.tif}, fund {order.fund_id}, broker {order.broker}"
+
+
+def _request(request: Request) -> str:
+    terms = _terms(request.quantity, request.limit_price, request.stop_price)
+    return f"{request.kind} {request.client_id} {request.phase}{terms}"
+
+
+def _terms(quantity: Decimal | None, limit: Decimal | None, stop: Decimal | None) -> str:
+    named = (("quantity", quantity), ("limit", limit), ("stop", stop))
+    return "".join(f" {name} {text(value)}" for name, value in named if value is not None)
+
+
+def _fill(fill: Fill) -> str:
+    about = "" if fill.refers_to is None else f" of {fill.refers_to}"
+    return f"{fill.kind} {fill.exec_id}{about}: {text(fill.quantity)} at {text(fill.price)}"
+
+
+def _numbered(event: e.SendDisproved | e.RequestDropped) -> str:
+    return f"request {event.number} {_reason(event)}".rstrip()
+
+
+def _changed(event: e.OrderReplaced | e.OrderRestated) -> str:
+    terms = _terms(event.quantity, event.limit_price, event.stop_price)
+    return f"{_reason(event)}{terms}".strip()
+
+
+_DETAILS: Final[Mapping[type, Callable[[Any], str]]] = {
+    e.OrderEntered: lambda event: _order(event.order),
+    e.OrderAdopted: lambda event: f"{_order(event.order)}, known there as {event.order.broker_order_id}",
+    e.OrderSent: lambda event: _request(event.request),
+    e.RequestOpened: lambda event: _request(event.request),
+    e.SendDisproved: _numbered,
+    e.RequestDropped: _numbered,
+    e.RequestDoubted: lambda event: f"request {event.number} {event.phase} {_reason(event)}".rstrip(),
+    e.OrderAcknowledged: lambda event: f"known there as {event.broker_order_id}",
+    e.OrderMarked: lambda event: f"{event.mark} {'on' if event.on else 'off'}",
+    e.OrderFilled: lambda event: _fill(event.fill),
+    e.FillCorrected: lambda event: _fill(event.fill),
+    e.FillBusted: lambda event: _fill(event.fill),
+    e.OrderReplaced: _changed,
+    e.OrderRestated: _changed,
+    e.BreakRaised: lambda event: f"{event.item.kind}: {event.item.detail}",
+}

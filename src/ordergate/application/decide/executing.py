@@ -1,0 +1,102 @@
+"""What a broker's executions mean for an order: booked whatever its state, and said aloud where they are strange."""
+
+from datetime import datetime
+
+from ordergate.application.decide.context import Context, Decision, raise_break
+from ordergate.domain.breaks import BreakKind
+from ordergate.domain.fold import filled_after
+from ordergate.domain.money import ZERO, text
+from ordergate.domain.orders import events as e
+from ordergate.domain.orders import reports as r
+from ordergate.domain.orders.executions import Fill
+from ordergate.domain.orders.order import Order
+from ordergate.domain.orders.states import TERMINAL, WORKING, ExecutionKind, RequestKind, State
+from ordergate.domain.orders.transitions import Move, next_state
+
+
+def executed(ctx: Context, order: Order, said: r.Executed) -> Decision[None]:
+    """Books an execution that is not known yet; a break beside it where it is late or too much."""
+    known = ctx.state.fills.get((order.order_id, said.exec_id))
+    if known is not None and not known.awaited:
+        return
+    fill = _fill(ctx, order, said, known)
+    filled = filled_after(ctx.state, order, fill)
+    move = Move.FILL if said.execution_kind is ExecutionKind.TRADE else Move.CORRECT
+    target = next_state(order.state, move, filled, order.quantity)
+    completes = said.completes or (order.confirmed and order.state in WORKING)  # said before, out of order
+    others = [q for q in order.requests if q.kind is not RequestKind.SUBMIT]
+    path = (target,) if target is not order.state else ()
+    if completes and target is State.FILLED and not others:
+        path = (*path, State.CLOSED)
+    times = ctx.ticks(len(path))
+    yield _fill_event(order, said, fill, path, times, completes=completes)
+    if fill.late:
+        detail = (
+            f"execution {said.exec_id} of {text(said.quantity)} after the end of the order ({order.state})"
+        )
+        yield from raise_break(ctx, BreakKind.LATE_FILL, order.broker, detail, order.order_id)
+    elif filled > order.quantity > 0:
+        detail = f"{text(filled)} filled of {text(order.quantity)}"
+        yield from raise_break(ctx, BreakKind.OVERFILL, order.broker, detail, order.order_id)
+
+
+def wrong_execution(order: Order, said: r.Executed) -> tuple[BreakKind, str] | None:
+    """Why it cannot be one of the order's executions; None where it can."""
+    if said.symbol is not None and said.symbol != order.symbol:
+        return BreakKind.WRONG_INSTRUMENT, f"execution {said.exec_id} is in {said.symbol}, not {order.symbol}"
+    if said.side is not None and said.side.sign != order.side.sign:
+        return BreakKind.WRONG_SIDE, f"execution {said.exec_id} is a {said.side}, the order a {order.side}"
+    about = said.execution_kind
+    if (about is ExecutionKind.TRADE) != (said.refers_to is None) or said.refers_to == said.exec_id:
+        return BreakKind.BAD_EXECUTION, f"execution {said.exec_id}: a {about} that refers to {said.refers_to}"
+    if about is not ExecutionKind.BUST and (said.quantity <= 0 or said.price <= 0):
+        numbers = f"quantity {said.quantity} at {said.price}"
+        return BreakKind.BAD_EXECUTION, f"execution {said.exec_id}: {numbers}; both must be above zero"
+    return None
+
+
+def _fill(ctx: Context, order: Order, said: r.Executed, awaited: Fill | None) -> Fill:
+    bust = said.execution_kind is ExecutionKind.BUST
+    number = ctx.state.execution_count(order.order_id) + 1
+    return Fill(
+        fill_id=awaited.fill_id if awaited is not None else f"{order.order_id}-f{number}",
+        order_id=order.order_id,
+        exec_id=said.exec_id,
+        fund_id=order.fund_id,
+        symbol=order.symbol,
+        side=order.side,
+        broker=order.broker,
+        time=said.time,
+        booked_at=ctx.tick(),
+        quantity=ZERO if bust else said.quantity,
+        price=ZERO if bust else said.price,
+        fee=said.fee,
+        fee_currency=said.fee_currency,
+        kind=said.execution_kind,
+        refers_to=said.refers_to,
+        ratio=order.ratio,
+        late=order.state in TERMINAL,
+    )
+
+
+def _fill_event(
+    order: Order,
+    said: r.Executed,
+    fill: Fill,
+    path: tuple[State, ...],
+    times: tuple[datetime, ...],
+    *,
+    completes: bool,
+) -> e.AnyEvent:
+    if said.execution_kind is ExecutionKind.CORRECT:
+        return e.FillCorrected(order_id=order.order_id, path=path, times=times, fill=fill)
+    if said.execution_kind is ExecutionKind.BUST:
+        return e.FillBusted(order_id=order.order_id, path=path, times=times, fill=fill)
+    return e.OrderFilled(
+        order_id=order.order_id,
+        path=path,
+        times=times,
+        fill=fill,
+        broker_order_id=said.broker_order_id,
+        completes=completes,
+    )

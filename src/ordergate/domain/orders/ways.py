@@ -1,0 +1,48 @@
+"""Which event may lead from which state to which: the table of `transitions`, as the fold asks it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from ordergate.domain.errors import Defect
+from ordergate.domain.orders import events as e
+from ordergate.domain.orders.states import State
+from ordergate.domain.orders.transitions import Move, targets
+
+_MOVES: Final[Mapping[type, tuple[Move, ...]]] = {
+    e.OrderEntered: (Move.ENTER, Move.ASK_RISK, Move.PASS_RISK, Move.REJECT, Move.SEND),
+    e.OrderAdopted: (Move.ADOPT,),
+    e.OrderAdvanced: (Move.ASK_RISK, Move.PASS_RISK),
+    e.OrderSent: (Move.SEND,),
+    e.RequestOpened: (Move.REQUEST,),
+    e.SendDisproved: (Move.DISPROVE_SEND,),
+    e.OrderAcknowledged: (Move.ACKNOWLEDGE,),
+    e.OrderMarked: (Move.MARK,),
+    e.RequestDoubted: (Move.SETTLE_REQUEST,),
+    e.RequestDropped: (Move.SETTLE_REQUEST,),
+    e.OrderFilled: (Move.FILL, Move.CLOSE),
+    e.FillCorrected: (Move.CORRECT, Move.CLOSE),
+    e.FillBusted: (Move.CORRECT, Move.CLOSE),
+    e.OrderReplaced: (Move.REPLACE,),
+    e.OrderRestated: (Move.RESTATE,),
+    e.OrderCanceled: (Move.CANCEL,),
+    e.OrderRejected: (Move.REJECT,),
+    e.OrderExpired: (Move.EXPIRE,),
+    e.OrderFailed: (Move.FAIL,),
+    e.OrderClosed: (Move.CLOSE,),
+    e.OrderConfirmed: (Move.CONFIRM,),
+}
+"""What each event may do to an order's state, step by step of its path."""
+
+
+def check_way(event: e.OrderEvent, at: State | None) -> None:
+    """Walks the event's path from a state; None is "no order yet".
+
+    Raises:
+        Defect: the table has no such way.
+    """
+    moves, state = _MOVES[type(event)], at
+    for reached in event.path or (state,):
+        if not any(reached in targets(at, move) for move in moves):
+            detail = f"no way from {at} to {reached}"
+            raise Defect(f"{type(event).__name__} of order {event.order_id}: {detail}")
+        at = reached

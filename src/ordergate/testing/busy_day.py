@@ -1,0 +1,221 @@
+"""A busy day: orders, signals and all that a broker can say of them, the same for the same seed."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from random import Random
+from typing import Final
+
+from msgspec.structs import replace
+
+from ordergate.application.engine import Input
+from ordergate.domain.market import Quote
+from ordergate.domain.orders import commands as c
+from ordergate.domain.orders import reports as r
+from ordergate.domain.orders.states import ExecutionKind, Mark, OrderType, Side
+from ordergate.domain.signals import Signal, SubmitSignal
+from ordergate.testing.desk import BROKER, START, Desk
+
+_SYMBOLS: Final = {"AAPL": "180.53", "MSFT": "402.1", "EURUSD": "1.10253", "BTC/USDT": "64000.01"}
+_HUGE: Final = 70_000
+_PLOTS: Final = 16
+
+
+class BusyDay:
+    """Orders, and what becomes of them; `run` goes on where it left off, also on another desk."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)  # noqa: S311  (a scenario, no secret)
+        self._plots: list[list[Input]] = []
+        self._orders = self._cursor = 0
+
+    async def run(self, desk: Desk, size: int) -> None:
+        """Works until the journal has at least `size` entries."""
+        for symbol, price in _SYMBOLS.items():
+            bid = Decimal(price)
+            quote = Quote(symbol=symbol, time=desk.now, bid=bid, ask=bid + Decimal("0.01"))
+            desk.engine.view.quotes[symbol] = quote
+        while desk.engine.size < size:
+            while len(self._plots) < _PLOTS:
+                self._plots.append(self._plot())
+            raw = "x" * _HUGE if self._random.random() < 0.05 else None
+            chosen = self._random.sample(self._plots, self._random.randint(1, _PLOTS // 2))
+            await desk.write([plot[0] for plot in chosen], raw)
+            for plot in chosen:
+                del plot[0]
+            self._plots = [plot for plot in self._plots if plot]
+
+    def _plot(self) -> list[Input]:
+        self._orders += 1
+        name = f"ord-{self._orders:04}"
+        if self._random.random() < 0.1:
+            return [self._signal(name)]
+        if self._random.random() < 0.05:
+            return self._adopted(name)
+        lots, (symbol, text) = self._random.randint(1, 9) * 10, self._random.choice(list(_SYMBOLS.items()))
+        limit = Decimal(text) if self._random.random() < 0.5 else None
+        asks: Input = c.SubmitOrder(
+            order_id=name,
+            fund_id=self._random.choice(("alpha", "alpha", "beta")),
+            symbol=symbol,
+            side=self._random.choice(list(Side)),
+            quantity=Decimal(lots),
+            order_type=OrderType.MARKET if limit is None else OrderType.LIMIT,
+            limit_price=limit,
+            strategy_id="momentum",
+            key_kind="idempotency_key",
+            key=f"key-{self._orders // 2 if self._random.random() < 0.05 else self._orders}",
+            thesis="mean reversion — „schnell“ | 'quoted'" if lots > 50 else None,
+        )
+        story = self._random.choice(_STORIES)(_Broker(self, name, Decimal(text)), lots)
+        if self._random.random() < 0.15:
+            self._random.shuffle(story)
+        return [asks, *story]
+
+    def _signal(self, name: str) -> Input:
+        quantity = self._random.choice((None, Decimal(10), Decimal("0.5")))
+        action = self._random.choice(("buy", "close_long", "hold"))
+        approved = self._random.random() < 0.7
+        disapproval = None if approved else "risk_approval_status is rejected"
+        return SubmitSignal(
+            Signal(
+                signal_id=name,
+                symbol=self._random.choice(("AAPL", "NOSUCH1")),
+                action=action,
+                fund_id="alpha",
+                quantity=quantity,
+                approved=approved,
+                disapproval=disapproval,
+            )
+        )
+
+    def _adopted(self, name: str) -> list[Input]:
+        by_telephone = c.AdoptOrder(
+            order_id=name,
+            fund_id="alpha",
+            symbol="MSFT",
+            side=Side.SHORT,
+            quantity=Decimal(5),
+            order_type=OrderType.MARKET,
+            broker=BROKER,
+            broker_order_id=f"B{name}",
+        )
+        fill = _Broker(self, name, Decimal("401.99")).fills(5, completes=True)
+        return [by_telephone, replace(fill, client_id=None, broker_order_id=by_telephone.broker_order_id)]
+
+    def cursor(self) -> str | None:
+        """The next place in the broker's stream; some reports come with none."""
+        self._cursor += 1
+        return None if self._cursor % 3 else str(self._cursor)
+
+
+class _Broker:
+    """Says things about one order."""
+
+    def __init__(self, day: BusyDay, name: str, price: Decimal) -> None:
+        self._day, self._name, self._price, self._trades = day, name, price, 0
+
+    def _client(self, number: int) -> str:
+        return f"{self._name}.{number}"
+
+    def acknowledges(self) -> Input:
+        return r.Acknowledged(broker=BROKER, client_id=self._client(1), broker_order_id=f"B{self._name}")
+
+    def answers(self, outcome: r.Outcome, number: int = 1) -> Input:
+        return r.Answered(broker=BROKER, client_id=self._client(number), outcome=outcome, reason="as asked")
+
+    def finds(self, finding: r.Finding, *, final: bool = False) -> Input:
+        return r.LookedUp(broker=BROKER, client_id=self._client(1), finding=finding, final=final)
+
+    def fills(self, lots: int | Decimal, *, completes: bool = False, side: Side | None = None) -> r.Executed:
+        self._trades += 1
+        return r.Executed(
+            broker=BROKER,
+            client_id=self._client(1),
+            exec_id=f"x{self._trades}",
+            time=START,
+            quantity=Decimal(lots),
+            price=self._price + Decimal(self._trades) / 100,
+            fee=Decimal("0.350"),
+            fee_currency="USD",
+            side=side,
+            completes=completes,
+            cursor=self._day.cursor(),
+            raw='{"said":"filled"}',
+        )
+
+    def revises(self, trade: str, name: str, lots: int) -> Input:
+        bust = lots == 0
+        return r.Executed(
+            broker=BROKER,
+            client_id=self._client(1),
+            exec_id=name,
+            time=START + timedelta(seconds=int(name[1:])),
+            quantity=Decimal(lots),
+            price=self._price,
+            execution_kind=ExecutionKind.BUST if bust else ExecutionKind.CORRECT,
+            refers_to=trade,
+        )
+
+    def ends(self, end: r.End) -> Input:
+        return r.Ended(broker=BROKER, client_id=self._client(1), end=end, reason="so be it")
+
+    def replaces(self, lots: int) -> Input:
+        return r.Replaced(broker=BROKER, client_id=self._client(2), quantity=Decimal(lots))
+
+    def refuses(self) -> Input:
+        return r.RequestRefused(broker=BROKER, client_id=self._client(2), reason="too late")
+
+    def restates(self, lots: int) -> Input:
+        return r.Restated(
+            broker=BROKER, client_id=self._client(1), reason="partial decline", quantity=Decimal(lots)
+        )
+
+    def marks(self, mark: Mark, *, on: bool = True) -> Input:
+        return r.Marked(broker=BROKER, client_id=self._client(1), mark=mark, on=on)
+
+    def confirms(self) -> Input:
+        return r.Confirmed(broker=BROKER, client_id=self._client(1), cursor=self._day.cursor())
+
+    def cancel(self) -> Input:
+        return c.CancelOrder(order_id=self._name, reason="second thoughts")
+
+    def release(self) -> Input:
+        return c.Release(self._name, 1)
+
+    def replace(self, lots: int) -> Input:
+        return c.ReplaceOrder(order_id=self._name, quantity=Decimal(lots))
+
+
+_Story = Callable[[_Broker, int], list[Input]]
+_SPLIT: Final = Decimal("0.1")
+
+_STORIES: Final[Sequence[_Story]] = (
+    lambda b, n: [b.acknowledges(), b.fills(n, completes=True)],
+    lambda b, n: [b.fills(n - 7), b.fills(7), b.confirms()],
+    lambda b, n: [b.fills(n - 3), b.fills(3), b.revises("x1", "e3", 0), b.fills(n - 3), b.confirms()],
+    lambda b, n: [b.acknowledges(), b.fills(n - 5), b.cancel(), b.ends(r.End.CANCELED), b.fills(2)],
+    lambda b, n: [b.cancel(), b.answers(r.Outcome.REJECTED, 2), b.ends(r.End.EXPIRED), b.fills(n)],
+    lambda b, n: [b.answers(r.Outcome.REJECTED)],
+    lambda b, n: [b.answers(r.Outcome.NOT_SENT), b.release(), b.fills(n, completes=True)],
+    lambda b, n: [b.answers(r.Outcome.UNKNOWN), b.finds(r.Finding.UNPROVEN), b.acknowledges(), b.fills(n)],
+    lambda b, n: [b.answers(r.Outcome.UNKNOWN), b.finds(r.Finding.UNPROVEN, final=True), b.fills(n)],
+    lambda b, n: [b.fills(1), b.revises("x1", "e3", 2), b.revises("e3", "e4", 0), b.revises("x1", "e5", 3)],
+    lambda b, n: [b.fills(4), b.revises("e4", "e6", 1), b.revises("x1", "e4", 5), b.revises("x9", "e7", 2)],
+    lambda b, n: [
+        b.acknowledges(),
+        b.replace(n + 10),
+        b.replaces(n + 10),
+        b.fills(n),
+        b.fills(10),
+        b.fills(9),
+    ],
+    lambda b, n: [b.fills(n), b.replace(n + 20), b.replaces(n + 20), b.restates(n), b.confirms()],
+    lambda b, n: [
+        b.marks(Mark.SUSPENDED),
+        b.marks(Mark.SUSPENDED, on=False),
+        b.fills(n * _SPLIT),
+        b.fills(n),
+    ],
+    lambda b, n: [b.fills(1, side=Side.COVER), b.fills(1, side=Side.SHORT), b.ends(r.End.FAILED), b.cancel()],
+)

@@ -1,0 +1,101 @@
+"""A desk that writes a journal as the runner does, batch by batch, without tasks and without waiting.
+
+Opening another on the same journal is a restart.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, Self
+
+from ordergate.application.engine import Engine, Input
+from ordergate.application.entry import Entry, Origin
+from ordergate.application.nodes import load_tree
+from ordergate.application.ports.journal import Journal
+from ordergate.application.prefetch import prefetch
+from ordergate.application.recovery import check_head, last_instant, load_state
+from ordergate.application.tail import Tail
+from ordergate.application.view import View
+from ordergate.domain.errors import Refused
+from ordergate.domain.funds import Fund
+from ordergate.domain.instruments import built_in
+from ordergate.domain.orders import commands as c
+from ordergate.domain.orders import reports as r
+from ordergate.protocols.tlog import Signer
+
+BROKER: Final = "paper"
+START: Final = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
+FUNDS: Final = (
+    Fund(fund_id="alpha", broker=BROKER),
+    Fund(fund_id="beta", broker=BROKER, strategies=("momentum",), dedupe_window=timedelta(minutes=5)),
+)
+
+
+class Desk:
+    """The writer of a journal.
+
+    Attributes:
+        engine: what it steps.
+        now: the time of the next batch.
+    """
+
+    def __init__(self, journal: Journal, engine: Engine, tail: Tail) -> None:
+        self._journal, self.engine, self._tail = journal, engine, tail
+        self.now = max(START, engine.last or START)
+
+    @classmethod
+    async def open(cls, journal: Journal, signer: Signer) -> Self:
+        """Recovers what the journal holds, and opens the broker's next session.
+
+        Raises:
+            AuditError: the journal's last checkpoint is not over its entries.
+        """
+        head = await journal.head()
+        tree = await load_tree(journal, head.size)
+        check_head(head, tree.root())
+        view = View(
+            instrument=built_in,
+            new_order_id=lambda: f"sig-{engine.size:06}",
+            brokers=frozenset({BROKER}),
+        )
+        engine = Engine(await load_state(journal), view, head.size, await last_instant(journal, head))
+        desk = cls(journal, engine, Tail(signer.name, signer, tree))
+        await desk.write([c.Configure(FUNDS, ()), c.OpenSession(BROKER, "test")])
+        view.sessions[BROKER] = engine.state.sessions.rows[BROKER].epoch
+        return desk
+
+    async def write(self, inputs: Sequence[Input], raw: str | None = None) -> list[Entry]:
+        """Steps a batch and commits it, reports and cancels first, as the runner does.
+
+        Refused commands change nothing, and strange reports become breaks.
+
+        Raises:
+            StoreError: it could not be committed; nothing has changed.
+        """
+        engine, state = self.engine, self.engine.state
+        inputs = sorted(inputs, key=lambda given: not isinstance(given, r.Report | c.CancelOrder))
+        loaded = await prefetch(inputs, state, engine.view, self._journal)
+        mark, size, last = self._tail.mark(), engine.size, engine.last
+        entries = [entry for given in inputs for entry in self._step(given, raw)]
+        try:
+            if entries:
+                await self._journal.commit(self._tail.batch(entries, state))
+        except BaseException:
+            state.undo()
+            engine.size, engine.last = size, last
+            self._tail.back(mark)
+            raise
+        state.settle()
+        state.release(loaded)
+        return entries
+
+    def _step(self, given: Input, raw: str | None) -> list[Entry]:
+        self.now += timedelta(microseconds=137)
+        origin = Origin(actor="ann", principal="desk", source="rest", request=f"req-{self.engine.size}")
+        try:
+            return self.engine.step(given, self.now, origin, raw).entries
+        except Refused:
+            return []
+        except ArithmeticError as error:
+            if not isinstance(given, r.Report):
+                raise
+            return self.engine.quarantine(given, self.now, error).entries

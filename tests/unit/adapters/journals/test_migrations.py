@@ -1,0 +1,91 @@
+"""The migrations lead to the schema, whole or not at all."""
+
+import sqlite3
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.operations.ops import CreateTableOp
+from alembic.script import ScriptDirectory
+
+from ordergate.adapters.journals import schema
+from ordergate.adapters.journals.database import open_journal
+from ordergate.adapters.journals.migrate import bind, config, upgrade
+from ordergate.adapters.journals.sqlite import connect
+from ordergate.domain.errors import StoreError
+
+
+@pytest.fixture
+def connection():
+    connection = connect(None)
+    yield connection
+    connection.close()
+
+
+def differences(connection):
+    with bind(connection) as bound:
+        return compare_metadata(MigrationContext.configure(bound), schema.metadata)
+
+
+def test_an_upgraded_database_is_the_schema(connection):
+    upgrade(connection)
+    assert differences(connection) == []
+
+
+def test_the_comparison_would_find_a_difference(connection):
+    upgrade(connection)
+    connection.execute("ALTER TABLE orders ADD COLUMN forgotten TEXT")
+    connection.execute("DROP INDEX orders_state")
+    assert len(differences(connection)) == 2
+
+
+def test_what_the_comparison_does_not_look_at_is_equal_too(connection):
+    upgrade(connection)
+    made = connect(None)
+    engine = sa.create_engine("sqlite://", creator=lambda: made, poolclass=sa.StaticPool)
+    schema.metadata.create_all(engine)
+    for table in schema.metadata.tables:
+        for pragma in ("table_info", "index_list"):
+            ours, wanted = (
+                sorted(str(row[1:]) for row in c.execute(f"SELECT * FROM pragma_{pragma}('{table}')"))
+                for c in (connection, made)
+            )
+            assert ours == wanted, table
+    engine.dispose()
+    made.close()
+
+
+def test_the_revisions_are_those_of_the_scripts(connection):
+    with bind(connection) as bound:
+        scripts = ScriptDirectory.from_config(config(bound))
+    walked = [script.revision for script in scripts.walk_revisions()]
+    assert tuple(reversed(walked)) == schema.REVISIONS
+
+
+def test_a_second_upgrade_changes_nothing(connection):
+    upgrade(connection)
+    before = connection.execute("SELECT * FROM sqlite_master").fetchall()
+    upgrade(connection)
+    assert connection.execute("SELECT * FROM sqlite_master").fetchall() == before
+    assert not connection.in_transaction
+
+
+def test_a_set_up_that_is_cut_off_leaves_nothing_and_can_be_repeated(tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path / 'orders.db'}"
+    create, left = CreateTableOp.create_table.__func__, [7]
+
+    def cut_off(cls, *args, **options):
+        left[0] -= 1
+        if not left[0]:
+            raise sqlite3.OperationalError("database or disk is full")
+        return create(cls, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CreateTableOp, "create_table", classmethod(cut_off))
+        with pytest.raises(StoreError, match="disk is full"):
+            open_journal(url)
+    with sqlite3.connect(tmp_path / "orders.db") as plain:
+        assert plain.execute("SELECT * FROM sqlite_master").fetchall() == []
+    plain.close()
+    open_journal(url)._connection.close()
