@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from tests.acceptance import tlog_checker
 
 from ordergate.adapters.clock import SystemClock
 from ordergate.bootstrap import Gate, open_gate
@@ -14,7 +15,6 @@ from ordergate.config import Config
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import SubmitOrder
 from ordergate.domain.orders.states import OrderType, Side
-from tests.acceptance import tlog_checker
 
 ORDERS = 35_100
 CALLERS = 300

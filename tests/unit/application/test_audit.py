@@ -370,6 +370,15 @@ class TestReplay:
         run(talk())
 
 
+def test_stores_that_have_nothing_in_common_are_compared_no_further_than_shows_it(monkeypatch):
+    async def talk():
+        monkeypatch.setattr("ordergate.application.audit.replay._MOST", 20)
+        found = await compare(await recorded(seed=1), MemoryJournal(), "orders")
+        assert 20 < len(found) < 30
+
+    run(talk())
+
+
 class TestReplayRefuses:
     def test_a_store_that_is_not_empty(self):
         async def talk():
@@ -512,6 +521,18 @@ class TestExport:
             assert "checkpoint" not in seen
 
         run(talk())
+
+
+def test_an_entry_too_long_for_the_format_is_named():
+    async def talk():
+        entries = await entries_of(await recorded(20))
+        entries[7] = replace(entries[7], actor="x" * 70_000)
+        journal = await written(entries)
+        with pytest.raises(AuditError, match="cannot be made: an entry has at most 65535 bytes") as caught:
+            await anext(exported(journal))
+        assert caught.value.index == 0
+
+    run(talk())
 
 
 class TestProofs:

@@ -55,6 +55,7 @@ def _prepare(connection: sqlite3.Connection, *, read_only: bool) -> None:
     connection.execute("PRAGMA checkpoint_fullfsync=1")
     # A file that cannot be written opens all the same: find out before the first commit does.
     connection.execute("BEGIN IMMEDIATE")
+    connection.execute("PRAGMA user_version=0")
     connection.execute("ROLLBACK")
 
 

@@ -33,6 +33,13 @@ _MOVES: Final[Mapping[type, tuple[Move, ...]]] = {
 }
 """What each event may do to an order's state, step by step of its path."""
 
+_WAYS: Final[Mapping[type, Mapping[State | None, tuple[State, ...]]]] = {
+    kind: {
+        state: tuple(after for move in moves for after in targets(state, move)) for state in (None, *State)
+    }
+    for kind, moves in _MOVES.items()
+}
+
 
 def check_way(event: e.OrderEvent, at: State | None) -> None:
     """Walks the event's path from a state; None is "no order yet".
@@ -40,9 +47,9 @@ def check_way(event: e.OrderEvent, at: State | None) -> None:
     Raises:
         Defect: the table has no such way.
     """
-    moves, state = _MOVES[type(event)], at
+    ways, state = _WAYS[type(event)], at
     for reached in event.path or (state,):
-        if not any(reached in targets(at, move) for move in moves):
+        if reached not in ways[at]:
             detail = f"no way from {at} to {reached}"
             raise Defect(f"{type(event).__name__} of order {event.order_id}: {detail}")
         at = reached

@@ -154,10 +154,10 @@ def nobody():
     shutil.rmtree(folder)
 
 
-def give_up_rights(folder):
-    folder.chmod(0o555)
+def give_up_rights(folder, mode):
     for path in folder.iterdir():
-        path.chmod(0o444)
+        path.chmod(0o666 if path.suffix == ".lock" else 0o444)
+    folder.chmod(mode)
     if os.geteuid() == 0:
         os.seteuid(65534)
 
@@ -166,22 +166,27 @@ def give_up_rights(folder):
 class TestReadOnly:
     def test_a_read_only_folder(self, nobody):
         path = made(nobody / "orders.db")
-        give_up_rights(nobody)
+        Path(f"{path}.lock").unlink()
+        give_up_rights(nobody, 0o555)
         with pytest.raises(StoreError, match="cannot be locked: Permission denied"):
             open_journal(url_of(path))
 
     def test_a_read_only_file(self, nobody):
+        """SQLite itself would open it, and fail at the first commit."""
         path = made(nobody / "orders.db")
-        give_up_rights(nobody)
-        Path(f"{path}.lock").chmod(0o666) if os.geteuid() == os.getuid() else None
-        with pytest.raises(StoreError):
+        give_up_rights(nobody, 0o777)
+        with pytest.raises(
+            StoreError, match="is read-only: give write permission to the file and its folder"
+        ):
+            open_journal(url_of(path))
+        with pytest.raises(StoreError, match="is read-only"):  # and the lock was let go
             open_journal(url_of(path))
 
-    def test_a_file_that_cannot_be_written_is_found_out_when_it_is_opened(self, nobody):
+    def test_a_read_only_file_in_a_read_only_folder(self, nobody):
         path = made(nobody / "orders.db")
-        give_up_rights(nobody)
-        with pytest.raises(StoreError, match=r"is read-only: give write permission|cannot be opened"):
-            sqlite.connect(path)
+        give_up_rights(nobody, 0o555)
+        with pytest.raises(StoreError, match="is read-only"):
+            open_journal(url_of(path))
 
 
 HOLD = """
