@@ -111,7 +111,9 @@ class Gate:
         venue = self.brokers.get(broker)
         if not isinstance(venue, PaperBroker):
             known = ", ".join(n for n, b in self.brokers.items() if isinstance(b, PaperBroker))
-            raise NotFound(Code.UNKNOWN_BROKER, f"{broker!r} is no paper venue; there are {known}", "#/broker")
+            raise NotFound(
+                Code.UNKNOWN_BROKER, f"{broker!r} is no paper venue; there are {known}", "#/broker"
+            )
         return venue
 
     async def quiet(self) -> None:
@@ -218,7 +220,7 @@ async def _runner(config: Config, journal: Journal, signer: Signer, clock: Clock
     )
     state = await load_state(journal)
     engine = Engine(state, view, head.size, await last_instant(journal, head))
-    return Runner(engine, journal, Tail(config.audit.origin, signer, tree), clock)
+    return Runner(engine, journal, Tail(signer, tree), clock)
 
 
 def _brokers(config: Config, database: Path | None, clock: Clock) -> list[Broker]:

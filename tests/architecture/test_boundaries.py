@@ -16,8 +16,8 @@ ALLOWED = {
         "typing", "__future__",
     },
     "ordergate.application": {
-        "asyncio", "collections", "contextlib", "datetime", "decimal", "enum", "hashlib", "itertools", "msgspec",
-        "structlog", "typing", "__future__",
+        "asyncio", "collections", "contextlib", "datetime", "decimal", "enum", "functools", "hashlib", "itertools",
+        "msgspec", "structlog", "typing", "__future__",
     },
 }  # fmt: skip
 

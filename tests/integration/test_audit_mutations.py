@@ -23,9 +23,9 @@ from ordergate.application.tail import Tail
 from ordergate.domain.book import Book
 from ordergate.domain.errors import AuditError, StoreError
 from ordergate.protocols.tlog import Signer, TreeBuilder, open_checkpoint
-from ordergate.testing.busy_day import BusyDay
-from ordergate.testing.desk import Desk
 from tests.acceptance import tlog_checker
+from tests.journals.busy_day import BusyDay
+from tests.journals.desk import Desk
 
 SIGNER = Signer("ordergate.example/test", bytes(32))
 SIZE = 700
@@ -331,9 +331,9 @@ def test_a_history_that_was_rewritten_and_signed_again_shows_against_an_older_ch
         for count, signer in ((len(entries), SIGNER), (len(entries) + 50, SIGNER)):
             path = tmp_path / f"{count}.db"
             journal = open_journal(url_of(path))
-            tail = Tail(signer.name, signer, TreeBuilder())
+            tail = Tail(signer, TreeBuilder())
             changed = [_by_another(entry) if i == 123 else entry for i, entry in enumerate(entries)]
-            batch = tail.batch(changed, Book())
+            batch = tail.batch([encode(entry) for entry in changed], Book())
             batch.payloads.update(payloads)
             await journal.commit(batch)
             desk = await Desk.open(journal, SIGNER)
@@ -348,8 +348,7 @@ def test_a_history_that_was_rewritten_and_signed_again_shows_against_an_older_ch
 
 
 def _by_another(entry):
-    data, _beside = encode(entry)
-    return decode(data.replace(b'"principal":"', b'"principal":"not-'), entry.index)
+    return decode(encode(entry).data.replace(b'"principal":"', b'"principal":"not-'), entry.index)
 
 
 # The tables.

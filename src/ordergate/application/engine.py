@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ordergate.application.decide import changing, reporting, setup, submitting
 from ordergate.application.decide.context import Context, Decision, raise_break
-from ordergate.application.entry import Entry, Origin
+from ordergate.application.entry import Encoded, Entry, Origin, encode
 from ordergate.application.view import View
 from ordergate.domain.book import Book
 from ordergate.domain.breaks import BreakKind
@@ -30,6 +30,7 @@ Command = c.OrderCommand | SubmitSignal
 Input = Command | AnyReport
 
 LARGEST_STEP_BACK: Final = timedelta(seconds=10)
+_LONGEST_DETAIL: Final = 1_000
 
 
 class ClockError(OrdergateError):
@@ -37,10 +38,11 @@ class ClockError(OrdergateError):
 
 
 class Step(Struct, frozen=True):
-    """What an input led to: the answer for the caller, and entries to write."""
+    """What an input led to: the answer for the caller, and entries, also as they are written."""
 
     answer: Any
     entries: list[Entry]
+    encoded: list[Encoded]
 
 
 class Engine:
@@ -78,10 +80,11 @@ class Engine:
 
     def quarantine(self, report: AnyReport, now: datetime, error: Exception) -> Step:
         """Journals a report that no decision could be made on."""
-        detail = f"{type(report).__name__} could not be handled: {type(error).__name__}: {error}"
-        decision = raise_break(self._context, BreakKind.QUARANTINED, report.broker, detail)
+        detail = _writable(f"{type(report).__name__} could not be handled: {type(error).__name__}: {error}")
+        raw = None if report.raw is None else _writable(report.raw)
+        decision = raise_break(self._context, BreakKind.QUARANTINED, report.broker, detail[:_LONGEST_DETAIL])
         with localcontext(EXACT):
-            return self._run(decision, report, self._begin(now), broker_origin(report.broker), report.raw)
+            return self._run(decision, report, self._begin(now), broker_origin(report.broker), raw)
 
     def _begin(self, now: datetime) -> datetime:
         if self.last is not None and now < self.last - LARGEST_STEP_BACK:
@@ -111,18 +114,20 @@ class Engine:
         self, decision: Decision[Any], said: AnyReport | None, now: datetime, origin: Origin, raw: str | None
     ) -> Step:
         entries: list[Entry] = []
+        encoded: list[Encoded] = []
         last = self.last
         try:
             while True:
                 event = next(decision)
                 entries.append(self._entry(event, said, origin, None if entries else raw))
+                encoded.append(encode(entries[-1]))
         except StopIteration as stop:
             answer = stop.value
         if not entries:
             self.last = last
         elif said is not None and said.cursor is not None:
             advance_cursor(self.state, said.broker, said.cursor)
-        return Step(answer, entries)
+        return Step(answer, entries, encoded)
 
     def _entry(self, event: Any, said: AnyReport | None, origin: Origin, raw: str | None) -> Entry:
         at = event.times[0] if isinstance(event, OrderEvent) and event.times else self._tick()
@@ -141,6 +146,10 @@ class Engine:
         )
         self.size += 1
         return entry
+
+
+def _writable(text: str) -> str:
+    return text.encode(errors="replace").decode()
 
 
 def broker_origin(broker: str) -> Origin:

@@ -5,13 +5,15 @@ are hashed, stored, streamed and exported.
 """
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from ordergate.domain.errors import AuditError
+from ordergate.domain.errors import AuditError, Code, Invalid
 from ordergate.domain.orders.events import AnyEvent, BreakRaised, OrderEvent
 
 LARGEST: Final = 65_535
@@ -65,6 +67,7 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="string")
 _DECODER: Final = msgspec.json.Decoder(Entry)
+_NO_PAYLOADS: Final[Mapping[str, bytes]] = {}
 
 
 def kind_of(event: AnyEvent) -> str:
@@ -72,14 +75,37 @@ def kind_of(event: AnyEvent) -> str:
     return str(type(event).__struct_config__.tag)
 
 
-def encode(entry: Entry) -> tuple[bytes, dict[str, bytes]]:
-    """The entry's bytes, and the payload to keep beside it by its SHA-256 where it is too large."""
-    data = _ENCODER.encode(entry)
-    if len(data) <= LARGEST or entry.raw is None:
-        return data, {}
-    payload = entry.raw.encode()
-    digest = hashlib.sha256(payload).hexdigest()
-    return _ENCODER.encode(msgspec.structs.replace(entry, raw=None, raw_sha256=digest)), {digest: payload}
+class Encoded(Struct, frozen=True):
+    """An entry as it is written: made once, and used for hash, store and streams.
+
+    Attributes:
+        payloads: by SHA-256, what did not fit into the entry.
+    """
+
+    data: bytes
+    kind: str
+    order_id: str | None
+    payloads: Mapping[str, bytes]
+
+
+def encode(entry: Entry) -> Encoded:
+    """The entry's bytes, and the payload to keep beside it where it is too large.
+
+    Raises:
+        Invalid: it holds text that is no Unicode, or is too large even without its payload.
+    """
+    try:
+        data, payloads = _ENCODER.encode(entry), _NO_PAYLOADS
+        if len(data) > LARGEST and entry.raw is not None:
+            payload = entry.raw.encode()
+            digest = hashlib.sha256(payload).hexdigest()
+            data = _ENCODER.encode(replace(entry, raw=None, raw_sha256=digest))
+            payloads = {digest: payload}
+    except UnicodeEncodeError as error:
+        raise Invalid(Code.BAD_VALUE, f"holds text that is no Unicode: {error.reason}") from None
+    if len(data) > LARGEST:
+        raise Invalid(Code.BAD_VALUE, f"makes an entry of {len(data)} bytes; at most {LARGEST} can be kept")
+    return Encoded(data, kind_of(entry.event), entry.order_id, payloads)
 
 
 def decode(data: bytes, index: int) -> Entry:
@@ -90,5 +116,5 @@ def decode(data: bytes, index: int) -> Entry:
     """
     try:
         return _DECODER.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise AuditError(f"entry {index} cannot be read: {error}", index) from None

@@ -7,16 +7,17 @@ gathers. One bad input never spoils a batch; a broken invariant of ours ends the
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, field
 
-from ordergate.application.engine import ClockError, Command, Engine
-from ordergate.application.entry import Entry, Origin
+from ordergate.application.engine import ClockError, Command, Engine, Step
+from ordergate.application.entry import Encoded, Entry, Origin
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import Batch, Journal
-from ordergate.application.prefetch import prefetch
+from ordergate.application.prefetch import Loaded, prefetch
 from ordergate.application.tail import Tail
 from ordergate.domain.errors import Code, Conflict, Defect, OutcomeUnknown, Refused, StoreError
 from ordergate.domain.market import Quote
@@ -47,12 +48,27 @@ class _Item(Struct):
     done: asyncio.Future[Any] | None
 
 
+class _Written(Struct):
+    """What a batch adds to the journal."""
+
+    entries: list[Entry] = field(default_factory=list)
+    encoded: list[Encoded] = field(default_factory=list)
+
+    def take(self, step: Step) -> None:
+        """Adds what a step led to."""
+        self.entries += step.entries
+        self.encoded += step.encoded
+
+
 class _Stepped(Struct):
     """What one item led to: an answer, or the error that its caller gets."""
 
     item: _Item
     answer: Any = None
     error: Exception | None = None
+
+
+_Step = Callable[[_Written], _Stepped]
 
 
 class Runner:
@@ -156,13 +172,28 @@ class Runner:
     async def _process(self, items: list[_Item]) -> None:
         engine = self._engine
         inputs = [item.given for item in items if not isinstance(item.given, Barrier)]
-        loaded = await prefetch(inputs, engine.state, engine.view, self._journal)
+        try:
+            loaded = await prefetch(inputs, engine.state, engine.view, self._journal)
+        except (StoreError, OutcomeUnknown):
+            raise
+        except Exception as error:  # one of them names something that no store can look up
+            await self._process_apart(items, error)
+            return
+        await self._write(items, [partial(self._step, item) for item in items], loaded)
+
+    async def _process_apart(self, items: list[_Item], error: Exception) -> None:
+        if len(items) == 1:
+            await self._write(items, [partial(self._unhandled, items[0], error)], [])
+            return
+        for item in items:
+            await self._process([item])
+
+    async def _write(self, items: list[_Item], steps: list[_Step], loaded: Loaded) -> None:
+        engine, written = self._engine, _Written()
         mark, size, last = self._tail.mark(), engine.size, engine.last
-        entries: list[Entry] = []
-        stepped = [self._step(item, entries) for item in items]
-        if entries:
-            batch = self._tail.batch(entries, engine.state)
-            error = await self._commit(batch)
+        stepped = [step(written) for step in steps]
+        if written.entries:
+            error = await self._commit(self._tail.batch(written.encoded, engine.state))
             if error is not None:
                 engine.state.undo()
                 engine.size, engine.last = size, last
@@ -175,25 +206,30 @@ class Runner:
         engine.state.release(loaded)
         for one in stepped:
             _answer(one)
-        if entries:
+        if written.entries:
             for listener in self._listeners:
-                listener(entries)
+                listener(written.entries)
 
-    def _step(self, item: _Item, entries: list[Entry]) -> _Stepped:
+    def _step(self, item: _Item, written: _Written) -> _Stepped:
         if isinstance(item.given, Barrier):
             return _Stepped(item)
-        now = self._clock.now()
         try:
-            step = self._engine.step(item.given, now, item.origin, item.raw)
+            step = self._engine.step(item.given, self._clock.now(), item.origin, item.raw)
         except (Defect, ClockError):
             raise
         except Exception as error:
-            if not isinstance(error, Refused):
-                _log.exception("an input could not be handled", input=type(item.given).__name__)
-            if not isinstance(item.given, Report):
-                return _Stepped(item, error=error)
-            step = self._engine.quarantine(item.given, now, error)
-        entries += step.entries
+            return self._unhandled(item, error, written)
+        written.take(step)
+        return _Stepped(item, answer=step.answer)
+
+    def _unhandled(self, item: _Item, error: Exception, written: _Written) -> _Stepped:
+        """A command's caller gets the error; a report is quarantined, for nobody else will bring it again."""
+        if not isinstance(error, Refused):
+            _log.error("an input could not be handled", input=type(item.given).__name__, exc_info=error)
+        if not isinstance(item.given, Report):
+            return _Stepped(item, error=error)
+        step = self._engine.quarantine(item.given, self._clock.now(), error)
+        written.take(step)
         return _Stepped(item, answer=step.answer)
 
     async def _commit(self, batch: Batch) -> StoreError | None:

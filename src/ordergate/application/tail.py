@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ordergate.application.entry import Entry, encode, kind_of
+from ordergate.application.entry import Encoded
 from ordergate.application.ports.journal import Batch, Line, Node
 from ordergate.domain.book import Book
 from ordergate.protocols.tlog import Checkpoint, Signer, TreeBuilder, leaf_hash
@@ -12,25 +12,23 @@ class Tail:
     """What the next entry is hashed onto.
 
     Args:
-        origin: the log's name in its checkpoints.
-        signer: signs the checkpoint of every batch; its name is the origin.
+        signer: signs the checkpoint of every batch; its name is the log's origin.
     """
 
-    def __init__(self, origin: str, signer: Signer, tree: TreeBuilder) -> None:
-        self.origin, self._signer, self._tree = origin, signer, tree
+    def __init__(self, signer: Signer, tree: TreeBuilder) -> None:
+        self._signer, self._tree = signer, tree
 
-    def batch(self, entries: Sequence[Entry], state: Book) -> Batch:
+    def batch(self, entries: Sequence[Encoded], state: Book) -> Batch:
         """One transaction's worth: the entries, and the rows that they changed."""
         first = self._tree.size
         lines: list[Line] = []
         nodes: list[Node] = []
         payloads: dict[str, bytes] = {}
         for entry in entries:
-            data, beside = encode(entry)
-            payloads.update(beside)
-            digest = leaf_hash(data)
+            payloads.update(entry.payloads)
+            digest = leaf_hash(entry.data)
             nodes.extend(Node(*node) for node in self._tree.append(digest))
-            lines.append(Line(data, digest, kind_of(entry.event), entry.order_id))
+            lines.append(Line(entry.data, digest, entry.kind, entry.order_id))
         return Batch(
             first=first,
             lines=lines,
@@ -41,7 +39,7 @@ class Tail:
         )
 
     def _sign(self) -> str:
-        checkpoint = Checkpoint(self.origin, self._tree.size, self._tree.root())
+        checkpoint = Checkpoint(self._signer.name, self._tree.size, self._tree.root())
         return checkpoint.sign(self._signer).decode()
 
     def mark(self) -> object:

@@ -269,7 +269,7 @@ def _oldest_open(state: Book, position: Position) -> int:
 
 
 def _replaced(state: Book, event: e.OrderReplaced, _index: int, time: datetime) -> None:
-    order = _known_at_broker(_order(state, event), None, time)
+    order = _known_at_broker(_order(state, event), event.broker_order_id, time)
     request = order.request(event.number)
     if request is not None:
         order = replace(order.without_request(request.number), client_id=request.client_id)

@@ -144,7 +144,7 @@ class Playbook:
         """An empty book after folding the journal's bytes."""
         state = Book()
         for entry in self.entries:
-            apply(state, decode(encode(entry)[0], entry.index))
+            apply(state, decode(encode(entry).data, entry.index))
         return state
 
 

@@ -46,7 +46,7 @@ def settings() -> Config:
 def no_write_ahead() -> None:
     commit = Runner._commit
 
-    async def late(self, batch, entries=()):
+    async def late(self, batch):
         for listener in self._listeners:
             listener(self._uncommitted)
         await asyncio.sleep(0.01)
@@ -54,9 +54,9 @@ def no_write_ahead() -> None:
 
     step = Runner._step
 
-    def remember(self, item, entries):
-        self._uncommitted = entries
-        return step(self, item, entries)
+    def remember(self, item, written):
+        self._uncommitted = written.entries
+        return step(self, item, written)
 
     Runner._commit, Runner._step = late, remember
 

@@ -12,9 +12,9 @@ from ordergate.adapters.journals.memory import MemoryJournal
 from ordergate.application.outlets import Follower
 from ordergate.domain.errors import StoreError
 from ordergate.protocols.tlog import Signer
-from ordergate.testing.busy_day import BusyDay
-from ordergate.testing.desk import Desk
 from ordergate.testing.scripted_broker import ScriptedBroker
+from tests.journals.busy_day import BusyDay
+from tests.journals.desk import Desk
 from tests.unit.application.gates import buy, scripted_gate
 
 SIGNER = Signer("ordergate.example/test", bytes(32))

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import pytest
 
 from ordergate.adapters.clock import run_virtual
+from ordergate.adapters.journals.database import open_journal
 from ordergate.adapters.journals.memory import MemoryJournal
 from ordergate.application.engine import ClockError
 from ordergate.application.ports.journal import Batch
@@ -23,7 +25,7 @@ from ordergate.domain.errors import (
 )
 from ordergate.domain.orders.commands import CancelOrder
 from ordergate.domain.orders.events import OrderEntered
-from ordergate.domain.orders.reports import Acknowledged, Executed
+from ordergate.domain.orders.reports import Acknowledged, End, Ended, Executed
 from ordergate.domain.orders.states import OrderType, State
 from ordergate.testing.scripted_broker import ScriptedBroker
 from tests.unit.application.gates import START, buy, scripted_gate
@@ -41,6 +43,13 @@ class FailingJournal(MemoryJournal):
             await self.failures.pop(0)(super().commit, batch)
         else:
             await super().commit(batch)
+
+
+@asynccontextmanager
+async def closing_journal(url: str):
+    journal = open_journal(url)
+    yield journal
+    await journal.close()
 
 
 async def refused(_commit, _batch) -> None:
@@ -123,6 +132,53 @@ def fill(exec_id: str) -> Executed:
         quantity=Decimal(10),
         price=Decimal(180),
     )
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        Ended(broker="paper", client_id="ord-000001.1", end=End.CANCELED, reason="x" * 100_000),
+        Ended(broker="paper", client_id="ord-000001.1", end=End.CANCELED, reason="\ud800"),
+        Ended(broker="paper", client_id="\ud800.1", end=End.CANCELED, raw="\ud800"),
+        Ended(broker="paper", broker_order_id="\ud800", end=End.CANCELED),
+        Ended(broker="paper", client_id="x" * 100_000, end=End.CANCELED),
+    ],
+    ids=[
+        "a huge reason",
+        "no Unicode",
+        "a client id that no store takes",
+        "a broker id likewise",
+        "a huge id",
+    ],
+)
+def test_a_report_that_cannot_be_written_is_quarantined_and_the_rest_goes_on(report) -> None:
+    broker = ScriptedBroker()
+
+    async def main() -> tuple[list, list]:
+        async with closing_journal("sqlite://") as journal, scripted_gate(broker, journal) as gate:
+            await gate.execute(buy("a"))
+            await gate.quiet()
+            broker.sink.report(report)
+            broker.sink.report(fill("x1"))
+            answers = await asyncio.gather(gate.execute(buy("b")), gate.execute(buy("c")))
+            return answers, [item["kind"] for item in await gate.queries.breaks()]
+
+    answers, breaks = run_virtual(main())
+    assert [answer.order.state for answer in answers] == [State.SUBMITTED] * 2
+    assert breaks in (["quarantined"], ["unknown_order"])
+
+
+def test_a_command_that_cannot_be_written_is_refused_and_the_rest_goes_on() -> None:
+    async def main() -> list:
+        async with scripted_gate(ScriptedBroker()) as gate:
+            bad = (buy("\ud800"), buy("b", thesis="\ud800"), buy("c", actor="x" * 70_000))
+            return await asyncio.gather(
+                *(gate.execute(one) for one in (*bad, buy("d"))), return_exceptions=True
+            )
+
+    *bad, good = run_virtual(main())
+    assert all(isinstance(one, Exception) for one in bad)
+    assert good.order.state is State.SUBMITTED
 
 
 def test_a_commit_that_was_refused_leaves_nothing_and_reports_wait() -> None:
@@ -268,8 +324,6 @@ def test_a_late_fill_of_a_forgotten_order_is_booked() -> None:
             await gate.quiet()
             broker.sink.report(Acknowledged(broker="paper", client_id="ord-000001.1", broker_order_id="B1"))
             await gate.execute(CancelOrder(order_id="ord-000001"))
-            from ordergate.domain.orders.reports import End, Ended
-
             broker.sink.report(Ended(broker="paper", client_id="ord-000001.1", end=End.CANCELED))
             await gate.quiet()
             assert gate.runner.engine.state.orders.get("ord-000001") is None

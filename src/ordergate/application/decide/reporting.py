@@ -168,6 +168,7 @@ def _replaced(ctx: Context, order: Order, said: r.Replaced) -> Decision[None]:
         path=path,
         times=ctx.ticks(len(path)),
         number=request.number,
+        broker_order_id=said.broker_order_id,
         quantity=quantity,
         limit_price=said.limit_price or request.limit_price,
         stop_price=said.stop_price or request.stop_price,

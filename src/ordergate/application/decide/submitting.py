@@ -142,9 +142,7 @@ def _refused(order: Order, refusal: RiskRefusal) -> Order:
 
 def _with_submit(order: Order, epoch: int | None, at: datetime) -> Order:
     request = started(order.next_request(RequestKind.SUBMIT), epoch, at)
-    return replace(
-        order, requests=(request,), request_count=1, client_id=request.client_id if epoch else None
-    )
+    return replace(order, requests=(request,), request_count=1, client_id=request.client_id)
 
 
 def submit_signal(ctx: Context, command: SubmitSignal) -> Decision[SignalResult]:

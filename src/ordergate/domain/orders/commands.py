@@ -9,12 +9,13 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from ordergate.domain.errors import Code, Invalid, pointer_to
 from ordergate.domain.funds import Fund
 from ordergate.domain.identifiers import parse_key, parse_name, parse_order_id
 from ordergate.domain.instruments import Instrument
-from ordergate.domain.money import parse_positive
+from ordergate.domain.money import parse_positive, plain
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
 from ordergate.domain.times import parse_time
 
@@ -53,7 +54,9 @@ class SubmitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def fingerprint(self) -> str:
         """SHA-256 of the normalised content: equal content, equal fingerprint, however it was written."""
-        return hashlib.sha256(_FINGERPRINT.encode((_FINGERPRINT_VERSION, self))).hexdigest()
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        content = {n: plain(v) if isinstance(v, Decimal) else v for n, v in given.items()}
+        return hashlib.sha256(_FINGERPRINT.encode((_FINGERPRINT_VERSION, content))).hexdigest()
 
 
 class CancelOrder(Struct, frozen=True, kw_only=True):

@@ -163,9 +163,10 @@ class FillBusted(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag=
 
 
 class OrderReplaced(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderReplaced/1"):
-    """The order has new terms at the broker; None leaves a term."""
+    """The order has new terms at the broker, perhaps under a new id there; None leaves what was."""
 
     number: int
+    broker_order_id: str | None = None
     quantity: Decimal | None = None
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None

@@ -72,7 +72,7 @@ def supersede(fill: Fill, known: Mapping[str, Fill]) -> tuple[Fill, ...]:
     before = known.get(fill.exec_id)
     if before is not None and not before.awaited:
         return ()
-    rows = {fill.exec_id: fill, **known} | {fill.exec_id: fill}
+    rows = {**known, fill.exec_id: fill}
     if fill.refers_to is not None and fill.refers_to not in rows:
         rows[fill.refers_to] = _awaited(fill, fill.refers_to)
     about = _about_the_same(fill.exec_id, rows)
@@ -84,14 +84,15 @@ def supersede(fill: Fill, known: Mapping[str, Fill]) -> tuple[Fill, ...]:
 
 
 def _about_the_same(exec_id: str, rows: Mapping[str, Fill]) -> list[Fill]:
-    """The executions that are linked by references, in the order of `rows`."""
+    """The executions that are linked by references: that one first, then by id, whatever memory's order is."""
     linked, found = {exec_id}, 0
     while found < len(linked):
         found = len(linked)
         for row in rows.values():
             if row.refers_to is not None and not linked.isdisjoint((row.exec_id, row.refers_to)):
                 linked |= {row.exec_id, row.refers_to}
-    return [row for row in rows.values() if row.exec_id in linked]
+    others = sorted(linked & rows.keys() - {exec_id})
+    return [rows[exec_id], *(rows[other] for other in others)]
 
 
 def _judged(fill: Fill, speaks: str) -> Fill:

@@ -8,14 +8,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.journals.busy_day import BusyDay
+from tests.journals.desk import Desk
 
 from ordergate.adapters.journals.database import open_journal, open_reader
 from ordergate.application.audit.replay import replay
 from ordergate.application.audit.verify import verify
 from ordergate.domain.errors import StoreError
 from ordergate.protocols.tlog import Signer
-from ordergate.testing.busy_day import BusyDay
-from ordergate.testing.desk import Desk
 
 SIGNER = Signer("ordergate.example/test", bytes(32))
 

@@ -125,7 +125,7 @@ def test_an_order_enters_as_far_as_it_can_get() -> None:
     assert (sent.state, sent.client_id, sent.requests[0].phase) == (State.SUBMITTED, "ord-1.1", Phase.SENT)
     assert sent.created_at < sent.accepted_at < sent.submitted_at == sent.updated_at  # type: ignore[operator]
     waiting = Playbook(session=False).submit(100).order
-    assert (waiting.state, waiting.client_id) == (State.ACCEPTED, None)
+    assert (waiting.state, waiting.client_id) == (State.ACCEPTED, "ord-1.1")
     assert (waiting.requests[0].phase, waiting.submitted_at) == (Phase.READY, None)
 
 

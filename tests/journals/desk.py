@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
-from ordergate.application.engine import Engine, Input
+from ordergate.application.engine import Engine, Input, Step
 from ordergate.application.entry import Entry, Origin
 from ordergate.application.nodes import load_tree
 from ordergate.application.ports.journal import Journal
@@ -58,7 +58,7 @@ class Desk:
             brokers=frozenset({BROKER}),
         )
         engine = Engine(await load_state(journal), view, head.size, await last_instant(journal, head))
-        desk = cls(journal, engine, Tail(signer.name, signer, tree))
+        desk = cls(journal, engine, Tail(signer, tree))
         await desk.write([c.Configure(FUNDS, ()), c.OpenSession(BROKER, "test")])
         view.sessions[BROKER] = engine.state.sessions.rows[BROKER].epoch
         return desk
@@ -75,10 +75,12 @@ class Desk:
         inputs = sorted(inputs, key=lambda given: not isinstance(given, r.Report | c.CancelOrder))
         loaded = await prefetch(inputs, state, engine.view, self._journal)
         mark, size, last = self._tail.mark(), engine.size, engine.last
-        entries = [entry for given in inputs for entry in self._step(given, raw)]
+        steps = [step for given in inputs if (step := self._step(given, raw)) is not None]
+        entries = [entry for step in steps for entry in step.entries]
+        encoded = [one for step in steps for one in step.encoded]
         try:
             if entries:
-                await self._journal.commit(self._tail.batch(entries, state))
+                await self._journal.commit(self._tail.batch(encoded, state))
         except BaseException:
             state.undo()
             engine.size, engine.last = size, last
@@ -88,14 +90,14 @@ class Desk:
         state.release(loaded)
         return entries
 
-    def _step(self, given: Input, raw: str | None) -> list[Entry]:
+    def _step(self, given: Input, raw: str | None) -> Step | None:
         self.now += timedelta(microseconds=137)
         origin = Origin(actor="ann", principal="desk", source="rest", request=f"req-{self.engine.size}")
         try:
-            return self.engine.step(given, self.now, origin, raw).entries
+            return self.engine.step(given, self.now, origin, raw)
         except Refused:
-            return []
+            return None
         except ArithmeticError as error:
             if not isinstance(given, r.Report):
                 raise
-            return self.engine.quarantine(given, self.now, error).entries
+            return self.engine.quarantine(given, self.now, error)

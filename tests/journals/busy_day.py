@@ -14,7 +14,7 @@ from ordergate.domain.orders import commands as c
 from ordergate.domain.orders import reports as r
 from ordergate.domain.orders.states import ExecutionKind, Mark, OrderType, Side
 from ordergate.domain.signals import Signal, SubmitSignal
-from ordergate.testing.desk import BROKER, START, Desk
+from tests.journals.desk import BROKER, START, Desk
 
 _SYMBOLS: Final = {"AAPL": "180.53", "MSFT": "402.1", "EURUSD": "1.10253", "BTC/USDT": "64000.01"}
 _HUGE: Final = 70_000
@@ -25,7 +25,7 @@ class BusyDay:
     """Orders, and what becomes of them; `run` goes on where it left off, also on another desk."""
 
     def __init__(self, seed: int) -> None:
-        self._random = Random(seed)  # noqa: S311  (a scenario, no secret)
+        self._random = Random(seed)
         self._plots: list[list[Input]] = []
         self._orders = self._cursor = 0
 
