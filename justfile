@@ -29,6 +29,7 @@ coverage:
     coverage combine --quiet || true
     coverage report --skip-covered --sort=cover
     coverage report --include='src/ordergate/domain/orders/transitions.py,src/ordergate/domain/fold.py' --fail-under=100
+    coverage report --include='src/ordergate/domain/positions/*' --fail-under=95
 
 # The quick tests.
 test:

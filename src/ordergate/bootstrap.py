@@ -76,7 +76,8 @@ class Gate:
     async def open(self) -> None:
         """Journals what is configured and opens a session at every broker."""
         origin = Origin()
-        instruments = tuple(self.config.instrument_values().values())
+        symbols = sorted(self.config.instruments.keys() | self.runner.engine.state.instruments.rows.keys())
+        instruments = tuple(i for symbol in symbols if (i := self.config.catalogue(symbol)) is not None)
         await self.runner.execute(Configure(self.config.fund_values(), instruments), origin)
         for name, broker in self.brokers.items():
             await self._open_session(name, broker, origin)

@@ -5,25 +5,30 @@ Unknown keys are errors. Each adapter owns its settings, this module assembles t
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from ordergate.adapters.brokers.paper import PaperSettings
 from ordergate.application.view import SignalRouting
-from ordergate.domain.errors import OrdergateError
+from ordergate.domain.errors import Invalid, OrdergateError
 from ordergate.domain.funds import Fund, TaxLotMethod
+from ordergate.domain.identifiers import parse_name
 from ordergate.domain.instruments import AssetClass, Instrument, Unit, built_in
+from ordergate.domain.money import parse_decimal, parse_positive
 from ordergate.domain.orders.states import OrderType
 
 DEFAULT_FUND: Final = "paper-momentum"
 DEFAULT_BROKER: Final = "paper"
 _WINDOW: Final = re.compile(r"(\d{1,6})(s|m|h|d)")
+_ORIGIN: Final = re.compile(r"[^\s+\x00-\x1f\x7f]+")
+# A venue's file is DATABASE.NAME: these endings are those of other files there, and of a file's own companions.
+_TAKEN: Final = re.compile(r"(?:.*[.-])?(?:audit-key|db|journal|lock|shm|wal)", re.IGNORECASE)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -39,7 +44,7 @@ class Server(_Section, frozen=True, kw_only=True):
     """Where the service listens."""
 
     host: str = "127.0.0.1"
-    port: int = 8012
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 8012
 
 
 class Database(_Section, frozen=True, kw_only=True):
@@ -132,7 +137,7 @@ def load(path: Path | None) -> Config:
         raw = tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # also numbers that are too long to read
         raise ConfigError(f"{path} is not TOML: {error}") from error
     return _check(_convert(raw, path), path)
 
@@ -145,24 +150,65 @@ def _convert(raw: Mapping[str, Any], path: Path) -> Config:
 
 
 def _check(config: Config, path: Path) -> Config:
+    if not _ORIGIN.fullmatch(config.audit.origin):
+        raise ConfigError(
+            f"{path}: audit.origin: {config.audit.origin!r} is no name of a log: write it without spaces and "
+            "'+', such as oms.example/journal"
+        )
+    for name, broker in config.brokers.items():
+        _check_broker(name, broker, f"{path}: brokers.{_shown(name)}")
     for name, fund in config.funds.items():
-        if fund.broker not in config.brokers:
-            known = ", ".join(config.brokers)
-            raise ConfigError(f"{path}: funds.{name}.broker: {fund.broker!r} is no broker; there are {known}")
-        _window(fund.dedupe_window, f"{path}: funds.{name}.dedupe_window")
+        _check_fund(name, fund, config.brokers, f"{path}: funds.{_shown(name)}")
     if config.signals.fund not in config.funds:
         known = ", ".join(config.funds)
         raise ConfigError(f"{path}: signals.fund: {config.signals.fund!r} is no fund; there are {known}")
     for symbol, section in config.instruments.items():
-        _check_instrument(section, f"{path}: instruments.{symbol}")
+        _check_instrument(symbol, section, f"{path}: instruments.{_shown(symbol)}")
     return config
 
 
-def _check_instrument(section: InstrumentSection, where: str) -> None:
-    for name in ("tick", "lot_step", "minimum", "contract_size", "pip_size"):
-        value = getattr(section, name)
-        if value is not None and (not value.is_finite() or value <= 0):
-            raise ConfigError(f"{where}.{name}: {value} must be above zero")
+def _check_broker(name: str, section: PaperBroker, where: str) -> None:
+    _checked(parse_name, name, where)
+    if "/" in name or _TAKEN.fullmatch(name):
+        raise ConfigError(
+            f"{where}: a broker's name is part of a file's name: write it without '/', and not with an end "
+            "such as lock, audit-key, db, wal or shm"
+        )
+    _checked(parse_name, section.currency, f"{where}.currency")
+    for key in ("cash", "slippage_bps", "fee_bps"):
+        _checked(parse_decimal, getattr(section, key), f"{where}.{key}")
+
+
+def _check_fund(name: str, section: FundSection, brokers: Mapping[str, PaperBroker], where: str) -> None:
+    _checked(parse_name, name, where)
+    if section.broker not in brokers:
+        known = ", ".join(brokers)
+        raise ConfigError(f"{where}.broker: {section.broker!r} is no broker; there are {known}")
+    _checked(parse_name, section.base_currency, f"{where}.base_currency")
+    for strategy in section.strategies:
+        _checked(parse_name, strategy, f"{where}.strategies")
+    _window(section.dedupe_window, f"{where}.dedupe_window")
+
+
+def _check_instrument(symbol: str, section: InstrumentSection, where: str) -> None:
+    _checked(parse_name, symbol, where)
+    for key in ("currency", "base"):
+        _checked(parse_name, getattr(section, key), f"{where}.{key}")
+    for key in ("tick", "lot_step", "minimum", "contract_size", "pip_size"):
+        _checked(parse_positive, getattr(section, key), f"{where}.{key}")
+
+
+def _checked(parse: Callable[[object, str], object], value: object, where: str) -> None:
+    """Refuses what a rule of the domain refuses; None is a value that was left out."""
+    try:
+        if value is not None:
+            parse(value, where)
+    except Invalid as error:
+        raise ConfigError(f"{where}: {error.detail}") from error
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() and name else repr(name)
 
 
 def _window(text: str, where: str) -> timedelta | None:

@@ -6,14 +6,18 @@ same input gives the same run.
 """
 
 import asyncio
+import heapq
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar, TypeVarTuple, Unpack
 
 T = TypeVar("T")
-_INSTANT_S = 2e-9
-"""So short that no clock shows it, and still later than everything that is ready now."""
+Ts = TypeVarTuple("Ts")
+_US = 1_000_000
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class SystemClock:
@@ -29,27 +33,82 @@ class SystemClock:
 
 
 class _Jump(selectors.DefaultSelector):  # type: ignore[misc, valid-type, unused-ignore]
-    """Instead of waiting for a timer, moves the loop's time to it."""
+    """Instead of waiting, lets the loop's time jump."""
 
-    elapsed = 0.0
+    def __init__(self, jump: Callable[[], bool]) -> None:
+        super().__init__()
+        self._jump = jump
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        if timeout is None:
+        if timeout is None and not self._jump():
             raise RuntimeError("nothing left to do: every task waits for something that cannot happen")
-        self.elapsed += max(timeout, 0)
         return super().select(0)
 
 
+class _Timer(NamedTuple):
+    """What begins at a moment; at equal moments those that wait for rest come last, the others as they came."""
+
+    at_us: int
+    at_rest: bool
+    number: int
+    handle: asyncio.TimerHandle
+    begin: Callable[[], object]
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop in simulated time, starting at 0 seconds."""
+    """An event loop in simulated time, starting at 0 seconds.
+
+    It keeps the timers itself, in whole microseconds: asyncio compares seconds as floats, and after some
+    months a float no longer tells a timer that is due from one that is not. asyncio itself then has no timer,
+    so it asks the selector to wait for ever whenever nothing is ready; that is when the next timer begins.
+
+    Attributes:
+        elapsed_us: simulated microseconds since the start.
+    """
 
     def __init__(self) -> None:
-        self._jump = _Jump()
-        super().__init__(self._jump)
+        self.elapsed_us = 0
+        self._timers: list[_Timer] = []
+        self._count = 0
+        super().__init__(_Jump(self._jump))
 
     def time(self) -> float:
         """Simulated seconds since the start."""
-        return self._jump.elapsed
+        return self.elapsed_us / _US
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: Unpack[Ts],
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Calls back at that time; a wait, however short, moves the clock."""
+        at_us = max(round(when * _US), self.elapsed_us + (when > self.time()))
+        return self._add(at_us, partial(callback, *args), context, at_rest=False)
+
+    def call_at_rest(self, at_us: int, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        """Calls back at that time or, if it has come, now; first everything else that is due is done."""
+        return self._add(max(at_us, self.elapsed_us), callback, None, at_rest=True)
+
+    def _add(
+        self, at_us: int, callback: Callable[[], object], context: Context | None, *, at_rest: bool
+    ) -> asyncio.TimerHandle:
+        handle = asyncio.TimerHandle(at_us / _US, callback, (), self, context)
+        begin = partial(self.call_soon, callback, context=context)
+        self._count += 1
+        heapq.heappush(self._timers, _Timer(at_us, at_rest, self._count, handle, begin))
+        return handle
+
+    def _jump(self) -> bool:
+        """Moves to the next timer and begins it; False where there is none."""
+        while self._timers:
+            timer = heapq.heappop(self._timers)
+            if not timer.handle.cancelled():
+                self.elapsed_us = timer.at_us
+                timer.begin()
+                return True
+        return False
 
 
 class VirtualClock:
@@ -60,7 +119,7 @@ class VirtualClock:
 
     def now(self) -> datetime:
         """The start plus what has been simulated."""
-        return self.start + timedelta(seconds=round(asyncio.get_running_loop().time(), 6))
+        return self.start + timedelta(microseconds=_loop().elapsed_us)
 
     async def sleep(self, seconds: float) -> None:
         """Lets simulated time pass."""
@@ -68,8 +127,20 @@ class VirtualClock:
 
     async def sleep_until(self, at: datetime) -> None:
         """Lets simulated time pass up to a moment, or, if it has come, until nothing else is left to do."""
-        elapsed = asyncio.get_running_loop().time()
-        await asyncio.sleep(max((at - self.start).total_seconds() - elapsed, _INSTANT_S))
+        loop = _loop()
+        rested = asyncio.Event()
+        timer = loop.call_at_rest((at - self.start) // _MICROSECOND, rested.set)
+        try:
+            await rested.wait()
+        finally:
+            timer.cancel()
+
+
+def _loop() -> VirtualLoop:
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, VirtualLoop):
+        raise TypeError("a virtual clock needs a virtual loop: run_virtual")
+    return loop
 
 
 def run_virtual(main: Coroutine[Any, Any, T]) -> T:

@@ -47,7 +47,7 @@ def _write(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def _writing(path: Path) -> Iterator[None]:
         raise FilesError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Makes names in a folder durable, where the system lets a folder be opened (Windows does not)."""
     if os.name == "nt":
         return

@@ -22,7 +22,7 @@ from ordergate.domain.fold import advance_cursor, evolve
 from ordergate.domain.money import EXACT
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders.events import OrderAdopted, OrderEntered, OrderEvent
-from ordergate.domain.orders.reports import AnyReport, Report
+from ordergate.domain.orders.reports import AnyReport, Confirmed, Report
 from ordergate.domain.signals import SubmitSignal
 from ordergate.domain.times import MICROSECOND, format_time
 
@@ -79,12 +79,22 @@ class Engine:
             raise
 
     def quarantine(self, report: AnyReport, now: datetime, error: Exception) -> Step:
-        """Journals a report that no decision could be made on."""
+        """Journals a report that no decision could be made on, whole, for a person to book or drop."""
         detail = _writable(f"{type(report).__name__} could not be handled: {type(error).__name__}: {error}")
-        raw = None if report.raw is None else _writable(report.raw)
-        decision = raise_break(self._context, BreakKind.QUARANTINED, report.broker, detail[:_LONGEST_DETAIL])
+        order = reporting.find_order(self._context, report)
+        decision = raise_break(
+            self._context,
+            BreakKind.QUARANTINED,
+            report.broker,
+            detail[:_LONGEST_DETAIL],
+            None if order is None else order.order_id,
+        )
+        cursor = None if report.cursor is None else _writable(report.cursor)
+        said = Confirmed(broker=report.broker, cursor=cursor)
         with localcontext(EXACT):
-            return self._run(decision, report, self._begin(now), broker_origin(report.broker), raw)
+            return self._run(
+                decision, said, self._begin(now), broker_origin(report.broker), _writable(repr(report))
+            )
 
     def _begin(self, now: datetime) -> datetime:
         if self.last is not None and now < self.last - LARGEST_STEP_BACK:
@@ -107,7 +117,8 @@ class Engine:
     def _step(self, given: Input, now: datetime, origin: Origin, raw: str | None) -> Step:
         if isinstance(given, Report):
             decision: Decision[Any] = reporting.report(self._context, given)
-            return self._run(decision, given, now, broker_origin(given.broker), given.raw)
+            raw = given.raw if given.raw is None or given.raw.isascii() else _writable(given.raw)
+            return self._run(decision, given, now, broker_origin(given.broker), raw)
         return self._run(_COMMANDS[type(given)](self._context, given), None, now, origin, raw)
 
     def _run(

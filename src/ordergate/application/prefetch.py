@@ -84,21 +84,26 @@ async def _orders_by_broker_id(
 
 
 async def _positions(inputs: list[Input], state: Book, reader: JournalReader, loaded: Loaded) -> None:
-    wanted = {
-        (order.fund_id, order.symbol)
-        for given in inputs
-        if isinstance(given, Executed) and (order := _order_of(given, state)) is not None
+    # An order that the book knows only by our id may be named by the broker's, which stands beside it here.
+    by_broker_id = {
+        (said.broker, said.broker_order_id): order_id_of(said.client_id)
+        for said in inputs
+        if isinstance(said, Report) and said.client_id is not None and said.broker_order_id is not None
     }
+    wanted = set()
+    for said in inputs:
+        if not isinstance(said, Executed):
+            continue
+        known_as = (said.broker, said.broker_order_id or "")
+        order_id = (
+            order_id_of(said.client_id)
+            if said.client_id is not None
+            else state.order_by_broker_id.get(known_as) or by_broker_id.get(known_as)
+        )
+        order = state.orders.get(order_id or "")
+        if order is not None:
+            wanted.add((order.fund_id, order.symbol))
     missing = sorted(key for key in wanted if state.positions.get(key) is None)
     for row in await reader.get("positions", missing) if missing else []:
         state.positions.load(row)
         loaded.append((state.positions, state.positions.key(row)))
-
-
-def _order_of(said: Executed, state: Book) -> Any:
-    order_id = (
-        order_id_of(said.client_id)
-        if said.client_id is not None
-        else state.order_by_broker_id.get((said.broker, said.broker_order_id or ""))
-    )
-    return None if order_id is None else state.orders.get(order_id)

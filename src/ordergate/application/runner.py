@@ -7,6 +7,7 @@ gathers. One bad input never spoils a batch; a broken invariant of ours ends the
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -21,11 +22,12 @@ from ordergate.application.prefetch import Loaded, prefetch
 from ordergate.application.tail import Tail
 from ordergate.domain.errors import Code, Conflict, Defect, OutcomeUnknown, Refused, StoreError
 from ordergate.domain.market import Quote
-from ordergate.domain.orders.commands import CancelOrder
+from ordergate.domain.orders.commands import CancelOrder, Release
 from ordergate.domain.orders.reports import AnyReport, Report
 
 BATCH_MOST: Final = 512
 INBOX_MOST: Final = 20_000
+LARGEST_JUMP: Final = timedelta(hours=1)
 _RETRY_S: Final = 1.0
 
 Listener = Callable[[Sequence[Entry]], None]
@@ -82,6 +84,7 @@ class Runner:
         self._listeners: list[Listener] = []
         self._failure: BaseException | None = None
         self._stopping = False
+        self._clock_seen: tuple[datetime, float] | None = None
         self._under_way: list[_Item] = []
         self.batches = 0
 
@@ -102,7 +105,7 @@ class Runner:
             StoreError: the store could not take it; nothing happened.
             OutcomeUnknown: the node failed while it was under way.
         """
-        if len(self._normal) >= INBOX_MOST:
+        if len(self._normal) >= INBOX_MOST and not isinstance(command, CancelOrder | Release):
             raise Conflict(Code.INBOX_FULL, f"{INBOX_MOST} requests are waiting: try again shortly")
         return await self._put(command, origin, raw)
 
@@ -170,25 +173,34 @@ class Runner:
         return items
 
     async def _process(self, items: list[_Item]) -> None:
-        engine = self._engine
-        inputs = [item.given for item in items if not isinstance(item.given, Barrier)]
         try:
-            loaded = await prefetch(inputs, engine.state, engine.view, self._journal)
+            loaded = await self._prefetch(items)
         except (StoreError, OutcomeUnknown):
             raise
-        except Exception as error:  # one of them names something that no store can look up
-            await self._process_apart(items, error)
+        except Exception:  # one of them names something that no store can look up
+            await self._process_apart(items)
             return
-        await self._write(items, [partial(self._step, item) for item in items], loaded)
+        await self._write([partial(self._step, item) for item in items], loaded)
 
-    async def _process_apart(self, items: list[_Item], error: Exception) -> None:
-        if len(items) == 1:
-            await self._write(items, [partial(self._unhandled, items[0], error)], [])
-            return
+    async def _prefetch(self, items: list[_Item]) -> Loaded:
+        inputs = [item.given for item in items if not isinstance(item.given, Barrier)]
+        return await prefetch(inputs, self._engine.state, self._engine.view, self._journal)
+
+    async def _process_apart(self, items: list[_Item]) -> None:
+        """The same batch, with those set aside that nothing can be fetched for."""
+        steps: list[_Step] = []
+        loaded: Loaded = []
         for item in items:
-            await self._process([item])
+            try:
+                loaded += await self._prefetch([item])
+                steps.append(partial(self._step, item))
+            except (StoreError, OutcomeUnknown):
+                raise
+            except Exception as error:
+                steps.append(partial(self._unhandled, item, error))
+        await self._write(steps, loaded)
 
-    async def _write(self, items: list[_Item], steps: list[_Step], loaded: Loaded) -> None:
+    async def _write(self, steps: list[_Step], loaded: Loaded) -> None:
         engine, written = self._engine, _Written()
         mark, size, last = self._tail.mark(), engine.size, engine.last
         stepped = [step(written) for step in steps]
@@ -214,7 +226,7 @@ class Runner:
         if isinstance(item.given, Barrier):
             return _Stepped(item)
         try:
-            step = self._engine.step(item.given, self._clock.now(), item.origin, item.raw)
+            step = self._engine.step(item.given, self._now(), item.origin, item.raw)
         except (Defect, ClockError):
             raise
         except Exception as error:
@@ -222,13 +234,27 @@ class Runner:
         written.take(step)
         return _Stepped(item, answer=step.answer)
 
+    def _now(self) -> datetime:
+        """The clock's time, unless it has jumped against one that cannot.
+
+        Raises:
+            ClockError: it has, by more than an hour.
+        """
+        now, elapsed = self._clock.now(), asyncio.get_running_loop().time()
+        if self._clock_seen is not None:
+            jump = now - self._clock_seen[0] - timedelta(seconds=elapsed - self._clock_seen[1])
+            if abs(jump) > LARGEST_JUMP:
+                raise ClockError(f"the clock has jumped by {jump}: set it right and start again")
+        self._clock_seen = now, elapsed
+        return now
+
     def _unhandled(self, item: _Item, error: Exception, written: _Written) -> _Stepped:
         """A command's caller gets the error; a report is quarantined, for nobody else will bring it again."""
         if not isinstance(error, Refused):
             _log.error("an input could not be handled", input=type(item.given).__name__, exc_info=error)
         if not isinstance(item.given, Report):
             return _Stepped(item, error=error)
-        step = self._engine.quarantine(item.given, self._clock.now(), error)
+        step = self._engine.quarantine(item.given, self._now(), error)
         written.take(step)
         return _Stepped(item, answer=step.answer)
 
@@ -260,6 +286,8 @@ class Runner:
             if not isinstance(one.item.given, Report):
                 one.error = one.error or error
                 _answer(one)
+        if reports and self._stopping:
+            raise error  # brokers deliver them again to the next run
         if reports:
             await self._clock.sleep(_RETRY_S)
 

@@ -7,37 +7,50 @@ fails says nothing and is repeated.
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from ordergate.application.entry import Entry, Origin
-from ordergate.application.ports.brokers import Broker, Lookup, Presence
+from ordergate.application.ports.brokers import Broker, Deduplication, Lookup, Presence
 from ordergate.application.ports.clock import Clock
 from ordergate.application.runner import Runner
-from ordergate.domain.errors import StoreError
+from ordergate.domain.errors import OutcomeUnknown, Refused, StoreError
 from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.orders.commands import Release
 from ordergate.domain.orders.events import RequestDoubted, SendDisproved
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.reports import Acknowledged, Finding, LookedUp
-from ordergate.domain.orders.states import WORKING, Phase, RequestKind
+from ordergate.domain.orders.states import Phase, RequestKind, State
 
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 30.0
 _LOOKS: Final = 2
 """Unproven absences after the grace that park a request."""
 
+_SENT: Final = (State.SUBMITTED, State.PARTIALLY_FILLED, State.FILLED)
+_Key = tuple[str, int]
 _log = structlog.get_logger("ordergate.settlement")
 
 
+class _Looks(Struct):
+    """How many lookups after the grace have proven nothing."""
+
+    unproven: int = 0
+
+
 class Settlement:
-    """Of one broker's requests; one task for each that is unsettled, which is rare."""
+    """Of one broker's requests; one task for each that is unsettled, which is rare.
+
+    The grace of a request counts, on a clock that cannot jump, from when it was last doubted: bytes may have
+    left until then.
+    """
 
     def __init__(self, broker: Broker, runner: Runner, clock: Clock, epoch: int) -> None:
         self._broker, self._runner, self._clock, self._epoch = broker, runner, clock, epoch
-        self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._tasks: dict[_Key, asyncio.Task[None]] = {}
+        self._doubted_at: dict[_Key, float] = {}
         runner.listen(self._committed)
 
     async def start(self) -> None:
@@ -67,7 +80,7 @@ class Settlement:
             await self._runner.deliver(Acknowledged(broker=self._broker.name, client_id=there[order_id]))
         for order_id in sorted(ours.keys() - there.keys()):
             order = ours[order_id]
-            if order.state in WORKING and not order.requests and order.client_id is not None:
+            if order.state in _SENT and not order.requests and order.client_id is not None:
                 for report in (await self._lookup(order.client_id)).reports:
                     await self._runner.deliver(report)
 
@@ -78,61 +91,67 @@ class Settlement:
 
     def _take_up(self, order_id: str, number: int) -> None:
         key = order_id, number
-        if key in self._tasks or self._find_unclear(order_id, number) is None:
+        if self._find(key) is None:
             return
-        task = asyncio.get_running_loop().create_task(self._settle(order_id, number))
-        self._tasks[key] = task
-        task.add_done_callback(lambda done: self._finished(key, done))
+        loop = asyncio.get_running_loop()
+        self._doubted_at[key] = loop.time()
+        if key not in self._tasks:
+            task = loop.create_task(self._settle(key))
+            self._tasks[key] = task
+            task.add_done_callback(lambda done: self._finished(key, done))
 
-    def _finished(self, key: tuple[str, int], done: asyncio.Task[None]) -> None:
-        self._tasks.pop(key, None)
+    def _finished(self, key: _Key, done: asyncio.Task[None]) -> None:
+        del self._tasks[key], self._doubted_at[key]
         failure = None if done.cancelled() else done.exception()
-        if isinstance(failure, StoreError):
-            _log.warning("settlement ended with the gate", order=key[0])
-        elif failure is not None:
+        if failure is not None:
             self._runner.fail(failure)
-        elif not done.cancelled():
-            self._take_up(*key)  # doubted again while the task ended
 
-    def _find_unclear(self, order_id: str, number: int) -> tuple[Order, Request] | None:
-        """The request, if it is this broker's and must be looked after."""
-        order = self._runner.engine.state.orders.get(order_id)
-        request = order.request(number) if order is not None else None
+    def _find(self, key: _Key) -> tuple[Order, Request] | None:
+        """The request, while it is open at this broker and not left to a person."""
+        order = self._runner.engine.state.orders.get(key[0])
+        request = order.request(key[1]) if order is not None else None
         if order is None or request is None or order.broker != self._broker.name:
             return None
-        of_before = request.phase is Phase.SENT and request.epoch != self._epoch
-        return (order, request) if of_before or request.phase in (Phase.READY, Phase.UNKNOWN) else None
+        return None if request.phase is Phase.PARKED else (order, request)
 
-    async def _settle(self, order_id: str, number: int) -> None:
-        pause, unproven = _FIRST_PAUSE_S, 0
-        while (found := self._find_unclear(order_id, number)) is not None:
+    async def _settle(self, key: _Key) -> None:
+        """Goes on until the request is answered or parked, ever more slowly."""
+        pause, looks = 0.0, _Looks()
+        while (found := self._find(key)) is not None:
             order, request = found
-            if request.phase is not Phase.READY:
-                unproven = await self._look(order, request, unproven)
-            else:
-                if order.submitted_at is not None:  # it could not be sent just now: not at once again
-                    await self._clock.sleep(_FIRST_PAUSE_S)
-                await self._release(order_id, number)
-            if self._find_unclear(order_id, number) is not None:
+            try:
+                if request.phase is Phase.READY:
+                    await self._release(*key)
+                elif request.phase is Phase.UNKNOWN or request.epoch != self._epoch:
+                    await self._look(key, order, request, looks)
+            except (Refused, StoreError, OutcomeUnknown) as error:
+                _log.warning("settlement is tried again", order=key[0], error=str(error))
+            if self._find(key) is not None:
+                pause = min(max(pause * 2, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
                 await self._clock.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE_S)
 
-    async def _look(self, order: Order, request: Request, unproven: int) -> int:
-        """One lookup, and what follows from it; returns how many absences have gone unproven since the grace."""
+    async def _look(self, key: _Key, order: Order, request: Request, looks: _Looks) -> None:
+        """One lookup, and what follows from it. Only one that began after the grace can prove an absence."""
         change = request.kind is not RequestKind.SUBMIT
         asked = (order.client_id or request.client_id) if change else request.client_id
+        waited = asyncio.get_running_loop().time() - self._doubted_at[key]
         found = await self._lookup(asked)
         if found.presence is Presence.FOUND:
             for report in found.reports:
                 await self._runner.deliver(report)
             if change:
-                await self._release(order.order_id, request.number)
-        elif found.presence is Presence.ABSENT and self._grace_is_over(request):
+                await self._release(*key)
+        elif found.presence is Presence.UNAVAILABLE or waited < self._broker.capabilities.grace_s:
+            return
+        elif found.presence is Presence.ABSENT or self._sends_again_safely:
             await self._report(request, Finding.ABSENT, found.reason, final=change)
-        elif found.presence is Presence.UNPROVEN and self._grace_is_over(request):
-            unproven += 1
-            await self._report(request, Finding.UNPROVEN, found.reason, final=unproven >= _LOOKS)
-        return unproven
+        else:
+            looks.unproven += 1
+            await self._report(request, Finding.UNPROVEN, found.reason, final=looks.unproven >= _LOOKS)
+
+    @property
+    def _sends_again_safely(self) -> bool:
+        return self._broker.capabilities.deduplication is Deduplication.FOREVER
 
     async def _lookup(self, client_id: str) -> Lookup:
         try:
@@ -140,10 +159,6 @@ class Settlement:
         except Exception as error:
             _log.exception("a broker adapter raised", broker=self._broker.name, request=client_id)
             return Lookup(presence=Presence.UNAVAILABLE, reason=f"{type(error).__name__}: {error}")
-
-    def _grace_is_over(self, request: Request) -> bool:
-        grace = timedelta(seconds=self._broker.capabilities.grace_s)
-        return request.sent_at is None or self._clock.now() >= request.sent_at + grace
 
     async def _report(self, request: Request, finding: Finding, reason: str | None, *, final: bool) -> None:
         said = LookedUp(

@@ -17,9 +17,17 @@ import typer
 
 from ordergate import __version__
 from ordergate.adapters.clock import SystemClock
-from ordergate.adapters.journals.database import Lock, check_version, path_of, pending, version_of
+from ordergate.adapters.journals.database import (
+    Lock,
+    check_version,
+    exists,
+    path_of,
+    pending,
+    set_up,
+    version_of,
+)
 from ordergate.adapters.journals.schema import REVISIONS
-from ordergate.adapters.journals.sqlite import connect
+from ordergate.adapters.journals.sqlite import connect, store_error
 from ordergate.adapters.secrets.audit_key import find_key
 from ordergate.cli import terminal as t
 from ordergate.config import Config
@@ -56,23 +64,22 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
 @config_app.command("schema")
 def schema() -> None:
     """Print the JSON Schema of the configuration file."""
-    t.print_json(config_schema())
+    with t.failing(as_json=True):
+        t.print_json(config_schema())
 
 
 @migrate_app.command("up")
 def migrate_up(db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json = False) -> None:
     """Run the migrations that a database needs."""
-    from ordergate.adapters.journals.migrate import upgrade
-
     with t.failing(as_json=as_json):
         path = _file(t.url_of(db, t.read_config(config)))
         lock = Lock(path)
         lock.take()
         try:
-            before = _version(path) if path.exists() else None
+            before = _version(path) if exists(path) else None
             missing = list(pending(before))
             with closing(connect(path)) as connection:
-                upgrade(connection)
+                set_up(connection, path)
         finally:
             lock.release()
         if as_json:
@@ -86,7 +93,7 @@ def migrate_status(db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json
     """Say which schema a database has and which migrations it needs."""
     with t.failing(as_json=as_json):
         path = _file(t.url_of(db, t.read_config(config)))
-        if not path.exists():
+        if not exists(path):
             raise StoreError(f"there is no database at {path}")
         version = _version(path)
         needed = list(pending(version))
@@ -151,14 +158,13 @@ def doctor(db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json = False
         settings = t.read_config(config)
         url = t.url_of(db, settings)
         checks = [_check(name, look, settings, url) for name, look in _CHECKS.items()]
-    if as_json:
-        t.print_json({"version": __version__, "checks": checks})
-    else:
-        t.print_table(
-            "Doctor", ("check", "state", "detail"), [(c["check"], c["state"], c["detail"]) for c in checks]
-        )
-    if any(check["state"] == "bad" for check in checks):
-        raise typer.Exit(t.Exit.ERROR)
+        if as_json:
+            t.print_json({"version": __version__, "checks": checks})
+        else:
+            rows = [(c["check"], c["state"], c["detail"]) for c in checks]
+            t.print_table("Doctor", ("check", "state", "detail"), rows)
+        if any(check["state"] == "bad" for check in checks):
+            raise typer.Exit(t.Exit.ERROR)
 
 
 def _check(
@@ -166,8 +172,10 @@ def _check(
 ) -> dict[str, str]:
     try:
         state, detail = look(config, url)
-    except OrdergateError as error:
+    except (OrdergateError, OSError) as error:
         state, detail = "bad", str(error)
+    except sqlite3.Error as error:
+        state, detail = "bad", str(store_error(error, path_of(url)))
     return {"check": name, "state": state, "detail": detail}
 
 
@@ -177,7 +185,7 @@ def _python(_config: Config, _url: str) -> tuple[str, str]:
 
 def _database(_config: Config, url: str) -> tuple[str, str]:
     path = path_of(url)
-    if path is None or not path.exists():
+    if path is None or not exists(path):
         return "ok", f"{path or url}: none yet; the first order makes it"
     with closing(connect(path, read_only=True)) as connection:
         check_version(version_of(connection, path), path)

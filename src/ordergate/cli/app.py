@@ -1,7 +1,9 @@
 """The commands, put together."""
 
 import logging
+import os
 import sys
+from pathlib import Path
 from typing import Annotated, Final
 
 import structlog
@@ -49,4 +51,6 @@ def _options(
 
 def main() -> None:
     """Runs the command line."""
+    if sys.stdout is None:  # closed by whoever started this: nothing of it is read
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
     app()

@@ -110,18 +110,18 @@ def replay(
             for d in (differences if compare else [])
         ]
         if as_json:
-            t.print_json({"size": size, "equal": not differences if compare else None, "differences": shown})
-        elif not compare:
-            t.out.print(f"{size} entries folded")
-        elif not differences:
-            t.out.print(f"{size} entries folded: every table is equal, byte for byte")
-        if compare and differences:
+            t.print_json({"size": size, "equal": not shown if compare else None, "differences": shown})
+        elif shown:
             rows = [tuple(row.values()) for row in shown[:_SHOWN]]
-            if not as_json:
-                t.print_table("Differences", ("table", "row", "stored", "replayed"), rows)
-            raise AuditError(f"{len(differences)} rows of the tables are not what the journal implies")
+            t.print_table("Differences", ("table", "row", "stored", "replayed"), rows)
+        else:
+            equal = ": every table is equal, byte for byte" if compare else ""
+            t.out.print(f"{size} entries folded{equal}")
+        if shown:  # found, not failed: the one document has been printed
+            t.say(f"error: {len(shown)} rows of the tables are not what the journal implies", style="red")
+            raise typer.Exit(t.Exit.ERROR)
 
-    t.run(main, as_json=False)
+    t.run(main, as_json=as_json)
 
 
 def _read(row: bytes | None) -> str | None:

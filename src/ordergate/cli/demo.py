@@ -1,7 +1,7 @@
 """`ordergate demo`: a market is replayed, signals become orders, and everything they led to is shown."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -10,7 +10,7 @@ import typer
 
 from ordergate.adapters.clock import VirtualClock, run_virtual
 from ordergate.adapters.ids import CountingIds
-from ordergate.adapters.journals.database import path_of
+from ordergate.adapters.journals.database import exists, path_of
 from ordergate.adapters.market_data.csv_quotes import merge_quotes
 from ordergate.adapters.market_data.signal_file import read_signals
 from ordergate.adapters.market_data.synthetic import synthetic_quotes, synthetic_signals
@@ -24,10 +24,15 @@ from ordergate.cli.replay import TimedSignal, replay
 from ordergate.config import Config
 from ordergate.domain.errors import StoreError
 from ordergate.domain.market import Quote
+from ordergate.domain.times import format_time
 
 SEED: Final = 7
 _BEFORE: Final = timedelta(seconds=1)
+_YEARS: Final = range(1970, 2200)
 _REFUSED: Final = ("signal_id", "symbol", "code", "reason")
+
+# Not that of the environment: there the journal of real orders is.
+OwnDb = Annotated[str | None, typer.Option("--db", metavar="URL", help="Database, empty or not there yet.")]
 
 
 def demo(
@@ -35,7 +40,7 @@ def demo(
         list[Path] | None, typer.Option(metavar="FILE", help="Quotes, CSV, plain or gzip.")
     ] = None,
     signals: Annotated[Path | None, typer.Option(metavar="FILE", help="Signals, JSON Lines.")] = None,
-    db: t.Db = None,
+    db: OwnDb = None,
     config: t.ConfigFile = None,
     as_json: t.Json = False,
 ) -> None:
@@ -46,15 +51,15 @@ def demo(
     with t.failing(as_json=as_json):
         settings = t.read_config(config)
         wishes = _signals(quotes, signals)
-        first, total = _survey(_market(quotes))
+        first, last, total = _survey(_market(quotes))
+        clock = VirtualClock(_start([first, last, *(at for at, _signal in wishes)]))
         url = _fresh(db)
-        clock = VirtualClock(min([first, *(at for at, _signal in wishes)]) - _BEFORE)
         with t.progress("Replaying") as advance:
             result = run_virtual(_run(settings, url, clock, quotes, wishes, advance, total))
-    if as_json:
-        t.print_json(result)
-    else:
-        _print(result)
+        if as_json:
+            t.print_json(result)
+        else:
+            _print(result)
 
 
 def _signals(quotes: list[Path] | None, signals: Path | None) -> list[TimedSignal]:
@@ -68,17 +73,29 @@ def _market(quotes: list[Path] | None) -> Iterator[Quote]:
     return merge_quotes(quotes) if quotes else synthetic_quotes(SEED)
 
 
-def _survey(market: Iterator[Quote]) -> tuple[datetime, int]:
-    """When the market begins and how many quotes it has; so a bad row is found before anything is done."""
-    first = next(market).time
-    return first, 1 + sum(1 for _quote in market)
+def _survey(market: Iterator[Quote]) -> tuple[datetime, datetime, int]:
+    """The first and last time, and how many quotes; so a bad row is found before anything is done."""
+    first = last = next(market)
+    count = 1
+    for count, last in enumerate(market, 2):  # noqa: B007 - both are wanted behind the loop
+        pass
+    return first.time, last.time, count
+
+
+def _start(moments: Sequence[datetime]) -> datetime:
+    """A little before the first moment."""
+    for at in moments:
+        if at.year not in _YEARS:
+            years = f"{_YEARS.start} to {_YEARS.stop - 1}"
+            raise t.InputError(f"{format_time(at)} cannot be simulated: quotes and signals are of {years}")
+    return min(moments) - _BEFORE
 
 
 def _fresh(db: str | None) -> str:
     if db is None:
         return f"sqlite:///{Path(tempfile.mkdtemp(prefix='ordergate-demo-')) / 'demo.db'}"
     path = path_of(db)
-    if path is not None and path.exists() and path.stat().st_size:
+    if path is not None and exists(path) and path.stat().st_size:
         raise StoreError(f"{path} is not empty: the demo needs a database of its own; name another with --db")
     return db
 

@@ -5,11 +5,11 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from decimal import Decimal
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn, TypeVar
+from typing import Annotated, Any, Final, NoReturn, TextIO, TypeVar
 
 import typer
 from rich.console import Console
@@ -22,7 +22,15 @@ from ordergate.adapters.journals.database import open_reader
 from ordergate.adapters.journals.sqlite import SqliteReader
 from ordergate.bootstrap import Gate, open_gate
 from ordergate.config import Config, load
-from ordergate.domain.errors import Conflict, Invalid, NotFound, OrdergateError, OutcomeUnknown, Refused
+from ordergate.domain.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    OrdergateError,
+    OutcomeUnknown,
+    Refused,
+    StoreError,
+)
 from ordergate.domain.money import plain, text
 
 T = TypeVar("T")
@@ -36,8 +44,33 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", hel
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 _PIPE_WIDTH: Final = 200
-errors: Final = Console(stderr=True, highlight=False)
-out: Final = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def mute(stream: TextIO) -> None:
+    """Sends to nowhere what a stream still holds and is yet to get."""
+    with suppress(OSError, ValueError):  # a stream in memory has no descriptor, and needs none
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+class _Console(Console):
+    """Where nobody reads on, the command still goes on to its end and its exit code: an order may be out."""
+
+    def on_broken_pipe(self) -> None:
+        mute(self.file)  # type: ignore[arg-type, unused-ignore]
+
+
+errors: Final = _Console(stderr=True, highlight=False)
+out: Final = _Console(highlight=False, width=None if sys.stdout and sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+class InputError(OrdergateError):
+    """What was given to a command cannot be used."""
+
+
+class OutputError(OrdergateError):
+    """What a command says, or a file that it needs, cannot be written."""
 
 
 class Exit(IntEnum):
@@ -68,16 +101,33 @@ def run(main: Callable[[], Coroutine[Any, Any, T]], *, as_json: bool) -> T:
 
 @contextmanager
 def failing(*, as_json: bool) -> Iterator[None]:
-    """Turns errors of ordergate into a message and an exit code."""
+    """Turns errors into a message and an exit code."""
     try:
         yield
+        sys.stdout.flush()
     except OrdergateError as error:
         fail(error, as_json=as_json)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        mute(sys.stdout)
         raise typer.Exit(Exit.OK) from None
+    except UnicodeEncodeError as error:
+        fail(_unwritable(error), as_json=as_json)
+    except OSError as error:
+        fail(_output_error(error), as_json=as_json)
+
+
+def _unwritable(error: UnicodeEncodeError) -> InputError:
+    character = ascii(error.object[error.start])
+    return InputError(f"the character {character} cannot be written as {error.encoding}: leave it out")
+
+
+def _output_error(error: OSError) -> OutputError:
+    if error.filename is None:  # writing gives no name, and only standard output is written by commands
+        mute(sys.stdout)
+    where = error.filename or "standard output"
+    return OutputError(f"{where} cannot be used: {error.strerror or error}")
 
 
 def fail(error: OrdergateError, *, as_json: bool) -> NoReturn:
@@ -86,7 +136,8 @@ def fail(error: OrdergateError, *, as_json: bool) -> NoReturn:
         problem: dict[str, Any] = {"error": type(error).__name__, "detail": str(error)}
         if isinstance(error, Refused):
             problem |= {"code": error.code, "pointer": error.pointer, "outcome": error.outcome}
-        print_json(problem)
+        with suppress(OutputError):
+            print_json(problem)
     say(f"error: {error}", style="red")
     raise typer.Exit(next((code for kind, code in _CODES if isinstance(error, kind)), Exit.ERROR))
 
@@ -97,8 +148,25 @@ def say(message: str, style: str | None = None) -> None:
 
 
 def print_json(document: Any) -> None:
-    """The one document."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    """The one document.
+
+    Raises:
+        OutputError: standard output cannot be written. That nobody reads it is no error.
+    """
+    try:
+        _write_json(document)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        mute(sys.stdout)
+    except OSError as error:
+        raise _output_error(error) from error
+
+
+def _write_json(document: Any) -> None:
+    try:
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    except UnicodeEncodeError:  # the terminal's encoding lacks a character: escapes say the same
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
 
 def print_table(
@@ -149,8 +217,14 @@ def read_config(path: Path | None) -> Config:
 
 
 def url_of(db: str | None, config: Config) -> str:
-    """The database: as given, else as the environment says, else as configured."""
-    return db or config.database.url
+    """The database: as given, else as the environment says, else as configured.
+
+    Raises:
+        StoreError: an empty one was given.
+    """
+    if db == "":
+        raise StoreError("--db is empty: write sqlite:///PATH, or leave it out")
+    return config.database.url if db is None else db
 
 
 @asynccontextmanager
@@ -178,7 +252,7 @@ def body_from(source: str) -> tuple[Any, str]:
         InputError: it cannot be read, or is not JSON.
     """
     try:
-        raw = sys.stdin.read(_LONGEST + 1) if source == "-" else _text_of(Path(source))
+        raw = _standard_input() if source == "-" else _text_of(Path(source))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise InputError(f"{source} cannot be read: {reason}") from error
@@ -192,13 +266,15 @@ def body_from(source: str) -> tuple[Any, str]:
         raise InputError(f"{source}: {error}") from error
 
 
+def _standard_input() -> str:
+    if sys.stdin is None:
+        raise InputError("standard input is closed: give the order on it, or name a file")
+    return sys.stdin.read(_LONGEST + 1)
+
+
 def _text_of(path: Path) -> str:
     with path.open(encoding="utf-8") as file:
         return file.read(_LONGEST + 1)
-
-
-class InputError(OrdergateError):
-    """A file given to a command that cannot be used."""
 
 
 _LONGEST: Final = 65_536

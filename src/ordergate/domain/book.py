@@ -161,8 +161,8 @@ class Book:
             self._reindex(undone, old)
 
     def _reindex(self, undone: Struct | None, old: Struct | None) -> None:
-        if isinstance(undone, Order) and undone.broker_order_id is not None:
-            self.order_by_broker_id.pop((undone.broker, undone.broker_order_id), None)
+        if isinstance(undone, Order):
+            self._unindex(undone)
         if isinstance(old, Order) and old.broker_order_id is not None:
             self.order_by_broker_id[old.broker, old.broker_order_id] = old.order_id
         if isinstance(undone, Fill) and old is None:
@@ -196,14 +196,22 @@ class Book:
         if isinstance(row, Order):
             for exec_id in self._executions.pop(row.order_id, ()):
                 self.fills.rows.pop((row.order_id, exec_id), None)
-            if row.broker_order_id is not None:
-                self.order_by_broker_id.pop((row.broker, row.broker_order_id), None)
+            self._unindex(row)
 
     def put_order(self, order: Order) -> None:
         """Writes an order and keeps the index by broker id."""
+        before = self.orders.get(order.order_id)
         self.orders.put(order)
+        if before is not None and before.broker_order_id != order.broker_order_id:
+            self._unindex(before)
         if order.broker_order_id is not None:
             self.order_by_broker_id[order.broker, order.broker_order_id] = order.order_id
+
+    def _unindex(self, order: Order) -> None:
+        """Drops an order's broker id from the index, unless it names another order by now."""
+        key = (order.broker, order.broker_order_id or "")
+        if self.order_by_broker_id.get(key) == order.order_id:
+            del self.order_by_broker_id[key]
 
     def put_fill(self, fill: Fill) -> None:
         """Writes an execution."""

@@ -35,6 +35,7 @@ class Code(StrEnum):
     UNKNOWN_FUND = "unknown_fund"
     UNKNOWN_SYMBOL = "unknown_symbol"
     UNKNOWN_BROKER = "unknown_broker"
+    INSTRUMENT_IN_USE = "instrument_in_use"
     SIGNAL_NOT_APPROVED = "signal_not_approved"
     SIGNAL_NO_ORDER = "signal_no_order"
     ORDER_NOT_FOUND = "order_not_found"

@@ -273,7 +273,8 @@ def _replaced(state: Book, event: e.OrderReplaced, _index: int, time: datetime) 
     request = order.request(event.number)
     if request is not None:
         order = replace(order.without_request(request.number), client_id=request.client_id)
-    _put(state, event, order, time, confirmed=False, **_terms(order, event))
+    confirmed = order.confirmed and order.state in WORKING  # said before, out of order
+    _put(state, event, order, time, confirmed=confirmed, **_terms(order, event))
 
 
 def _restated(state: Book, event: e.OrderRestated, _index: int, time: datetime) -> None:

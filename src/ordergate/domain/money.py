@@ -80,6 +80,11 @@ def _number(text: str) -> Decimal | None:
     return plain(number)
 
 
+def is_sane(number: Decimal) -> bool:
+    """Finite, and within the digits that are kept."""
+    return number.is_finite() and abs(number) < _LIMIT and not EXACT.remainder(number, _SMALLEST)
+
+
 def parse_positive(value: object, pointer: str) -> Decimal:
     """As `parse_decimal`, and above zero."""
     number = parse_decimal(value, pointer)

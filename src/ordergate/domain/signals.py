@@ -158,9 +158,7 @@ def _approval(fields: Mapping[str, object]) -> tuple[bool, str | None]:
     approved = fields.get("approved", True)
     if not isinstance(approved, bool):
         raise Invalid(Code.WRONG_TYPE, f"{approved!r} is neither true nor false", "#/approved")
-    status = fields.get("risk_approval_status", APPROVED)
-    if not isinstance(status, str):
-        raise Invalid(Code.WRONG_TYPE, f"{status!r} is not text", "#/risk_approval_status")
+    status = parse_key(fields.get("risk_approval_status", APPROVED), "#/risk_approval_status")
     if not approved:
         return False, "approved is false"
     return (True, None) if status == APPROVED else (False, f"risk_approval_status is {status}")

@@ -19,7 +19,7 @@ from ordergate.bootstrap import Gate, open_gate
 from ordergate.config import Config, PaperBroker
 from ordergate.domain.errors import Refused
 from ordergate.domain.market import Quote
-from ordergate.domain.orders.commands import CancelOrder, SubmitOrder
+from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder, SubmitOrder
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
 
@@ -62,13 +62,12 @@ def no_write_ahead() -> None:
 
 
 def blind_resend() -> None:
-    async def again(self, order: Order, request: Request, unproven: int) -> int:
+    async def again(self, _key, order: Order, request: Request, _looks) -> None:
         send = send_of(order, request)
         other = type(send)(
             **{n: getattr(send, n) for n in send.__struct_fields__} | {"client_id": f"{send.client_id}0"}
         )
         await self._broker.submit(other)
-        return unproven
 
     Settlement._look = again
 
@@ -101,6 +100,9 @@ async def trade(gate: Gate, run: str, caller: int, answers) -> None:
         os.write(answers, f"{key} {result.order.order_id}\n".encode())
         if resting:
             with contextlib.suppress(Refused):
+                if number % 2:
+                    more = ReplaceOrder(order_id=result.order.order_id, quantity=2 * command.quantity)
+                    await gate.execute(more)
                 await gate.execute(CancelOrder(order_id=result.order.order_id))
 
 

@@ -3,14 +3,18 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from ordergate.adapters.clock import run_virtual
 from ordergate.adapters.journals.database import open_journal
 from ordergate.adapters.journals.memory import MemoryJournal
+from ordergate.application import runner
 from ordergate.application.engine import ClockError
+from ordergate.application.entry import decode
 from ordergate.application.ports.journal import Batch
 from ordergate.bootstrap import Gate
 from ordergate.domain import fold
@@ -26,7 +30,7 @@ from ordergate.domain.errors import (
 from ordergate.domain.orders.commands import CancelOrder
 from ordergate.domain.orders.events import OrderEntered
 from ordergate.domain.orders.reports import Acknowledged, End, Ended, Executed
-from ordergate.domain.orders.states import OrderType, State
+from ordergate.domain.orders.states import OrderType, Side, State
 from ordergate.testing.scripted_broker import ScriptedBroker
 from tests.unit.application.gates import START, buy, scripted_gate
 
@@ -339,3 +343,103 @@ def test_a_late_fill_of_a_forgotten_order_is_booked() -> None:
 def test_refusals_have_types() -> None:
     assert issubclass(Invalid, Exception)
     assert NotFound.outcome == Conflict.outcome == "not_sent"
+
+
+def test_a_clock_that_jumps_ahead_ends_the_run() -> None:
+    async def main() -> None:
+        async with scripted_gate(ScriptedBroker()) as gate:
+            await gate.execute(buy("a"))
+            gate.clock.start += timedelta(days=400)
+            with pytest.raises(OutcomeUnknown):
+                await gate.execute(buy("b"))
+
+    with pytest.raises(ClockError, match="has jumped by 400 days"):
+        run_virtual(main())
+
+
+def test_a_gate_that_closes_on_a_full_disk_says_so_and_ends() -> None:
+    broker, journal = ScriptedBroker(), FailingJournal()
+
+    async def main() -> None:
+        async with scripted_gate(broker, journal) as gate:
+            await gate.execute(buy("a"))
+            await gate.quiet()
+            journal.failures += [refused] * 100
+            broker.sink.report(fill("x1"))
+            await gate.clock.sleep(3)
+
+    with pytest.raises(StoreError, match="disk is full"):
+        run_virtual(main())
+
+
+def test_a_full_inbox_refuses_orders_and_takes_cancels(monkeypatch) -> None:
+    monkeypatch.setattr(runner, "INBOX_MOST", 0)
+    broker = ScriptedBroker()
+
+    async def main() -> None:
+        async with scripted_gate(broker) as gate:
+            with pytest.raises(Conflict, match="waiting"):
+                await gate.execute(buy("a"))
+            with pytest.raises(NotFound):
+                await gate.execute(CancelOrder(order_id="nothing"))
+
+    monkeypatch.setattr(Gate, "open", _open_unbounded(monkeypatch, Gate.open))
+    run_virtual(main())
+
+
+def _open_unbounded(monkeypatch, opening):
+    async def opened(self) -> None:
+        monkeypatch.setattr(runner, "INBOX_MOST", 100)
+        await opening(self)
+        monkeypatch.setattr(runner, "INBOX_MOST", 0)
+
+    return opened
+
+
+def test_a_flat_position_is_read_back_for_a_fill_that_only_the_brokers_id_names() -> None:
+    broker = ScriptedBroker()
+
+    async def main() -> tuple:
+        async with scripted_gate(broker) as gate:
+            for number, side in enumerate((Side.BUY, Side.SELL), 1):
+                await gate.execute(buy(f"key-{number}", side=side))
+                await gate.quiet()
+                broker.sink.report(whole(f"ord-{number:06}.1", str(10 + 2 * (side is Side.SELL))))
+                await gate.quiet()
+            await gate.execute(buy("again"))
+            await gate.quiet()
+            third = whole(None, "20")
+            broker.sink.report(Acknowledged(broker="paper", client_id="ord-000003.1", broker_order_id="B3"))
+            broker.sink.report(replace(third, broker_order_id="B3"))
+            await gate.quiet()
+            (position,) = await gate.queries.shown_positions({})
+            return position["realized_pnl"], position["quantity"], len(await gate.journal.select("lots"))
+
+    assert run_virtual(main()) == ("200", "100", 2)
+
+
+def whole(client_id: str | None, price: str) -> Executed:
+    return replace(
+        fill("x1"), client_id=client_id, quantity=Decimal(100), price=Decimal(price), completes=True
+    )
+
+
+def test_a_quarantined_report_is_kept_whole_and_its_fill_not_lost_for_its_text() -> None:
+    broker = ScriptedBroker()
+
+    async def main() -> tuple:
+        async with scripted_gate(broker) as gate:
+            await gate.execute(buy("a"))
+            await gate.quiet()
+            broker.sink.report(replace(fill("x1"), raw="\ud800", cursor="1"))
+            broker.sink.report(replace(fill("x\ud8002"), cursor="2"))
+            await gate.quiet()
+            (item,) = await gate.queries.breaks()
+            line = (await gate.journal.lines((await gate.journal.head()).size - 1, 1))[0]
+            return (await gate.queries.order("ord-000001")).filled_quantity, item, decode(line.data, 0)
+
+    filled, item, entry = run_virtual(main())
+    assert filled == 10
+    assert (item["kind"], item["order_id"]) == ("quarantined", "ord-000001")
+    assert "quantity=Decimal('10')" in entry.raw
+    assert entry.cursor == "2"

@@ -1,18 +1,28 @@
 """Every way in which an answer can be unclear, and what is made of it."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from ordergate.adapters.clock import run_virtual
 from ordergate.adapters.journals.memory import MemoryJournal
-from ordergate.application.ports.brokers import Answer, Lookup, OpenOrders, Presence, Send, Withdraw
+from ordergate.application.ports.brokers import (
+    Answer,
+    Deduplication,
+    Lookup,
+    OpenOrders,
+    Presence,
+    Send,
+    Withdraw,
+)
 from ordergate.bootstrap import Gate
 from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.reports import Acknowledged, End, Ended, Executed, Outcome, Replaced
+from ordergate.domain.orders.reports import Acknowledged, Confirmed, End, Ended, Executed, Outcome, Replaced
 from ordergate.domain.orders.states import OrderType, Phase, RequestKind, State
 from ordergate.testing.scripted_broker import CAPABILITIES, ScriptedBroker
 from tests.unit.application.gates import START, buy, scripted_gate
@@ -259,3 +269,90 @@ def test_an_incomplete_snapshot_is_not_an_empty_one() -> None:
 
     assert run_virtual(main()).state is State.SUBMITTED
     assert second.looked_up == []
+
+
+def test_a_lookup_that_began_before_the_grace_was_over_proves_nothing() -> None:
+    broker = ScriptedBroker(capabilities=replace(CAPABILITIES, grace_s=4))
+    broker.answers.append(UNKNOWN)
+    asked: list[float] = []
+
+    async def slow_lookup(_client_id: str) -> Lookup:
+        asked.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(5)
+        return ABSENT
+
+    broker.lookup = slow_lookup
+    order = scenario(broker, submit, seconds=60)
+    assert asked[0] < CAPABILITIES.grace_s
+    assert len(asked) == 2
+    assert len(sends(broker)) == 2
+    assert order.requests == ()
+
+
+def test_the_grace_counts_from_when_the_order_may_last_have_left() -> None:
+    broker = ScriptedBroker(capabilities=replace(CAPABILITIES, grace_s=30, calls=1))
+    left: list[float] = []
+
+    async def slow_submit(send: Send) -> Answer:
+        left.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(20)
+        return UNKNOWN if len(left) == 2 else Answer(outcome=Outcome.ACCEPTED)
+
+    broker.submit = slow_submit
+    broker.lookups.extend([ABSENT] * 50)
+
+    async def script(gate: Gate) -> None:
+        await gate.execute(buy("first"))
+        await gate.execute(buy("second"))
+
+    scenario(broker, script)
+    assert len(left) == 3
+    assert left[2] - left[1] >= 20 + 30
+
+
+def test_what_stays_unclear_is_asked_ever_more_slowly() -> None:
+    broker = ScriptedBroker(capabilities=replace(CAPABILITIES, grace_s=0))
+    broker.answers.extend([UNKNOWN] * 1000)
+    broker.lookups.extend([ABSENT] * 1000)
+    scenario(broker, submit, seconds=300)
+    assert 5 < len(sends(broker)) < 20
+
+
+def test_a_venue_that_knows_client_ids_for_ever_may_be_sent_to_again() -> None:
+    broker = ScriptedBroker(capabilities=replace(CAPABILITIES, deduplication=Deduplication.FOREVER))
+    broker.answers.append(UNKNOWN)
+    broker.lookups.extend([UNPROVEN] * 50)
+    order = scenario(broker, submit)
+    assert sends(broker) == ["ord-000001.1"] * 2
+    assert order.requests == ()
+
+
+def test_a_cancel_answered_as_duplicate_is_looked_up() -> None:
+    broker = ScriptedBroker()
+    broker.answers.extend([Answer(outcome=Outcome.ACCEPTED), Answer(outcome=Outcome.DUPLICATE)])
+    broker.lookups.append(found(Ended(broker="paper", client_id="ord-000001.1", end=End.CANCELED)))
+
+    async def script(gate: Gate) -> None:
+        await submit(gate)
+        await gate.quiet()
+        await gate.execute(CancelOrder(order_id="ord-000001"))
+
+    assert scenario(broker, script).state is State.CANCELED
+
+
+def test_a_restart_looks_up_what_is_filled_and_not_confirmed() -> None:
+    journal = MemoryJournal()
+    first, second = ScriptedBroker(), ScriptedBroker()
+    second.snapshot = OpenOrders(as_of=START, complete=True)
+    second.lookups.append(found(Confirmed(broker="paper", client_id="ord-000001.1")))
+
+    async def main() -> Order:
+        async with scripted_gate(first, journal) as gate:
+            await submit(gate)
+            await gate.quiet()
+            first.sink.report(executed(completes=False))
+            await gate.quiet()
+        async with scripted_gate(second, journal) as gate:
+            return await gate.queries.order("ord-000001")
+
+    assert run_virtual(main()).state is State.CLOSED

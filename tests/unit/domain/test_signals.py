@@ -72,7 +72,6 @@ def test_an_action_that_makes_no_order(action: str) -> None:
     ({"risk_approval_status": "pending"}, False, "risk_approval_status is pending"),
     ({"risk_approval_status": "rejected"}, False, "risk_approval_status is rejected"),
     ({"risk_approval_status": "APPROVED"}, False, "risk_approval_status is APPROVED"),
-    ({"risk_approval_status": ""}, False, "risk_approval_status is "),
     ({"approved": False, "risk_approval_status": "approved"}, False, "approved is false"),
     ({"approved": True, "risk_approval_status": "rejected"}, False, "risk_approval_status is rejected"),
 ])  # fmt: skip
@@ -86,6 +85,8 @@ def test_approval(said: dict[str, Any], approved: bool, why: str | None) -> None
     ({"approved": "yes"}, Code.WRONG_TYPE, "approved"),
     ({"approved": 1}, Code.WRONG_TYPE, "approved"),
     ({"risk_approval_status": 1}, Code.WRONG_TYPE, "risk_approval_status"),
+    ({"risk_approval_status": ""}, Code.BAD_VALUE, "risk_approval_status"),
+    ({"risk_approval_status": "x" * 300}, Code.BAD_VALUE, "risk_approval_status"),
     ({"volume": "0"}, Code.NOT_POSITIVE, "volume"),
     ({"volume": 0.1}, Code.WRONG_TYPE, "volume"),
     ({"entry_price": "-1"}, Code.NOT_POSITIVE, "entry_price"),

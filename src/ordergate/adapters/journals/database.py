@@ -1,6 +1,7 @@
 """Databases as the command line names them: found, set up, locked, and of the right version."""
 
 import sqlite3
+import stat
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -16,19 +17,49 @@ _PREFIX: Final = "sqlite:///"
 
 
 def path_of(url: str) -> Path | None:
-    """The file of a database URL; None for `sqlite://`, a database in memory.
+    """The file of a database URL, behind all links; None for `sqlite://`, a database in memory.
+
+    What stands beside a database is found by its name, the lock too: a file must have one name only.
 
     Raises:
-        StoreError: no URL of a database that is known here.
+        StoreError: no URL of a database that is known here, or no name that a file can have.
     """
     if url in ("sqlite://", "sqlite:///:memory:"):
         return None
     if not url.startswith(_PREFIX) or not url.removeprefix(_PREFIX):
         raise StoreError(f"{url!r} is no database URL known here: write sqlite:///PATH")
-    path = Path(url.removeprefix(_PREFIX))
-    if path.is_dir():
+    written = Path(url.removeprefix(_PREFIX))
+    try:
+        path = written.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # links in a ring are RuntimeError, a NUL ValueError
+        raise _unusable(written, error) from error
+    if stat.S_ISDIR(_mode(path)):
         raise StoreError(f"{path} is a folder: name a file in it")
     return path
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a file.
+
+    Raises:
+        StoreError: that cannot be told, as in a folder that may not be read.
+    """
+    return bool(_mode(path))
+
+
+def _mode(path: Path) -> int:
+    """The type and rights of what is there; 0 where nothing is."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except (OSError, ValueError) as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> StoreError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or error
+    return StoreError(f"{str(path)!r} cannot be used: {reason}; name another database with --db")
 
 
 def version_of(connection: sqlite3.Connection, path: Path | None) -> str | None:
@@ -78,7 +109,7 @@ class Lock:
 
     def take(self) -> None:
         """Raises StoreBusy where another process has it, StoreError where the folder cannot be written."""
-        if not self._path.parent.is_dir():
+        if not exists(self._path.parent):
             raise StoreError(f"there is no folder {self._path.parent}: make it, or name another database")
         try:
             self._lock.acquire()
@@ -125,7 +156,7 @@ def open_journal(url: str) -> LockedJournal:
         connection = connect(path)
         try:
             if empty:
-                _set_up(connection, path)
+                set_up(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -138,7 +169,7 @@ def open_journal(url: str) -> LockedJournal:
 
 def _is_empty(path: Path | None) -> bool:
     """Whether the database has yet to be set up. Only reads: a file of another program stays as it is."""
-    if path is None or not path.exists():
+    if path is None or not exists(path):
         return True
     with closing(connect(path, read_only=True)) as connection:
         version = version_of(connection, path)
@@ -147,7 +178,12 @@ def _is_empty(path: Path | None) -> bool:
     return version is None
 
 
-def _set_up(connection: sqlite3.Connection, path: Path | None) -> None:
+def set_up(connection: sqlite3.Connection, path: Path | None) -> None:
+    """Brings a database to this program's schema.
+
+    Raises:
+        StoreError: it cannot be written; what was begun is undone.
+    """
     from sqlalchemy.exc import DBAPIError
 
     from ordergate.adapters.journals.migrate import upgrade
@@ -169,7 +205,7 @@ def open_reader(url: str) -> SqliteReader:
         StoreError: there is none, or it is of another version or program.
     """
     path = path_of(url)
-    if path is None or not path.exists():
+    if path is None or not exists(path):
         raise StoreError(
             f"there is no database at {path or url}: --db names another, `orders submit` makes one"
         )

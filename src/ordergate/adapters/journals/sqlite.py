@@ -4,6 +4,7 @@ One connection writes, inline on the caller's thread, and it is the one that che
 several that do can corrupt a file (WAL-reset bug, SQLite 3.7.0 to 3.51.2). A commit returns after fsync.
 """
 
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import cache
@@ -28,18 +29,37 @@ def connect(path: Path | None, *, read_only: bool = False) -> sqlite3.Connection
     Raises:
         StoreError: it cannot be opened.
     """
-    uri = ":memory:"
-    if path is not None:
-        uri = f"file:{quote(str(path.absolute()))}?mode={'ro' if read_only else 'rwc'}"
     try:
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        if path is None:
+            return _open(":memory:", read_only=read_only)
+        uri = f"file:{quote(os.fsencode(path.absolute()))}?mode={'ro' if read_only else 'rwc'}"
         try:
-            _prepare(connection, read_only=read_only)
-        except BaseException:
-            connection.close()
-            raise
+            return _open(uri, read_only=read_only)
+        except sqlite3.Error as error:
+            if not read_only or not _wants_to_write(error) or _has_log(path):
+                raise
+            return _open(f"{uri}&immutable=1", read_only=True)
     except sqlite3.Error as error:
         raise store_error(error, path) from error
+
+
+def _wants_to_write(error: sqlite3.Error) -> bool:
+    # Even a reader makes the index of the write-ahead log, which a read-only folder does not let it.
+    return any(said in str(error) for said in ("unable to open", "readonly"))
+
+
+def _has_log(path: Path) -> bool:
+    """Whether a write-ahead log holds what the file does not have yet."""
+    return os.path.lexists(f"{path}-wal")
+
+
+def _open(uri: str, *, read_only: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        _prepare(connection, read_only=read_only)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -11,6 +11,7 @@ who trade on it. Nothing is guessed, skipped or repaired: the first wrong row en
 import gzip
 import heapq
 import io
+import os
 import re
 import zlib
 from collections.abc import Generator, Iterable, Iterator
@@ -124,7 +125,7 @@ def _why_unreadable(path: Path, error: Exception) -> str:
             return f"the gzip data are damaged ({error}): copy the file again"
         case FileNotFoundError():
             return "no such file"
-        case OSError() if path.is_dir():
+        case OSError() if os.path.isdir(path):  # which never raises
             return "is a directory: name a file in it"
         case OSError():
             return f"cannot be read: {error.strerror or error}"

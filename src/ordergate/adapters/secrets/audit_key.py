@@ -4,13 +4,14 @@ Kept as the base64 of an Ed25519 seed (32 bytes). It is never shown, logged or p
 """
 
 import base64
-import binascii
 import os
+import tempfile
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
+from ordergate.adapters.files import sync_folder
 from ordergate.domain.errors import OrdergateError
 from ordergate.protocols.tlog import Signer
 
@@ -47,13 +48,17 @@ def find_key(origin: str, key_file: Path | None, database: Path | None) -> Audit
     if key_file is not None:
         return AuditKey(Signer(origin, _read(key_file)), str(key_file), generated=False)
     made = beside(database)
-    if made is None or not made.exists():
+    if made is None or not os.path.lexists(made):
         return None
     return AuditKey(Signer(origin, _read(made)), str(made), generated=True)
 
 
 def find_or_make_key(origin: str, key_file: Path | None, database: Path | None) -> AuditKey:
-    """As `find_key`; makes one where there is none (in memory only, for a database in memory)."""
+    """As `find_key`; makes one where there is none (in memory only, for a database in memory).
+
+    Raises:
+        AuditKeyError: one is named and cannot be used, or none can be made.
+    """
     found = find_key(origin, key_file, database)
     if found is not None:
         return found
@@ -61,12 +66,37 @@ def find_or_make_key(origin: str, key_file: Path | None, database: Path | None) 
     made = beside(database)
     if made is None:
         return AuditKey(Signer(origin, seed), "memory", generated=True)
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(base64.b64encode(seed) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return AuditKey(Signer(origin, seed), str(made), generated=True)
+    try:
+        _make(made, base64.b64encode(seed) + b"\n")
+    except OSError as error:
+        raise AuditKeyError(f"the audit key {made} cannot be made: {error.strerror or error}") from error
+    # What is there now counts: another process may have been first.
+    return AuditKey(Signer(origin, _read(made)), str(made), generated=True)
+
+
+def _make(path: Path, content: bytes) -> None:
+    """Puts a whole file, for its owner only, where none is: after a crash there is all of it or nothing."""
+    descriptor, part = tempfile.mkstemp(prefix=".audit-key-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        _name(part, path)
+    finally:
+        Path(part).unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def _name(part: str, path: Path) -> None:
+    """Gives a file its name, unless there is one of that name."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return
+    except OSError:  # some file systems know no second name; who makes a key holds the database's lock
+        if not os.path.lexists(path):
+            os.rename(part, path)
 
 
 def _read(path: Path) -> bytes:
@@ -80,7 +110,7 @@ def _read(path: Path) -> bytes:
 def _seed(text: str, source: str) -> bytes:
     try:
         seed = base64.b64decode(text.strip(), validate=True)
-    except binascii.Error:
+    except ValueError:
         seed = b""
     if len(seed) != _SEED_BYTES:
         raise AuditKeyError(f"{source} is no audit key: it must be the base64 of {_SEED_BYTES} bytes")

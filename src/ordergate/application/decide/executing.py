@@ -1,11 +1,11 @@
 """What a broker's executions mean for an order: booked whatever its state, and said aloud where they are strange."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ordergate.application.decide.context import Context, Decision, raise_break
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.fold import filled_after
-from ordergate.domain.money import ZERO, text
+from ordergate.domain.money import ZERO, is_sane, text
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders import reports as r
 from ordergate.domain.orders.executions import Fill
@@ -49,6 +49,9 @@ def wrong_execution(order: Order, said: r.Executed) -> tuple[BreakKind, str] | N
     about = said.execution_kind
     if (about is ExecutionKind.TRADE) != (said.refers_to is None) or said.refers_to == said.exec_id:
         return BreakKind.BAD_EXECUTION, f"execution {said.exec_id}: a {about} that refers to {said.refers_to}"
+    if said.time.tzinfo is None or not all(map(is_sane, (said.quantity, said.price, said.fee))):
+        said_so = f"{said.quantity} at {said.price}, fee {said.fee}, at {said.time}"
+        return BreakKind.BAD_EXECUTION, f"execution {said.exec_id}: {said_so}; no sane numbers, or no offset"
     if about is not ExecutionKind.BUST and (said.quantity <= 0 or said.price <= 0):
         numbers = f"quantity {said.quantity} at {said.price}"
         return BreakKind.BAD_EXECUTION, f"execution {said.exec_id}: {numbers}; both must be above zero"
@@ -66,12 +69,13 @@ def _fill(ctx: Context, order: Order, said: r.Executed, awaited: Fill | None) ->
         symbol=order.symbol,
         side=order.side,
         broker=order.broker,
-        time=said.time,
+        time=said.time.astimezone(UTC),
         booked_at=ctx.tick(),
         quantity=ZERO if bust else said.quantity,
         price=ZERO if bust else said.price,
         fee=said.fee,
-        fee_currency=said.fee_currency,
+        fee_currency=said.fee_currency
+        or (ctx.state.instruments.rows[order.symbol].currency if said.fee else None),
         kind=said.execution_kind,
         refers_to=said.refers_to,
         ratio=order.ratio,

@@ -11,7 +11,7 @@ from ordergate.application.decide.context import Context, Decision, raise_break,
 from ordergate.application.decide.executing import executed, wrong_execution
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.identifiers import order_id_of
-from ordergate.domain.money import ONE
+from ordergate.domain.money import ONE, is_sane
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders import reports as r
 from ordergate.domain.orders.order import Order, Request
@@ -75,7 +75,7 @@ def _wrong(order: Order, said: r.AnyReport) -> tuple[BreakKind, str] | None:
 def _wrong_terms(said: r.Replaced | r.Restated) -> str | None:
     ratio = said.ratio if isinstance(said, r.Restated) else ONE
     named = (said.quantity, said.limit_price, said.stop_price, ratio)
-    if any(number is not None and number <= 0 for number in named):
+    if any(number is not None and not (is_sane(number) and number > 0) for number in named):
         return f"with a number that is not above zero: {', '.join(map(str, named))}"
     if ratio != ONE and said.quantity is None:
         return f"by {ratio} without the quantity that results"
@@ -173,6 +173,8 @@ def _replaced(ctx: Context, order: Order, said: r.Replaced) -> Decision[None]:
         limit_price=said.limit_price or request.limit_price,
         stop_price=said.stop_price or request.stop_price,
     )
+    if said.completes and ctx.state.orders.rows[order.order_id].state is State.FILLED:
+        yield e.OrderConfirmed(order_id=order.order_id)
 
 
 def _restated(ctx: Context, order: Order, said: r.Restated) -> Decision[None]:
@@ -257,7 +259,7 @@ def _answered_submit(ctx: Context, order: Order, request: Request, said: r.Answe
 def _answered_change(ctx: Context, order: Order, request: Request, said: r.Answered) -> Decision[None]:
     if said.outcome is r.Outcome.REJECTED:
         yield e.RequestDropped(order_id=order.order_id, number=request.number, reason=said.reason)
-    elif said.outcome in (r.Outcome.UNKNOWN, r.Outcome.NOT_SENT) and request.phase is Phase.SENT:
+    elif said.outcome is not r.Outcome.ACCEPTED and request.phase is Phase.SENT:
         yield _doubted(order, request, Phase.UNKNOWN, said.reason)
 
 

@@ -1,18 +1,40 @@
 """What the journal must know before orders come: funds, instruments, and which session sends."""
 
 from ordergate.application.decide.context import Context, Decision
+from ordergate.domain.errors import Code, Conflict
+from ordergate.domain.instruments import Instrument
+from ordergate.domain.money import text
 from ordergate.domain.orders.commands import Configure, OpenSession
 from ordergate.domain.orders.events import FundConfigured, InstrumentDefined, SessionOpened
 
 
 def configure(ctx: Context, command: Configure) -> Decision[None]:
-    """Journals what differs from what the journal knows."""
+    """Journals what differs from what the journal knows.
+
+    Raises:
+        Conflict: what a unit of an instrument is would change under an open position or order.
+    """
     for instrument in command.instruments:
-        if ctx.state.instruments.get(instrument.symbol) != instrument:
+        known = ctx.state.instruments.get(instrument.symbol)
+        if known is not None and _worth(known) != _worth(instrument) and _in_use(ctx, instrument.symbol):
+            detail = f"{instrument.symbol} cannot become {_worth(instrument)} from {_worth(known)} while it is held"
+            raise Conflict(Code.INSTRUMENT_IN_USE, detail, f"#/instruments/{instrument.symbol}")
+        if known != instrument:
             yield InstrumentDefined(instrument=instrument)
     for fund in command.funds:
         if ctx.state.funds.get(fund.fund_id) != fund:
             yield FundConfigured(fund=fund)
+
+
+def _worth(instrument: Instrument) -> str:
+    """What one unit of it is."""
+    size, base = instrument.contract_size, instrument.base
+    return f"{instrument.unit} of {text(size)} {base} in {instrument.currency}"
+
+
+def _in_use(ctx: Context, symbol: str) -> bool:
+    held = any(p.symbol == symbol and p.quantity for p in ctx.state.positions.rows.values())
+    return held or any(order.symbol == symbol for order in ctx.state.orders.rows.values())
 
 
 def open_session(ctx: Context, command: OpenSession) -> Decision[int]:

@@ -44,7 +44,7 @@ def submit(ctx: Context, command: SubmitOrder) -> Decision[OrderResult]:
     if key is not None and (key.expires_at is None or key.expires_at > ctx.now()):
         return OrderResult(order=_replay(ctx, key, fingerprint), replayed=True)
     instrument = yield from _instrument(ctx, command.symbol)
-    _check(ctx, command, instrument)
+    _check(ctx, command, fund, instrument)
     order_id = command.order_id or ctx.view.new_order_id()
     if command.order_id is not None and ctx.state.orders.get(order_id) is not None:
         raise Conflict(
@@ -87,10 +87,9 @@ def _replay(ctx: Context, key: Key, fingerprint: str) -> Order:
 
 
 def _instrument(ctx: Context, symbol: str) -> Decision[Instrument]:
-    known = ctx.state.instruments.get(symbol)
-    if known is not None:
+    instrument, known = ctx.view.instrument(symbol), ctx.state.instruments.get(symbol)
+    if instrument is not None and known is not None:
         return known
-    instrument = ctx.view.instrument(symbol)
     if instrument is None:
         detail = f'{symbol!r} is neither built in nor configured: add [instruments."{symbol}"] to the configuration'
         raise Invalid(Code.UNKNOWN_SYMBOL, detail, "#/symbol")
@@ -98,16 +97,17 @@ def _instrument(ctx: Context, symbol: str) -> Decision[Instrument]:
     return instrument
 
 
-def _check(ctx: Context, command: SubmitOrder, instrument: Instrument) -> None:
+def _check(ctx: Context, command: SubmitOrder, fund: Fund, instrument: Instrument) -> None:
     check_prices(command.order_type, command.limit_price, command.stop_price)
     instrument.check_quantity(command.quantity)
     if command.limit_price is not None:
         instrument.check_price(command.limit_price, "#/limit_price")
     if command.stop_price is not None:
         instrument.check_price(command.stop_price, "#/stop_price")
-    if command.broker is not None and command.broker not in ctx.view.brokers:
+    broker = command.broker or fund.broker
+    if broker not in ctx.view.brokers:
         known = ", ".join(sorted(ctx.view.brokers))
-        raise Invalid(Code.UNKNOWN_BROKER, f"{command.broker!r} is no broker; there are {known}", "#/broker")
+        raise Invalid(Code.UNKNOWN_BROKER, f"{broker!r} is no broker; there are {known}", "#/broker")
 
 
 def _order(

@@ -140,6 +140,8 @@ def parse_choice(choices: type[E], value: object, pointer: str) -> E:
 def _text(value: object, pointer: str) -> str:
     if not isinstance(value, str):
         raise Invalid(Code.WRONG_TYPE, f"{value!r} is not text", pointer)
+    if not value.isascii() and value.encode(errors="ignore").decode() != value:
+        raise Invalid(Code.BAD_VALUE, "holds text that is no Unicode", pointer)
     if len(value) > 4_000:
         raise Invalid(Code.BAD_VALUE, f"{len(value)} characters are too many: at most 4000", pointer)
     return value

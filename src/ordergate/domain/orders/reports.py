@@ -67,6 +67,7 @@ class Executed(Report, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         symbol, side: checked against the order's where given.
+        fee_currency: None is the instrument's.
         completes: the broker's own record says that the order is complete, so the fill is confirmed.
     """
 
@@ -91,11 +92,16 @@ class Ended(Report, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Replaced(Report, frozen=True, kw_only=True, omit_defaults=True):
-    """A replace was done; `client_id` is the request's. The terms may differ from ours."""
+    """A replace was done; `client_id` is the request's. The terms may differ from ours.
+
+    Attributes:
+        completes: the broker's own record says that the order is complete with these terms.
+    """
 
     quantity: Decimal | None = None
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    completes: bool = False
 
 
 class Restated(Report, frozen=True, kw_only=True, omit_defaults=True):

@@ -140,7 +140,8 @@ def test_an_order_keeps_the_market_that_it_met() -> None:
 def test_an_order_names_its_broker_or_takes_the_funds() -> None:
     assert Playbook().submit(1).order.broker == BROKER
     assert Playbook(replace(FUND, broker="elsewhere")).submit(1, broker=BROKER).order.broker == BROKER
-    assert Playbook(replace(FUND, broker="elsewhere")).submit(1).order.state is State.ACCEPTED
+    with pytest.raises(Invalid, match="no broker"):
+        Playbook(replace(FUND, broker="elsewhere")).submit(1)
 
 
 def test_the_actor_of_an_order_is_the_actor_of_its_entry() -> None:

@@ -341,7 +341,7 @@ unsent1      !       !       -        -         n>a  n>a     nC>C      -       -
 unknown1     !       !       -        -         d    -       -         -       -     -       -         -      -         -      -        -        -       -
 yes2         !       !       !        !         !    !       -         !       -     !       -         !      -         !      !        !        !       !
 no2          !       !       !        !         !    !       x         !       x     !       x         !      x         !      !        !        !       !
-duplicate2   !       !       !        !         !    !       -         !       -     !       -         !      -         !      !        !        !       !
+duplicate2   !       !       !        !         !    !       d         !       d     !       d         !      d         !      !        !        !       !
 unsent2      !       !       !        !         !    !       d         !       d     !       d         !      d         !      !        !        !       !
 unknown2     !       !       !        !         !    !       d         !       d     !       d         !      d         !      !        !        !       !
 absent1      !       !       -        -         -    ns      nC>C      -       -     -       -         -      -         -      -        -        -       -

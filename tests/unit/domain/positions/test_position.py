@@ -146,9 +146,9 @@ def test_fees_are_kept_by_currency_and_taken_back_with_their_fill() -> None:
     desk.trade(10, 10, fee=D(2), fee_currency="EUR")
     desk.trade(10, 10, fee=D(3), fee_currency="USD")
     desk.trade(10, 10, fee=D(4))
-    assert desk.position.fees == (("EUR", 2), ("USD", 4))
+    assert desk.position.fees == (("EUR", 2), ("USD", 8))  # without a currency it is the instrument's
     desk.bust(first)
-    assert desk.position.fees == (("EUR", 2), ("USD", 3))
+    assert desk.position.fees == (("EUR", 2), ("USD", 7))
 
 
 def test_the_oldest_open_lot_is_known() -> None:

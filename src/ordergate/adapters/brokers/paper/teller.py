@@ -75,7 +75,11 @@ class Teller:
         self._register.change(order)
         names = {"broker": self._name, "client_id": order.client_id, "broker_order_id": order.broker_order_id}
         terms = Replaced(
-            **names, quantity=order.quantity, limit_price=order.limit_price, stop_price=order.stop_price
+            **names,
+            quantity=order.quantity,
+            limit_price=order.limit_price,
+            stop_price=order.stop_price,
+            completes=not order.leaves,
         )
         self._register.report(order.number, terms)
         if not order.leaves:
