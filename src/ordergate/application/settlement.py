@@ -21,7 +21,7 @@ from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.orders.commands import Release
 from ordergate.domain.orders.events import RequestDoubted, SendDisproved
 from ordergate.domain.orders.order import Order, Request
-from ordergate.domain.orders.reports import Acknowledged, Finding, LookedUp
+from ordergate.domain.orders.reports import Finding, LookedUp, Working
 from ordergate.domain.orders.states import Phase, RequestKind, State
 
 _FIRST_PAUSE_S: Final = 1.0
@@ -77,7 +77,7 @@ class Settlement:
         there = {order_id_of(client_id): client_id for client_id in snapshot.client_ids}
         ours = {order.order_id: order for order in self._ours()}
         for order_id in sorted(there.keys() - ours.keys()):
-            await self._runner.deliver(Acknowledged(broker=self._broker.name, client_id=there[order_id]))
+            await self._runner.deliver(Working(broker=self._broker.name, client_id=there[order_id]))
         for order_id in sorted(ours.keys() - there.keys()):
             order = ours[order_id]
             if order.state in _SENT and not order.requests and order.client_id is not None:

@@ -14,6 +14,7 @@ class BreakKind(StrEnum):
     WRONG_SIDE = "wrong_side"
     BAD_EXECUTION = "bad_execution"
     ILLEGAL_REPORT = "illegal_report"
+    STILL_WORKING = "still_working"
     CONFLICTING_END = "conflicting_end"
     LATE_FILL = "late_fill"
     OVERFILL = "overfill"

@@ -254,6 +254,24 @@ def test_a_restart_finds_what_has_ended_and_what_is_not_ours() -> None:
     assert [item["kind"] for item in breaks] == ["unknown_order"]
 
 
+def test_an_order_that_works_after_its_end_is_a_break() -> None:
+    journal = MemoryJournal()
+    first, second = ScriptedBroker(), ScriptedBroker()
+    second.snapshot = OpenOrders(as_of=START, complete=True, client_ids=frozenset({"ord-000001.1"}))
+
+    async def main() -> list:
+        async with scripted_gate(first, journal) as gate:
+            await submit(gate)
+            await gate.quiet()
+            first.sink.report(Ended(broker="paper", client_id="ord-000001.1", end=End.CANCELED))
+            await gate.quiet()
+        async with scripted_gate(second, journal) as gate:
+            return await gate.queries.breaks()
+
+    (item,) = run_virtual(main())
+    assert (item["kind"], item["order_id"]) == ("still_working", "ord-000001")
+
+
 def test_an_incomplete_snapshot_is_not_an_empty_one() -> None:
     journal = MemoryJournal()
     first, second = ScriptedBroker(), ScriptedBroker()

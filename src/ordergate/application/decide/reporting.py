@@ -122,6 +122,14 @@ def _acknowledged(ctx: Context, order: Order, said: r.AnyReport) -> Decision[Non
     yield e.OrderAcknowledged(order_id=order.order_id, time=ctx.tick(), broker_order_id=said.broker_order_id)
 
 
+def _working(ctx: Context, order: Order, said: r.Working) -> Decision[None]:
+    if order.state in TERMINAL or order.state is State.FILLED:
+        detail = f"it works at the broker, and is {order.state} here"
+        yield from raise_break(ctx, BreakKind.STILL_WORKING, order.broker, detail, order.order_id)
+        return
+    yield from _present(ctx, order, said)
+
+
 def _present(ctx: Context, order: Order, said: r.AnyReport) -> Decision[None]:
     """What changes nothing else still says that the order is at the broker."""
     if order.open_request(RequestKind.SUBMIT) is not None:
@@ -314,10 +322,11 @@ def _send_again(ctx: Context, order: Order, request: Request) -> Decision[None]:
     )
 
 
-_PROVE_SENT: Final = (r.Acknowledged, r.Executed, r.Ended, r.Replaced, r.Restated, r.Marked)
+_PROVE_SENT: Final = (r.Acknowledged, r.Working, r.Executed, r.Ended, r.Replaced, r.Restated, r.Marked)
 _OF_A_REQUEST: Final = (r.Answered, r.Replaced, r.RequestRefused, r.LookedUp)
 _HANDLERS: Final[Mapping[type, Callable[[Context, Order, Any], Decision[None]]]] = {
     r.Acknowledged: _acknowledged,
+    r.Working: _working,
     r.Executed: executed,
     r.Ended: _ended,
     r.Replaced: _replaced,

@@ -62,6 +62,10 @@ class Acknowledged(Report, frozen=True, kw_only=True, omit_defaults=True):
     """The order is at the broker."""
 
 
+class Working(Report, frozen=True, kw_only=True, omit_defaults=True):
+    """The order is among those that work at the broker now."""
+
+
 class Executed(Report, frozen=True, kw_only=True, omit_defaults=True):
     """A trade, a correction or a bust.
 
@@ -146,6 +150,7 @@ class LookedUp(Report, frozen=True, kw_only=True, omit_defaults=True):
 AnyReport = (
     Answered
     | Acknowledged
+    | Working
     | Executed
     | Ended
     | Replaced

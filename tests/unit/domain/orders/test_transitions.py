@@ -312,6 +312,7 @@ REPORTS = grid("""
              CREATED PENDING ACCEPTED DISPROVED SENT DOUBTED OVERTAKEN WORKING ASKED PARTIAL PARTASKED FILLED FULLASKED CLOSED CANCELED REJECTED EXPIRED FAILED
 ack          !       !       kb>S     kb>S      k    k       k         -       -     -       -         -      -         -      -        k        -       -
 ack_id       !       !       kb>S     kb>S      k    k       k         k       k     k       k         k      k         k      k        k        k       k
+working      !       !       kb>S     kb>S      k    k       k         -       -     -       -         !      !         !      !        !        !       !
 trade        !       !       kbf>P    kbf>P     f>P  f>P     f>P       f>P     f>P   f       f         fb     fb        fb     fb       fb       fb      fb
 rest         !       !       kbf>F    kbf>F     f>F  f>F     f>F       f>F     f>F   fb>F    fb>F      fb     fb        fb     fb       fb       fb      fb
 complete     !       !       kbf>Z    kbf>Z     f>Z  f>Z     f>F       f>Z     f>F   fb>Z    fb>F      fb>Z   fb        fb     fb       fb       fb      fb
@@ -350,6 +351,7 @@ final1       !       !       -        -         -    db      db        -       -
 absent9      !       !       !        !         !    !       !         !       !     !       !         !      !         !      !        !        !       !
 """)
 SAID: dict[str, tuple[r.AnyReport, int | None]] = {
+    "working": (r.Working(broker=BROKER), 1),
     "ack": (ack(), None),
     "ack_id": (ack("B2"), None),
     "trade": (fill("x2", 1, 10), None),
