@@ -90,7 +90,7 @@ A report is what a broker says. It is untrusted, and becomes an event only where
 
 
 def errors() -> str:
-    tree = sys.modules[Code.__module__].__doc__.split("\n\n", 1)[1].rsplit("\n\n", 1)[0]
+    tree = sys.modules[Code.__module__].__doc__.split("\n\n")[1]
     codes = table(["code", "name"], [(f"`{code}`", code.name) for code in Code])
     risk = table(
         ["check", "meaning"], [(f"`RISK_{check.__name__.upper()}`", first_line(check)) for check in CHECKS]

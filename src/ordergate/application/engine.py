@@ -17,7 +17,7 @@ from ordergate.application.entry import Encoded, Entry, Origin, encode
 from ordergate.application.view import View
 from ordergate.domain.book import Book
 from ordergate.domain.breaks import BreakKind
-from ordergate.domain.errors import OrdergateError
+from ordergate.domain.errors import ClockError
 from ordergate.domain.fold import advance_cursor, evolve
 from ordergate.domain.money import EXACT
 from ordergate.domain.orders import commands as c
@@ -31,10 +31,6 @@ Input = Command | AnyReport
 
 LARGEST_STEP_BACK: Final = timedelta(seconds=10)
 _LONGEST_DETAIL: Final = 1_000
-
-
-class ClockError(OrdergateError):
-    """The clock is far behind the journal; nothing more is written until it is right."""
 
 
 class Step(Struct, frozen=True):

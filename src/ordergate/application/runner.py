@@ -14,13 +14,13 @@ from typing import Any, Final
 import structlog
 from msgspec import Struct, field
 
-from ordergate.application.engine import ClockError, Command, Engine, Step
+from ordergate.application.engine import Command, Engine, Step
 from ordergate.application.entry import Encoded, Entry, Origin
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import Batch, Journal
 from ordergate.application.prefetch import Loaded, prefetch
 from ordergate.application.tail import Tail
-from ordergate.domain.errors import Code, Conflict, Defect, OutcomeUnknown, Refused, StoreError
+from ordergate.domain.errors import ClockError, Code, Conflict, Defect, OutcomeUnknown, Refused, StoreError
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import CancelOrder, Release
 from ordergate.domain.orders.reports import AnyReport, Report

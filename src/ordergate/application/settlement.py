@@ -143,7 +143,7 @@ class Settlement:
                 await self._release(*key)
         elif found.presence is Presence.UNAVAILABLE or waited < self._broker.capabilities.grace_s:
             return
-        elif found.presence is Presence.ABSENT or self._sends_again_safely:
+        elif found.presence is Presence.ABSENT or (self._sends_again_safely and not change):
             await self._report(request, Finding.ABSENT, found.reason, final=change)
         else:
             looks.unproven += 1

@@ -8,9 +8,12 @@ OrdergateError                  everything that ordergate raises on purpose
 ├── StoreError                  the database cannot be used
 │   └── StoreBusy               another process holds it
 ├── DiskError                   the disk failed under a commit: the process must end
+├── ClockError                  the clock is not to be trusted: the process must end
 ├── AuditError                  the journal is not what was signed
 ├── OutcomeUnknown              it may have happened: ask again with the same key
 └── Defect                      our own mistake: the node stops rather than go on wrong
+
+Files, keys and configuration that cannot be used have errors of their own beside what reads them.
 
 An order that was refused by a limit is no error: it is an order in state REJECTED.
 """
@@ -104,6 +107,10 @@ class StoreBusy(StoreError):
 
 class DiskError(OrdergateError):
     """A commit could not be made durable. What the disk holds is unknown; the process must end."""
+
+
+class ClockError(OrdergateError):
+    """The clock is far behind the journal, or has jumped. Nothing more is written until it is right."""
 
 
 class AuditError(OrdergateError):

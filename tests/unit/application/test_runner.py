@@ -13,12 +13,12 @@ from ordergate.adapters.clock import run_virtual
 from ordergate.adapters.journals.database import open_journal
 from ordergate.adapters.journals.memory import MemoryJournal
 from ordergate.application import runner
-from ordergate.application.engine import ClockError
 from ordergate.application.entry import decode
 from ordergate.application.ports.journal import Batch
 from ordergate.bootstrap import Gate
 from ordergate.domain import fold
 from ordergate.domain.errors import (
+    ClockError,
     Conflict,
     Defect,
     DiskError,
