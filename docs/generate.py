@@ -25,6 +25,36 @@ FOLDER = Path(__file__).parent / "reference"
 MADE = "<!-- Made from the code by docs/generate.py. -->\n"
 
 
+WHEN = {
+    Code.MISSING: "a field that is needed is not there",
+    Code.UNKNOWN_FIELD: "there is no such field",
+    Code.WRONG_TYPE: "text where a number should be, or the like",
+    Code.BAD_VALUE: "none of the values that the field can have",
+    Code.BAD_NUMBER: "no number, not finite, or more than 18 digits on a side of the point",
+    Code.NOT_POSITIVE: "zero or below",
+    Code.OFF_TICK: "a price between two ticks of the instrument",
+    Code.OFF_LOT: "a quantity between two lot steps of the instrument",
+    Code.BELOW_MINIMUM: "a quantity below the instrument's minimum",
+    Code.PRICE_MISSING: "the order's type needs a limit or stop price",
+    Code.PRICE_UNEXPECTED: "the order's type has no such price",
+    Code.UNKNOWN_FUND: "no fund of that name is configured",
+    Code.UNKNOWN_SYMBOL: "the symbol is neither built in nor configured",
+    Code.UNKNOWN_BROKER: "no broker of that name is configured",
+    Code.INSTRUMENT_IN_USE: "the configuration changes what a unit is of something that is held",
+    Code.SIGNAL_NOT_APPROVED: "risk management did not approve the signal",
+    Code.SIGNAL_NO_ORDER: "the signal's action (hold) makes no order",
+    Code.ORDER_NOT_FOUND: "there is no such order",
+    Code.ORDER_ID_TAKEN: "the order id stands for another order",
+    Code.ORDER_FINISHED: "the order has ended, or is not at the broker yet",
+    Code.ORDER_VERSION: "the order has changed since the caller looked",
+    Code.KEY_REUSED: "the key was used with other content",
+    Code.BELOW_FILLED: "more than the new quantity is filled",
+    Code.NOTHING_TO_CHANGE: "the new terms are those that the order has",
+    Code.TOO_MANY_REQUESTS: "the order has had 999 requests",
+    Code.INBOX_FULL: "too many requests wait: try again shortly",
+}
+
+
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     lines = [list(head)]
     lines += [["---"] * len(lines[0]), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
@@ -91,7 +121,7 @@ A report is what a broker says. It is untrusted, and becomes an event only where
 
 def errors() -> str:
     tree = sys.modules[Code.__module__].__doc__.split("\n\n")[1]
-    codes = table(["code", "name"], [(f"`{code}`", code.name) for code in Code])
+    codes = table(["code", "when"], [(f"`{code}`", WHEN[code]) for code in Code])
     risk = table(
         ["check", "meaning"], [(f"`RISK_{check.__name__.upper()}`", first_line(check)) for check in CHECKS]
     )
