@@ -111,10 +111,6 @@ class Config(_Section, frozen=True, kw_only=True):
         """The funds, as the journal knows them."""
         return tuple(_fund(name, section) for name, section in self.funds.items())
 
-    def instrument_values(self) -> dict[str, Instrument]:
-        """The configured instruments."""
-        return {symbol: _instrument(symbol, section) for symbol, section in self.instruments.items()}
-
     def signal_routing(self) -> SignalRouting:
         """What signals become."""
         return SignalRouting(fund=self.signals.fund, order_type=self.signals.order_type)

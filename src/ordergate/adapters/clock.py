@@ -76,16 +76,26 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Simulated seconds since the start."""
         return self.elapsed_us / _US
 
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Calls back after that long; a wait, however short, moves the clock."""
+        delay_us = max(round(delay * _US), 1 if delay > 0 else 0)
+        return self._add(self.elapsed_us + delay_us, partial(callback, *args), context, at_rest=False)
+
     def call_at(
         self,
         when: float,
         callback: Callable[[Unpack[Ts]], object],
-        *args: Unpack[Ts],
+        *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Calls back at that time; a wait, however short, moves the clock."""
-        at_us = max(round(when * _US), self.elapsed_us + (when > self.time()))
-        return self._add(at_us, partial(callback, *args), context, at_rest=False)
+        """Calls back at that time."""
+        return self.call_later(when - self.time(), callback, *args, context=context)
 
     def call_at_rest(self, at_us: int, callback: Callable[[], object]) -> asyncio.TimerHandle:
         """Calls back at that time or, if it has come, now; first everything else that is due is done."""

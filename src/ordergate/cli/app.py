@@ -52,5 +52,5 @@ def _options(
 def main() -> None:
     """Runs the command line."""
     if sys.stdout is None:  # closed by whoever started this: nothing of it is read
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
     app()

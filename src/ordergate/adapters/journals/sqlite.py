@@ -230,11 +230,26 @@ def _conditions(table: str, where: Mapping[str, Any], after: tuple[Any, ...] | N
     return (f" WHERE {' AND '.join(conditions)}" if conditions else ""), values
 
 
+def _file_id(path: Path) -> tuple[int, int] | None:
+    """Which file a name stands for; SQLite goes on writing to one that has no name any more."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class SqliteJournal(SqliteReader):
     """Reading and writing."""
 
+    def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
+        super().__init__(connection, path)
+        self._file = None if path is None else _file_id(path)
+
     async def commit(self, batch: Batch) -> None:
         """Writes a batch in one transaction."""
+        if self.path is not None and _file_id(self.path) != self._file:
+            raise DiskError(f"{self.path} was deleted or replaced while it was open: nothing more is written")
         execute = self._connection.execute
         try:
             execute("BEGIN IMMEDIATE")

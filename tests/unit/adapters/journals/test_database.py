@@ -15,7 +15,7 @@ import pytest
 from ordergate.adapters.journals import database, sqlite
 from ordergate.adapters.journals.database import open_journal, open_reader, path_of
 from ordergate.application.ports.journal import Batch, Head
-from ordergate.domain.errors import StoreBusy, StoreError
+from ordergate.domain.errors import DiskError, StoreBusy, StoreError
 from ordergate.domain.funds import Fund
 
 FUND = Fund(fund_id="alpha", broker="paper")
@@ -292,3 +292,83 @@ def test_reading_does_not_change_a_database(tmp_path):
     before = fingerprint(path)
     assert held(path) == [FUND]
     assert fingerprint(path) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights of their own on Windows")
+def test_one_file_under_two_names_admits_one_writer(tmp_path):
+    path = made(tmp_path / "orders.db")
+    for name in ("file.db", "folder/orders.db"):
+        link = tmp_path / name
+        if "/" in name:
+            link.parent.symlink_to(tmp_path)
+        else:
+            link.symlink_to(path)
+        assert path_of(url_of(link)) == path
+        first = open_journal(url_of(path))
+        with pytest.raises(StoreBusy):
+            open_journal(url_of(link))
+        asyncio.run(first.close())
+
+
+@pytest.mark.parametrize("opening", [path_of, open_journal, open_reader])
+@pytest.mark.parametrize("name", ["x" * 256, "nul\0.db", "y" * 5_000])
+def test_a_name_that_no_file_can_have(tmp_path, opening, name):
+    with pytest.raises(StoreError, match="cannot be used"):
+        opening(url_of(tmp_path / name))
+
+
+def test_a_name_that_leaves_no_room_for_that_of_its_lock(tmp_path):
+    with pytest.raises(StoreError, match="cannot be locked"):
+        open_journal(url_of(tmp_path / ("x" * 253)))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="rights of files and links work otherwise on Windows")
+class TestUnreadable:
+    def test_links_in_a_ring(self, tmp_path):
+        (tmp_path / "a.db").symlink_to(tmp_path / "b.db")
+        (tmp_path / "b.db").symlink_to(tmp_path / "a.db")
+        with pytest.raises(StoreError, match="cannot be used"):
+            path_of(url_of(tmp_path / "a.db"))
+
+    @pytest.mark.parametrize("opening", [path_of, open_journal, open_reader])
+    def test_a_folder_that_may_not_be_read(self, nobody, opening):
+        made(nobody / "orders.db")
+        give_up_rights(nobody, 0o000)
+        with pytest.raises(StoreError, match="cannot be used: Permission denied"):
+            opening(url_of(nobody / "orders.db"))
+
+    def test_reading_needs_no_right_to_write(self, nobody):
+        path = made(nobody / "orders.db")
+        assert not Path(f"{path}-wal").exists()
+        give_up_rights(nobody, 0o555)
+        assert held(path) == [FUND]
+
+    def test_what_a_log_holds_is_not_left_out_for_want_of_rights(self, nobody):
+        path = made(nobody / "orders.db")
+        Path(f"{path}-wal").write_bytes(b"")
+        give_up_rights(nobody, 0o555)
+        with pytest.raises(StoreError, match=r"cannot be opened|read-only"):
+            open_reader(url_of(path))
+
+
+def test_a_name_of_any_characters(tmp_path):
+    path = made(tmp_path / "ordres 100%? #1 é\udcff.db")
+    assert held(path) == [FUND]
+
+
+def test_a_database_that_was_deleted_or_replaced_takes_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "gone.db"
+
+    async def main(harm) -> None:
+        journal = open_journal(url_of(path))
+        try:
+            harm()
+            with pytest.raises(DiskError, match="deleted or replaced"):
+                await journal.commit(Batch(first=0, lines=(), rows={}))
+        finally:
+            await journal.close()
+
+    asyncio.run(main(path.unlink))
+    other = tmp_path / "other.db"
+    other.write_bytes(b"")
+    asyncio.run(main(lambda: other.replace(path)))

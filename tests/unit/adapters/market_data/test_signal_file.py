@@ -78,7 +78,9 @@ def test_equal_times_stay_in_the_order_of_the_file_and_repeats_are_kept(path: Pa
     assert [signal.signal_id for _, signal in read_signals(path)] == ["b", "a", "c", "a"]
 
 
-@pytest.mark.parametrize("content", [gzip.compress(VALID, mtime=0), VALID.replace(b"\n", b"\r\n"), b"\n \t\n" + VALID])
+@pytest.mark.parametrize(
+    "content", [gzip.compress(VALID, mtime=0), VALID.replace(b"\n", b"\r\n"), b"\n \t\n" + VALID]
+)
 def test_gzip_line_ends_of_windows_and_blank_lines_are_fine(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     assert len(read_signals(path)) == 2
