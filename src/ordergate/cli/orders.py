@@ -18,7 +18,7 @@ from ordergate.domain.orders.states import Phase, State
 app: Final = typer.Typer(help="Submit, look at, cancel and replace orders.", no_args_is_help=True)
 ANSWER_WITHIN_S: Final = 10.0
 _COLUMNS: Final = (
-    "order", "state", "symbol", "side", "quantity", "filled", "average", "type", "limit", "strategy", "created",
+    "order", "state", "symbol", "side", "quantity", "filled", "average", "type", "limit", "created",
 )  # fmt: skip
 _RIGHT: Final = ("quantity", "filled", "average", "limit")
 OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID")]
@@ -28,7 +28,7 @@ def print_orders(orders: list[dict[str, Any]], title: str = "Orders") -> None:
     """A table of orders."""
     rows = [
         (o["order_id"], o["state"], o["symbol"], o["side"], o["quantity"], o["filled_quantity"],
-         t.short(o["average_price"]), o["order_type"], o["limit_price"], o["strategy_id"], t.second(o["created_at"]))
+         t.short(o["average_price"]), o["order_type"], o["limit_price"], t.second(o["created_at"]))
         for o in orders
     ]  # fmt: skip
     t.print_table(title, _COLUMNS, rows, _RIGHT)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from decimal import Decimal
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn, TextIO, TypeVar
+from typing import Annotated, Any, Final, Literal, NoReturn, TextIO, TypeVar
 
 import typer
 from rich.console import Console
@@ -172,16 +172,18 @@ def _write_json(document: Any) -> None:
 def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()
 ) -> None:
-    """A table on standard output; nothing but its title where it is empty."""
-    rows = list(rows)
-    if not rows:
+    """A table on standard output, without columns that say nothing; only its title where it is empty."""
+    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    if not cells:
         out.print(f"{title}: none")
         return
+    said = [place for place, column in enumerate(zip(*cells, strict=True)) if any(column)]
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None)
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+    for place in said:
+        justify: Literal["left", "right"] = "right" if columns[place] in right else "left"
+        table.add_column(columns[place], justify=justify, overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(row[place]) for place in said))
     out.print(table)
     out.print()
 
