@@ -386,10 +386,12 @@ class TestTables:
         assert differences(copied, replayed, table) == []
         with closing(sqlite3.connect(copied, isolation_level=None)) as db:
             where = " AND ".join(f"{name} = ?" for name in KEYS[table])
-            for column in PROJECTIONS[table].c:
-                row = db.execute(f"SELECT {', '.join(KEYS[table])} FROM {table} ORDER BY random()").fetchone()
+            keys = ", ".join(KEYS[table])
+            rows = db.execute(f"SELECT {keys} FROM {table} ORDER BY {keys}").fetchall()
+            for place, column in enumerate(PROJECTIONS[table].c):
+                row = rows[7 * place % len(rows)]
                 old = db.execute(f'SELECT "{column.name}" FROM {table} WHERE {where}', row).fetchone()[0]
-                new = old + 10_000 if isinstance(old, int) else f"{old or ''}0"
+                new = old + 10_000 if isinstance(old, int) else f"{old or ''}~"  # no other row has that
                 db.execute(f'UPDATE {table} SET "{column.name}" = ? WHERE {where}', (new, *row))
                 found = differences(copied, replayed, table)
                 assert {each.table for each in found} == {table}, column
@@ -404,7 +406,10 @@ class TestTables:
 
     def test_a_row_that_is_gone_is_found(self, copied, replayed, table):
         with closing(sqlite3.connect(copied, isolation_level=None)) as db:
-            db.execute(f"DELETE FROM {table} WHERE rowid = (SELECT rowid FROM {table} ORDER BY random())")
+            middle = (
+                f"SELECT rowid FROM {table} ORDER BY rowid LIMIT 1 OFFSET (SELECT count(*) / 2 FROM {table})"
+            )
+            db.execute(f"DELETE FROM {table} WHERE rowid = ({middle})")
         (found,) = differences(copied, replayed, table)
         assert found.ours is None
 
