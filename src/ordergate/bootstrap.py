@@ -103,6 +103,12 @@ class Gate:
         self.venue(broker).set_quote(quote)
         await self.quiet()
 
+    def feed(self, quote: Quote) -> None:
+        """A quote of a stream, for every paper venue."""
+        for venue in self.brokers.values():
+            if isinstance(venue, PaperBroker):
+                venue.set_quote(quote)
+
     def venue(self, broker: str) -> PaperBroker:
         """The paper venue of that name.
 

@@ -11,7 +11,7 @@ from ordergate.application.engine import Engine, Input, Step
 from ordergate.application.entry import Entry, Origin
 from ordergate.application.nodes import load_tree
 from ordergate.application.ports.journal import Journal
-from ordergate.application.prefetch import prefetch
+from ordergate.application.prefetch import Loaded, prefetch
 from ordergate.application.recovery import check_head, last_instant, load_state
 from ordergate.application.tail import Tail
 from ordergate.application.view import View
@@ -73,7 +73,8 @@ class Desk:
         """
         engine, state = self.engine, self.engine.state
         inputs = sorted(inputs, key=lambda given: not isinstance(given, r.Report | c.CancelOrder))
-        loaded = await prefetch(inputs, state, engine.view, self._journal)
+        loaded: Loaded = []
+        await prefetch(inputs, state, engine.view, self._journal, loaded)
         mark, size, last = self._tail.mark(), engine.size, engine.last
         steps = [step for given in inputs if (step := self._step(given, raw)) is not None]
         entries = [entry for step in steps for entry in step.entries]

@@ -15,16 +15,16 @@ from ordergate.domain.signals import SubmitSignal
 Loaded = list[tuple[Table[Any], Any]]
 
 
-async def prefetch(inputs: Iterable[Input], state: Book, view: View, reader: JournalReader) -> Loaded:
-    """Loads the rows, and says which, so that they can be released after the batch."""
+async def prefetch(
+    inputs: Iterable[Input], state: Book, view: View, reader: JournalReader, loaded: Loaded
+) -> None:
+    """Loads the rows, and adds which to `loaded`, so that they can be released after the batch."""
     inputs = list(inputs)
-    loaded: Loaded = []
     order_ids = {i for given in inputs for i in _named_orders(given)}
     order_ids |= await _keys(inputs, state, view, reader, loaded)
     await _orders(order_ids, state, reader, loaded)
     await _orders_by_broker_id(inputs, state, reader, loaded)
     await _positions(inputs, state, reader, loaded)
-    return loaded
 
 
 def _named_orders(given: Input) -> Iterable[str]:

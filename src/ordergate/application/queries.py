@@ -14,8 +14,8 @@ from msgspec.structs import asdict
 from ordergate.application.ports.journal import JournalReader
 from ordergate.domain.errors import Code, NotFound
 from ordergate.domain.instruments import Instrument
-from ordergate.domain.market import Quote
-from ordergate.domain.money import EXACT, TWO, ZERO, plain, text
+from ordergate.domain.market import Quote, mid
+from ordergate.domain.money import ZERO, plain, text
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.positions.lots import Lot
@@ -124,7 +124,7 @@ def show_fill(fill: Fill, order: Order, instrument: Instrument) -> Shown:
     """A fill with its slippage against arrival mid, the signal's entry price, and the limit."""
     arrival = None
     if order.arrival_bid is not None and order.arrival_ask is not None:
-        arrival = EXACT.divide(order.arrival_bid + order.arrival_ask, TWO)
+        arrival = mid(order.arrival_bid, order.arrival_ask)
     shown = {
         name: shown_value(getattr(fill, name))
         for name in ("fill_id", "order_id", "fund_id", "symbol", "side", "quantity", "price", "fee",

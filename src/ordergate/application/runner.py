@@ -86,7 +86,6 @@ class Runner:
         self._stopping = False
         self._clock_seen: tuple[datetime, float] | None = None
         self._under_way: list[_Item] = []
-        self.batches = 0
 
     @property
     def engine(self) -> Engine:
@@ -173,26 +172,26 @@ class Runner:
         return items
 
     async def _process(self, items: list[_Item]) -> None:
+        loaded: Loaded = []
         try:
-            loaded = await self._prefetch(items)
+            await self._prefetch(items, loaded)
         except (StoreError, OutcomeUnknown):
             raise
         except Exception:  # one of them names something that no store can look up
-            await self._process_apart(items)
+            await self._process_apart(items, loaded)
             return
         await self._write([partial(self._step, item) for item in items], loaded)
 
-    async def _prefetch(self, items: list[_Item]) -> Loaded:
+    async def _prefetch(self, items: list[_Item], loaded: Loaded) -> None:
         inputs = [item.given for item in items if not isinstance(item.given, Barrier)]
-        return await prefetch(inputs, self._engine.state, self._engine.view, self._journal)
+        await prefetch(inputs, self._engine.state, self._engine.view, self._journal, loaded)
 
-    async def _process_apart(self, items: list[_Item]) -> None:
+    async def _process_apart(self, items: list[_Item], loaded: Loaded) -> None:
         """The same batch, with those set aside that nothing can be fetched for."""
         steps: list[_Step] = []
-        loaded: Loaded = []
         for item in items:
             try:
-                loaded += await self._prefetch([item])
+                await self._prefetch([item], loaded)
                 steps.append(partial(self._step, item))
             except (StoreError, OutcomeUnknown):
                 raise
@@ -214,7 +213,6 @@ class Runner:
                 await self._not_written(stepped, error)
                 return
             engine.state.settle()
-            self.batches += 1
         engine.state.release(loaded)
         for one in stepped:
             _answer(one)

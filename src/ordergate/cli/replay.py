@@ -7,7 +7,6 @@ comes, and the same input gives the same journal.
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from ordergate.adapters.brokers.paper import PaperBroker
 from ordergate.adapters.clock import VirtualClock
 from ordergate.application.entry import Origin
 from ordergate.bootstrap import Gate
@@ -29,7 +28,6 @@ async def replay(
     total: int,
 ) -> None:
     """Feeds every paper venue of the gate; a signal comes after the quotes of its own time."""
-    venues = [broker for broker in gate.brokers.values() if isinstance(broker, PaperBroker)]
     waiting = iter(signals)
     signal = next(waiting, None)
     for count, quote in enumerate(quotes, 1):
@@ -37,8 +35,7 @@ async def replay(
             await _submit(gate, clock, signal)
             signal = next(waiting, None)
         await clock.sleep_until(quote.time)
-        for venue in venues:
-            venue.set_quote(quote)
+        gate.feed(quote)
         if count % _REPORT_EVERY == 0:
             progress(count, total)
     while signal is not None:

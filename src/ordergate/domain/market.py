@@ -24,7 +24,7 @@ class Quote(Struct, frozen=True):
     ask_size: Decimal | None = None
     pinned: bool = False
 
-    @property
-    def mid(self) -> Decimal:
-        """Halfway between bid and ask, exactly."""
-        return plain(EXACT.divide(self.bid + self.ask, TWO))
+
+def mid(bid: Decimal, ask: Decimal) -> Decimal:
+    """Halfway between bid and ask, exactly."""
+    return plain(EXACT.divide(bid + ask, TWO))

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from ordergate.domain.market import Quote
+from ordergate.domain.market import Quote, mid
 from ordergate.domain.orders.states import Side
 from ordergate.domain.slippage import Slippage, slippage
 from ordergate.testing.playbook import START
@@ -39,4 +39,4 @@ def test_against_nothing_there_are_only_pips() -> None:
 
 def test_the_mid_is_exact() -> None:
     quote = Quote("EURUSD", START, D("1.08500"), D("1.08513"))
-    assert str(quote.mid) == "1.085065"
+    assert str(mid(quote.bid, quote.ask)) == "1.085065"
