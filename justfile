@@ -24,10 +24,7 @@ contracts:
 
 # The quick tests, with the floors that they must reach.
 coverage:
-    coverage erase
-    coverage run -m pytest
-    coverage combine --quiet || true
-    coverage report --skip-covered --sort=cover
+    pytest --cov --cov-report=term:skip-covered
     coverage report --include='src/ordergate/domain/orders/transitions.py,src/ordergate/domain/fold.py' --fail-under=100
     coverage report --include='src/ordergate/domain/positions/*' --fail-under=95
 
@@ -46,3 +43,11 @@ docs:
 # The versions that CI installs.
 lock:
     uv pip compile pyproject.toml --all-extras --universal --no-emit-index-url --no-annotate --no-header -q -o requirements.lock
+
+# What it costs, beside what it cannot do without.
+bench *options:
+    python -m bench {{options}}
+
+# Runs of the deterministic simulation: `just simulate --seeds 5000`; docs/reference/simulation.md.
+simulate *arguments:
+    python -m tests.simulation {{ arguments }}

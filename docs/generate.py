@@ -3,25 +3,35 @@
 Each function returns one page; `PAGES` names them.
 """
 
+import inspect
 import json
 import sys
 from collections.abc import Callable, Iterable
+from enum import Enum
 from pathlib import Path
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 import typer
 
+from ordergate.api.rest.openapi import COMMON, document
+from ordergate.api.rest.operation import Operation
+from ordergate.api.rest.problems import DoorCode
+from ordergate.api.rest.routes import OPERATIONS
 from ordergate.cli.app import app
 from ordergate.config import schema
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.errors import Code
-from ordergate.domain.orders import events, reports
+from ordergate.domain.events import AnyEvent
+from ordergate.domain.orders import reports
 from ordergate.domain.orders.states import TERMINAL, State
 from ordergate.domain.orders.transitions import EDGES, TABLE, ByQuantity, Move
 from ordergate.domain.risk.checks import CHECKS
+from ordergate.sdk import default_gate, oms, paper, trading
 
 FOLDER = Path(__file__).parent / "reference"
+SDK_MODULES = (oms, trading, paper, default_gate)
 MADE = "<!-- Made from the code by docs/generate.py. -->\n"
 
 
@@ -40,6 +50,9 @@ WHEN = {
     Code.UNKNOWN_FUND: "no fund of that name is configured",
     Code.UNKNOWN_SYMBOL: "the symbol is neither built in nor configured",
     Code.UNKNOWN_BROKER: "no broker of that name is configured",
+    Code.FUND_MOVED: "the fund has moved to another shard, which the text names",
+    Code.FUND_EXPECTED: "the fund is on its way from another shard, or is not expected",
+    Code.FUND_BUSY: "a fund cannot move while it has unfinished orders, or left something behind",
     Code.INSTRUMENT_IN_USE: "the configuration changes what a unit is of something that is held",
     Code.SIGNAL_NOT_APPROVED: "risk management did not approve the signal",
     Code.SIGNAL_NO_ORDER: "the signal's action (hold) makes no order",
@@ -47,12 +60,34 @@ WHEN = {
     Code.ORDER_ID_TAKEN: "the order id stands for another order",
     Code.ORDER_FINISHED: "the order has ended, or is not at the broker yet",
     Code.ORDER_VERSION: "the order has changed since the caller looked",
+    Code.ORDER_MOVED: "the key made an order before its fund moved here; the text says which, and where it is read",
     Code.KEY_REUSED: "the key was used with other content",
     Code.BELOW_FILLED: "more than the new quantity is filled",
     Code.NOTHING_TO_CHANGE: "the new terms are those that the order has",
     Code.TOO_MANY_REQUESTS: "the order has had 999 requests",
     Code.INBOX_FULL: "too many requests wait: try again shortly",
 }
+
+DOOR_CODES = {
+    DoorCode.NOT_JSON: "the body is no JSON, or has a name twice or a number that is none",
+    DoorCode.KEY_MISSING: "neither the body nor the header names the request",
+    DoorCode.BAD_PARAMETER: "a parameter or header that there is not, or not like that",
+    DoorCode.BAD_PAGE_TOKEN: "no token of ours, or one of a list with other filters",
+    DoorCode.IF_MATCH_MISSING: "a change must name the version that it is about",
+    DoorCode.BODY_TOO_LARGE: "more than 64 KiB (a batch: 1 MiB)",
+    DoorCode.BODY_TOO_SLOW: "the body did not arrive within 10 seconds",
+    DoorCode.FOREIGN_ORIGIN: "a web page from elsewhere asks",
+    DoorCode.FOREIGN_HOST: "asked under a name that is not this machine's own",
+    DoorCode.NO_SUCH_RESOURCE: "there is nothing at that path",
+    DoorCode.METHOD_NOT_ALLOWED: "`Allow` says which methods there are",
+    DoorCode.NOT_READY: "the service is closing, its journal has failed, or its database is gone",
+    DoorCode.STORE_UNAVAILABLE: "the database cannot be used now; nothing happened",
+    DoorCode.JOURNAL_DAMAGED: "an entry cannot be read: run `ordergate audit verify`",
+    DoorCode.OUTCOME_UNKNOWN: "it may or may not have happened: repeat it with the same key",
+    DoorCode.NO_QUOTE: "nobody has quoted that symbol yet",
+    DoorCode.INTERNAL_ERROR: "a mistake of ordergate's own; the log has it under the request id",
+}
+REST = document(OPERATIONS)
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -101,7 +136,7 @@ def event_kinds() -> str:
             first_line(kind),
             ", ".join(f"`{f}`" for f in kind.__struct_fields__),
         )
-        for kind in get_args(events.AnyEvent)
+        for kind in get_args(AnyEvent)
     ]
     said = [(f"`{kind.__name__}`", first_line(kind)) for kind in get_args(reports.AnyReport)]
     return f"""# Events and reports
@@ -165,7 +200,15 @@ def configuration() -> str:
     definitions = schema()["$defs"]
     rows = []
     for section, value in definitions["Config"]["properties"].items():
-        name = _named(value)
+        adapters = _adapters(value, definitions)
+        if adapters:
+            rows.append((f"`{section}.NAME.adapter`", ", ".join(adapters), '`"paper"`'))
+        for adapter, name in adapters.items():
+            keys = _keys(f"{section}.NAME", definitions, name)
+            rows += [
+                (key, f"{kind} (`{adapter}`)", d) for key, kind, d in keys if not key.endswith(".adapter`")
+            ]
+        name = None if adapters else _named(value)
         if name is not None:
             prefix = f"{section}.NAME" if "additionalProperties" in value else section
             rows += _keys(prefix, definitions, name)
@@ -175,7 +218,8 @@ One TOML file, given with `--config`. Unknown keys are errors. There is a [JSON 
 editors (`ordergate config schema` prints it); `ordergate config show` says what is in force.
 
 {table(["key", "values", "default"], rows)}
-The database is what `--db` says, else `ORDERGATE_DB`, else `database.url`. The key that signs the journal is
+The database is what `--db` says, else `ORDERGATE_DB`, else `database.url`. With [shards](../howto/shards.md) there is
+none to name: each has its own. The key that signs the journal is
 `ORDERGATE_AUDIT_KEY` (the base64 of 32 bytes), else the file `audit.key_file`, else one made beside the database.
 
 ```toml
@@ -197,6 +241,12 @@ lot_step = 0.001
 currency = "USDT"
 ```
 """
+
+
+def _adapters(value: dict[str, Any], definitions: dict[str, Any]) -> dict[str, str]:
+    """The definitions among which `adapter` decides, by its value."""
+    mapping = value.get("additionalProperties", {}).get("discriminator", {}).get("mapping", {})
+    return {adapter: reference.rsplit("/", 1)[1] for adapter, reference in mapping.items()}
 
 
 def _named(value: dict[str, Any]) -> str | None:
@@ -236,6 +286,55 @@ def command_line() -> str:
     return "\n".join(parts)
 
 
+def rest() -> str:
+    parts = [
+        "# REST\n",
+        f"{REST['info']['description']}\n",
+        "The document for programs is [openapi.json](openapi.json).\n",
+    ]
+    parts += ["How to use it is told in [serve orders over HTTP](../howto/serve.md).\n"]
+    parts.append("Every request may have the headers " + " and ".join(f"`{p.name}`" for p in COMMON) + ".\n")
+    for tag in REST["tags"]:
+        parts.append(f"## {tag['description'].rstrip('.')}\n")
+        parts += [_operation(o) for o in OPERATIONS if o.tag == tag["name"]]
+    parts.append(_door_codes())
+    return "\n".join(parts)
+
+
+def _operation(operation: Operation) -> str:
+    path = operation.path.replace(":path}", "}")
+    parts = [f"### `{operation.method} {path}`\n", f"{operation.title}. {operation.meaning}\n"]
+    if operation.parameters:
+        rows = [
+            (f"`{p.name}`", p.place, p.meaning + (" Needed." if p.required else ""))
+            for p in operation.parameters
+        ]
+        parts.append(table(["parameter", "in", "meaning"], rows))
+    if operation.body is not None:
+        fields = operation.body.model_fields.items()
+        named = ", ".join(f"**{n}**" if f.is_required() else n for n, f in fields)
+        example = json.dumps(operation.body_example, indent=2)
+        parts.append(f"Body (what is needed is bold): {named}.\n\n```json\n{example}\n```\n")
+    rows = [(str(a.status), a.meaning) for a in operation.answers]
+    rows += [
+        (str(status), ", ".join(f"`{code}`" for code in codes))
+        for status, codes in sorted(operation.problems.items())
+        if status not in (403, 421)
+    ]
+    parts.append(table(["status", "meaning or codes"], rows))
+    return "\n".join(parts)
+
+
+def _door_codes() -> str:
+    rows = [(f"`{code}`", DOOR_CODES[code]) for code in DoorCode]
+    return f"""## Codes of the door
+
+Beside the [codes of refusals](errors.md), which are the same everywhere. Any request can have `foreign_host` (421) or
+`foreign_origin` (403), and a method that a path does not have gets `method_not_allowed` (405).
+
+{table(["code", "when"], rows)}"""
+
+
 def _commands(command: Any, path: str) -> Iterable[str]:
     if hasattr(command, "commands"):
         for name, inner in command.commands.items():
@@ -249,19 +348,81 @@ def _commands(command: Any, path: str) -> Iterable[str]:
     yield table(["option", "meaning"], rows)
 
 
+def sdk() -> str:
+    parts = ["# SDK\n", "The doors inside the process; [how to use them](../howto/embed.md).\n"]
+    for module in SDK_MODULES:
+        parts.append(f"## `{module.__name__}`\n\n{inspect.getdoc(module)}\n")
+        for name in sorted(getattr(module, "__all__", None) or _public(module)):
+            parts.append(_described(name, getattr(module, name)))
+    return "\n".join(parts)
+
+
+def _public(module: Any) -> Iterable[str]:
+    own = (n for n, thing in vars(module).items() if getattr(thing, "__module__", "") == module.__name__)
+    return [name for name in own if not name.startswith("_")]
+
+
+def _described(name: str, thing: Any) -> str:
+    text = f"### `{name}`\n\n{_block(thing)}\n"
+    fields = getattr(thing, "model_fields", None)
+    if fields:
+        rows = [(f"`{field}`", _type(info.annotation), _default(info)) for field, info in fields.items()]
+        return text + "\n" + table(["field", "type", "default"], rows)
+    if inspect.isclass(thing) and issubclass(thing, Enum):
+        return text + "\n" + ", ".join(f"`{member.value}`" for member in thing) + "\n"
+    if not inspect.isclass(thing):
+        return text
+    rows = [
+        (f"`{m}`", first_line(method))
+        for m, method in vars(thing).items()
+        if m[0] != "_" and callable(method)
+    ]
+    return text + ("\n" + table(["method", "does"], rows) if rows else "")
+
+
+def _block(thing: Any) -> str:
+    """The docstring, as plain text where it has sections."""
+    text = inspect.getdoc(thing) or ""
+    first, _, rest = text.partition("\n\n")
+    return f"{first}\n\n```\n{rest}\n```" if rest else first
+
+
+def _type(annotation: Any) -> str:
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(inner[0])
+    if origin in (Union, UnionType):
+        return " | ".join(_type(one) for one in inner)
+    if inner:
+        return f"{_type(origin)}[{', '.join('...' if one is Ellipsis else _type(one) for one in inner)}]"
+    return "None" if annotation is type(None) else getattr(annotation, "__name__", str(annotation))
+
+
+def _default(info: Any) -> str:
+    if info.is_required():
+        return "(needed)"
+    value = info.default
+    return f"`{value.value if isinstance(value, Enum) else str(value) or repr(value)}`"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "order-states.md": order_states,
     "events.md": event_kinds,
     "errors.md": errors,
     "configuration.md": configuration,
     "cli.md": command_line,
+    "sdk.md": sdk,
+    "rest.md": rest,
 }
 
 
 def pages() -> dict[Path, str]:
     """Every page as it should be."""
     made = {FOLDER / name: MADE + make().rstrip() + "\n" for name, make in PAGES.items()}
-    return made | {FOLDER / "configuration.schema.json": json.dumps(schema(), indent=2) + "\n"}
+    documents = {"configuration.schema.json": schema(), "openapi.json": REST}
+    return made | {
+        FOLDER / name: json.dumps(document, indent=2) + "\n" for name, document in documents.items()
+    }
 
 
 if __name__ == "__main__":

@@ -9,15 +9,18 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "ordergate"
 ALLOWED = {
     "ordergate.domain": {
-        "collections", "datetime", "decimal", "enum", "hashlib", "msgspec", "re", "typing", "__future__",
+        "collections", "datetime", "decimal", "enum", "functools", "hashlib", "json", "msgspec", "operator",
+        "re",
+        "typing",
+        "__future__",
     },
     "ordergate.protocols": {
         "base64", "binascii", "collections", "cryptography", "dataclasses", "hashlib", "itertools", "re", "string",
         "typing", "__future__",
     },
     "ordergate.application": {
-        "asyncio", "collections", "contextlib", "datetime", "decimal", "enum", "functools", "hashlib", "itertools",
-        "msgspec", "structlog", "typing", "__future__",
+        "asyncio", "collections", "contextlib", "datetime", "decimal", "enum", "functools", "hashlib", "heapq", "itertools",
+        "msgspec", "operator", "structlog", "types", "typing", "__future__",
     },
 }  # fmt: skip
 

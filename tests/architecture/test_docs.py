@@ -1,5 +1,7 @@
 """The documents say what the code does: made pages are fresh, the README's commands run, links lead somewhere."""
 
+import ast
+import asyncio
 import importlib.util
 import os
 import re
@@ -8,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from ordergate.sdk import default_gate
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -53,6 +57,30 @@ def test_links_lead_somewhere(page: Path) -> None:
 def blocks(page: Path) -> list[str]:
     """The shell blocks of a page that are marked as runnable."""
     return re.findall(r"```(?:sh|bash)\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def cells(page: Path) -> list[str]:
+    """The Python blocks of a page, which run one after the other as the cells of a notebook do."""
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+PAGES_OF_CELLS = [page for page in PAGES if cells(page)]
+
+
+@pytest.mark.parametrize("page", PAGES_OF_CELLS, ids=lambda page: page.name)
+def test_the_cells_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ORDERGATE_DB", raising=False)
+    names: dict = {"__name__": "__main__"}
+    with asyncio.Runner() as runner:
+        try:
+            for number, cell in enumerate(cells(page)):
+                code = compile(cell, f"{page.name}, cell {number}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+                waits = eval(code, names)
+                if asyncio.iscoroutine(waits):
+                    runner.run(waits)
+        finally:
+            default_gate.close()
 
 
 RUNNABLE = [page for page in PAGES if blocks(page)]

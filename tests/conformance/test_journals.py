@@ -1,5 +1,6 @@
 """Every journal passes the suite; and the suite finds what is wrong with journals that were broken on purpose."""
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 
@@ -7,10 +8,14 @@ import pytest
 from msgspec.structs import replace
 
 from ordergate.adapters.journals.database import open_journal
+from ordergate.adapters.journals.location import locate
 from ordergate.adapters.journals.memory import MemoryJournal
+from ordergate.adapters.journals.postgres.journal import PostgresJournal
+from ordergate.adapters.journals.postgres.setting_up import upgrade
 from ordergate.adapters.journals.sqlite import SqliteJournal
 from ordergate.domain.errors import StoreError
 from ordergate.testing.conformance.journal import JournalConformance
+from tests.services.postgres import name_of
 
 UPDATE = "UPDATE journal SET kind = 'x' WHERE idx = 1"
 DELETE = "DELETE FROM journal WHERE idx = 1"
@@ -40,6 +45,26 @@ class TestSqliteFile(_Sqlite):
     @pytest.fixture
     def factory(self, tmp_path):
         return lambda: open_journal(f"sqlite:///{tmp_path / 'orders.db'}")
+
+
+class TestPostgres(JournalConformance):
+    durable = True
+    ways = (UPDATE, DELETE, "TRUNCATE journal", "UPDATE journal SET kind = 'x' WHERE false")
+
+    @pytest.fixture(autouse=True)
+    def server(self, postgres, database):
+        self.postgres, self.database = postgres, database
+
+    @pytest.fixture
+    def factory(self, database):
+        asyncio.run(upgrade(database, locate(database).shown))
+        return lambda: PostgresJournal(database)
+
+    def tamper(self, journal):
+        """As the superuser, whom no grant holds; also where he plays a replica, for which triggers rest."""
+        name = name_of(self.database)
+        played = [f"SET session_replication_role = replica; {way}" for way in self.ways]
+        return [partial(self.postgres.sql, sql, name) for sql in (*self.ways, *played)]
 
 
 # Journals with one mistake each, and a case that must find it.
@@ -112,7 +137,7 @@ class DumpWithoutThePast(MemoryJournal):
 
 
 class CursorsShared(MemoryJournal):
-    async def move_cursor(self, name, index):
+    async def move_cursor(self, name, index, epoch=0):
         await super().move_cursor("all", index)
 
     async def cursor(self, name):

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from ordergate.adapters.brokers.paper import Faults, PaperBroker, PaperSettings
-from ordergate.adapters.clock import VirtualClock, run_virtual
+from ordergate.adapters.clock import SystemClock, VirtualClock, run_virtual
 from ordergate.application.ports.brokers import (
     Answer,
     Change,
@@ -24,6 +24,7 @@ from ordergate.application.ports.brokers import (
     Sink,
     Withdraw,
 )
+from ordergate.application.ports.clock import Clock
 from ordergate.domain.instruments import built_in
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.reports import AnyReport, End, Ended, Executed, Outcome
@@ -47,8 +48,11 @@ class PaperCounterpart(Counterpart):
     tick = Decimal("0.01")
     faults = frozenset(Fault)
 
-    def __init__(self, path: Path | None, make: Callable[..., PaperBroker], settings: PaperSettings) -> None:
-        self.clock = VirtualClock(datetime(2026, 1, 14, 15, tzinfo=UTC))
+    def __init__(
+        self, path: Path | str | None, make: Callable[..., PaperBroker], settings: PaperSettings
+    ) -> None:
+        start = datetime(2026, 1, 14, 15, tzinfo=UTC)
+        self.clock: Clock = SystemClock() if isinstance(path, str) else VirtualClock(start)
         self.path, self.make, self.settings = path, make, settings
         self.broker: PaperBroker = self.another()
 
@@ -59,7 +63,11 @@ class PaperCounterpart(Counterpart):
         self.broker.set_quote(Quote(self.symbol, self.clock.now(), bid, ask, size, size))
 
     async def settle(self) -> None:
-        await self.clock.sleep(1)
+        if not isinstance(self.path, str):
+            await self.clock.sleep(1)
+            return
+        await self.clock.sleep(0.06)  # what is held back for want of another report
+        await self.broker.open_orders()  # travels behind everything under way
 
     async def reopen(self) -> None:
         await self.broker.close()
@@ -74,7 +82,9 @@ class PaperCounterpart(Counterpart):
 class PaperSuite(BrokerConformance):
     """For a broker class; without a path in memory."""
 
-    def __init__(self, make: Callable[..., PaperBroker], path: Path | None, latency_ms: int = 0) -> None:
+    def __init__(
+        self, make: Callable[..., PaperBroker], path: Path | str | None, latency_ms: int = 0
+    ) -> None:
         self.make, self.path, self.settings = make, path, PaperSettings(latency_ms=latency_ms)
 
     def run(self, main: Coroutine[Any, Any, None]) -> None:
@@ -92,6 +102,13 @@ class PaperSuite(BrokerConformance):
 CASES = sorted(name for name in dir(BrokerConformance) if name.startswith("test_"))
 
 
+class SharedSuite(PaperSuite):
+    """In PostgreSQL, and so in real time."""
+
+    def run(self, main: Coroutine[Any, Any, None]) -> None:
+        asyncio.run(main)
+
+
 @pytest.mark.parametrize("case", CASES)
 class TestPaperBroker:
     def test_in_memory(self, case: str) -> None:
@@ -102,6 +119,9 @@ class TestPaperBroker:
 
     def test_with_latency(self, case: str, tmp_path: Path) -> None:
         getattr(PaperSuite(PaperBroker, tmp_path / "venue.db", latency_ms=20), case)()
+
+    def test_in_postgres(self, case: str, venues: str) -> None:
+        getattr(SharedSuite(PaperBroker, venues), case)()
 
 
 class TestAsPytestCollectsIt(BrokerConformance):
@@ -138,7 +158,7 @@ class ForgetsWhenRestarted(PaperBroker):
         self.known.add(send.client_id)
         return await super().submit(send)
 
-    async def lookup(self, client_id: str) -> Lookup:
+    async def lookup(self, client_id: str, broker_order_id: str | None = None) -> Lookup:
         known = client_id in self.known
         return await super().lookup(client_id) if known else Lookup(presence=Presence.ABSENT)
 
@@ -230,14 +250,14 @@ class RetriesUnderANewId(PaperBroker):
 
 
 class TakesFailureForAbsence(PaperBroker):
-    async def lookup(self, client_id: str) -> Lookup:
+    async def lookup(self, client_id: str, broker_order_id: str | None = None) -> Lookup:
         lookup = await super().lookup(client_id)
         failed = lookup.presence is Presence.UNAVAILABLE
         return Lookup(presence=Presence.ABSENT) if failed else lookup
 
 
 class LookupWithoutExecutions(PaperBroker):
-    async def lookup(self, client_id: str) -> Lookup:
+    async def lookup(self, client_id: str, broker_order_id: str | None = None) -> Lookup:
         lookup = await super().lookup(client_id)
         return replace(lookup, reports=tuple(r for r in lookup.reports if not isinstance(r, Executed)))
 

@@ -10,9 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+import structlog
 import typer
+from typer.testing import CliRunner
 
-from ordergate.cli import administration, orders, terminal
+from ordergate.adapters.journals import database
+from ordergate.application.session import BrokerSession
+from ordergate.cli import orders, terminal
+from ordergate.cli.app import app
 from tests.integration.test_cli import ORDER, QUOTES, SIGNAL, document, run, submit
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="it is about Unix systems")
@@ -84,7 +89,7 @@ def test_a_name_that_no_file_can_have(name: str) -> None:
 
 def test_what_sqlite_says_in_migrate_and_doctor_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     submit()
-    connect = administration.connect
+    connect = database.connect
 
     def full(path, *, read_only=False):
         connection = connect(path, read_only=read_only)
@@ -92,7 +97,7 @@ def test_what_sqlite_says_in_migrate_and_doctor_is_no_traceback(monkeypatch: pyt
         return connection
 
     with monkeypatch.context() as patch:
-        patch.setattr(administration, "connect", full)
+        patch.setattr(database, "connect", full)
         assert "disk is full" in run("migrate", "up", "--db", "sqlite:///new.db", code=1).stderr
     with sqlite3.connect("ordergate.db") as connection:
         connection.execute("DROP TABLE head")
@@ -270,6 +275,18 @@ def test_an_answer_that_is_lost_is_looked_up() -> None:
     assert (order["state"], order["pending"]) == ("SUBMITTED", [])
 
 
+def test_an_order_that_no_session_takes_along_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "ANSWER_WITHIN_S", 0.05)
+    monkeypatch.setattr(BrokerSession, "begin", _nobody_connects)
+    result = run("orders", "submit", "-", "--json", given=json.dumps(ORDER))
+    assert json.loads(result.stdout)["pending"] == ["submit:ready"]
+    assert "not sent yet: no session at paper is open" in result.stderr
+
+
+async def _nobody_connects(_session: BrokerSession, _tenure: object) -> None:
+    """As while another node has the broker, and stands still."""
+
+
 @POSIX
 def test_control_c_while_an_answer_is_awaited() -> None:
     Path("slow.toml").write_text(SLOW)
@@ -297,3 +314,25 @@ def _await_order() -> None:
                 if tables and connection.execute("SELECT count(*) FROM orders").fetchone()[0]:
                     return
     raise AssertionError("the order was never journalled")
+
+
+def test_a_traceback_in_the_log_shows_no_values(capsys: pytest.CaptureFixture[str]) -> None:
+    before = structlog.get_config()
+    try:
+        assert CliRunner().invoke(app, ["config", "show"]).exit_code == 0
+        _fail_with(password="hunter2")
+    finally:
+        structlog.configure(**before)
+    told = capsys.readouterr().err
+    assert "a part failed" in told
+    assert "KeyError" in told
+    assert "hunter2" not in told
+    assert "\x1b" not in told  # colors are for terminals
+
+
+def _fail_with(**secrets: str) -> None:
+    try:
+        raise KeyError("nothing")
+    except KeyError as error:
+        structlog.get_logger().error("a part failed", exc_info=error)
+        assert secrets

@@ -9,10 +9,18 @@ from typing import Final
 from msgspec.structs import replace
 
 from ordergate.application.engine import Input
+from ordergate.domain import moving as m
+from ordergate.domain.book import Key
+from ordergate.domain.funds import Fund
 from ordergate.domain.market import Quote
+from ordergate.domain.moves import Holding, LogEnd
+from ordergate.domain.moving import FundLeft
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders import reports as r
 from ordergate.domain.orders.states import ExecutionKind, Mark, OrderType, Side
+from ordergate.domain.positions.ledger import Balance
+from ordergate.domain.positions.lots import Lot
+from ordergate.domain.positions.position import Position
 from ordergate.domain.signals import Signal, SubmitSignal
 from tests.journals.desk import BROKER, START, Desk
 
@@ -26,7 +34,7 @@ class BusyDay:
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
-        self._plots: list[list[Input]] = []
+        self._plots: list[list[Input]] = [_a_fund_that_comes_and_goes()]
         self._orders = self._cursor = 0
 
     async def run(self, desk: Desk, size: int) -> None:
@@ -107,6 +115,55 @@ class BusyDay:
         """The next place in the broker's stream; some reports come with none."""
         self._cursor += 1
         return None if self._cursor % 3 else str(self._cursor)
+
+
+def _a_fund_that_comes_and_goes() -> list[Input]:
+    """A fund of another shard with a position and cash, which leaves again."""
+    end = LogEnd(origin="other.example/log", size=40, root="AAAA")
+    position = Position(
+        fund_id="gamma",
+        symbol="AAPL",
+        updated_at=START,
+        quantity=Decimal(3),
+        cost=Decimal("541.5"),
+        realized_pnl=Decimal("7.25"),
+        oldest_open=4,
+        lot_count=5,
+    )
+    lots = tuple(
+        Lot(
+            lot_id=f"far-{number}-f1",
+            fund_id="gamma",
+            symbol="AAPL",
+            number=number,
+            quantity=Decimal(2),
+            remaining=Decimal(number - 3),
+            price=Decimal("180.5"),
+            opened_at=START,
+        )
+        for number in (4, 5)
+    )
+    part = FundLeft(
+        fund_id="gamma",
+        shard="here",
+        origin="test",
+        number=0,
+        parts=2,
+        fund=Fund(fund_id="gamma", broker=BROKER),
+    )
+    cash = Balance(fund_id="gamma", position_key=f"{BROKER}:BaseToken:USD", amount=Decimal("-541.5"))
+    held = replace(
+        part, number=1, fund=None, holdings=(Holding(position=position, lots=lots),), balances=(cash,)
+    )
+    key = Key(fund_id="gamma", kind="idempotency_key", key="far", order_id="far-4", fingerprint="f" * 64)
+    return [
+        m.ExpectFund(fund_id="gamma", shard="other", origin=end.origin),
+        m.TakePart(left=part, index=38, end=end),
+        m.TakePart(left=held, index=39, end=end),
+        m.TakeKeys(fund_id="gamma", end=end, keys=(key,)),
+        m.OpenFund(fund_id="gamma", end=end, parts=2),
+        m.LeaveFund(fund_id="gamma", shard="other", origin=end.origin),
+    ]
 
 
 class _Broker:

@@ -9,7 +9,7 @@ import asyncio
 import heapq
 import selectors
 from collections.abc import Callable, Coroutine
-from contextvars import Context
+from contextvars import Context, copy_context
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple, TypeVar, TypeVarTuple, Unpack
@@ -104,6 +104,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _add(
         self, at_us: int, callback: Callable[[], object], context: Context | None, *, at_rest: bool
     ) -> asyncio.TimerHandle:
+        context = copy_context() if context is None else context
         handle = asyncio.TimerHandle(at_us / _US, callback, (), self, context)
         begin = partial(self.call_soon, callback, context=context)
         self._count += 1

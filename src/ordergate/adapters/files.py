@@ -38,11 +38,20 @@ def _prepare(directory: Path) -> None:
         raise FilesError(f"{directory} is not empty: name a new folder")
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes) -> None:
+    """Writes or replaces a file that its owner alone may read; whoever looks sees the old or the new, whole.
+
+    Raises:
+        FilesError: it cannot be written.
+    """
+    _write(path, content, 0o600)
+
+
+def _write(path: Path, content: bytes, mode: int = 0o666) -> None:
     part = path.with_name(path.name + ".part")
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with open(part, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -12,7 +12,9 @@ from typing import Final
 
 import structlog
 
+from ordergate.application.deadlines import Deadline
 from ordergate.application.entry import Entry
+from ordergate.application.ownership import Tenure
 from ordergate.application.ports.brokers import Answer, Broker, Change, Send, Withdraw
 from ordergate.application.runner import Runner
 from ordergate.domain.errors import Defect
@@ -31,13 +33,15 @@ class Dispatcher:
 
     Args:
         epoch: of the session that it sends in; requests of another epoch are not its own.
+        tenure: of the session's lease; nothing is sent once it is over.
     """
 
-    def __init__(self, broker: Broker, runner: Runner, epoch: int) -> None:
-        self._broker, self._runner, self._epoch = broker, runner, epoch
+    def __init__(self, broker: Broker, runner: Runner, epoch: int, tenure: Tenure) -> None:
+        self._broker, self._runner, self._epoch, self._tenure = broker, runner, epoch, tenure
         self._queue: deque[tuple[str, int]] = deque()
         self._waiting: dict[str, deque[int]] = {}
-        self._workers: set[asyncio.Task[None]] = set()
+        self._workers: dict[asyncio.Task[None], None] = {}  # in the order in which they began
+        self._deadline = Deadline(DEADLINE_S)
         runner.listen(self._committed)
 
     @property
@@ -47,7 +51,7 @@ class Dispatcher:
 
     def _committed(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            request = _request_sent(entry)
+            request = request_of(entry)
             if request is not None and request.epoch == self._epoch:
                 self._wake(entry.order_id or "", request.number)
 
@@ -62,11 +66,11 @@ class Dispatcher:
         self._queue.append((order_id, number))
         if len(self._workers) < self._broker.capabilities.calls:
             worker = asyncio.get_running_loop().create_task(self._work())
-            self._workers.add(worker)
+            self._workers[worker] = None
             worker.add_done_callback(self._finished)
 
     def _finished(self, worker: asyncio.Task[None]) -> None:
-        self._workers.discard(worker)
+        self._workers.pop(worker, None)
         failure = None if worker.cancelled() else worker.exception()
         if failure is not None:
             self._runner.fail(failure)
@@ -83,10 +87,12 @@ class Dispatcher:
 
     async def _perform(self, order_id: str, number: int) -> None:
         order = self._runner.engine.state.orders.get(order_id)
-        request = order.request(number) if order is not None else None
+        request = self._request(order_id, number)
         if order is None or request is None or not self._may_send(request):
             return
         answer = await self._call(order, request)
+        if self._request(order_id, number) is None:
+            return  # the broker's reports were faster, and have answered it
         self._runner.report(
             Answered(
                 broker=self._broker.name,
@@ -95,24 +101,34 @@ class Dispatcher:
                 outcome=answer.outcome,
                 reason=answer.reason,
                 raw=answer.raw,
+                epoch=request.epoch,
             )
         )
 
+    def _request(self, order_id: str, number: int) -> Request | None:
+        """The request, while it is open."""
+        order = self._runner.engine.state.orders.get(order_id)
+        return None if order is None else order.request(number)
+
     def _may_send(self, request: Request) -> bool:
         session = self._runner.engine.view.sessions.get(self._broker.name)
-        return request.phase is Phase.SENT and request.epoch == self._epoch == session
+        return request.phase is Phase.SENT and request.epoch == self._epoch == session and self._tenure.holds
 
     async def _call(self, order: Order, request: Request) -> Answer:
+        task = self._deadline.begin()
         try:
-            async with asyncio.timeout(DEADLINE_S):
-                return await self._ask(order, request)
-        except TimeoutError:
+            return await self._ask(order, request)
+        except asyncio.CancelledError:
+            if not self._deadline.end(task):
+                raise
             reason = f"no answer within {DEADLINE_S:.0f} s"
         except Defect:
             raise
         except Exception as error:
             _log.exception("a broker adapter raised", broker=self._broker.name, request=request.client_id)
             reason = f"{type(error).__name__}: {error}"
+        finally:
+            self._deadline.end(task)
         return Answer(outcome=Outcome.UNKNOWN, reason=reason)
 
     async def _ask(self, order: Order, request: Request) -> Answer:
@@ -136,11 +152,12 @@ class Dispatcher:
 
     async def close(self) -> None:
         """Begins no more calls and waits a while for those under way; settlement looks after the rest."""
+        self._runner.unlisten(self._committed)
         self._queue.clear()
-        workers = set(self._workers)
+        workers = list(self._workers)
         if workers:
-            _done, late = await asyncio.wait(workers, timeout=DRAIN_S)
-            for worker in late:
+            await asyncio.wait(workers, timeout=DRAIN_S)
+            for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
 
@@ -164,11 +181,17 @@ def send_of(order: Order, request: Request) -> Send:
         tif=order.tif,
         limit_price=order.limit_price,
         stop_price=order.stop_price,
+        strategy_id=order.strategy_id,
+        signal_id=order.signal_id,
+        entry_price=order.entry_price,
+        stop_loss=order.stop_loss,
+        take_profit=order.take_profit,
     )
 
 
-def _request_sent(entry: Entry) -> Request | None:
+def request_of(entry: Entry) -> Request | None:
+    """The request that an entry brings forward: to be sent, or waiting for who may send it."""
     event = entry.event
     if isinstance(event, OrderEntered):
         return event.order.requests[-1] if event.order.requests else None
-    return event.request if isinstance(event, OrderSent | RequestOpened) else None
+    return event.request if isinstance(event, (OrderSent, RequestOpened)) else None

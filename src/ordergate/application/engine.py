@@ -6,29 +6,33 @@ nothing behind.
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import localcontext
+from decimal import getcontext, localcontext, setcontext
+from functools import cache
 from typing import Any, Final
 
 from msgspec import Struct
 
-from ordergate.application.decide import changing, reporting, setup, submitting
+from ordergate.application.decide import changing, moving, reporting, setup, submitting
 from ordergate.application.decide.context import Context, Decision, raise_break
 from ordergate.application.entry import Encoded, Entry, Origin, encode
 from ordergate.application.view import View
+from ordergate.domain import moving as m
 from ordergate.domain.book import Book
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.errors import ClockError
 from ordergate.domain.fold import advance_cursor, evolve
 from ordergate.domain.money import EXACT
 from ordergate.domain.orders import commands as c
-from ordergate.domain.orders.events import OrderAdopted, OrderEntered, OrderEvent
+from ordergate.domain.orders.events import InstrumentDefined, OrderAdopted, OrderEntered, OrderEvent
 from ordergate.domain.orders.reports import AnyReport, Confirmed, Report
+from ordergate.domain.orders.states import State
 from ordergate.domain.signals import SubmitSignal
 from ordergate.domain.times import MICROSECOND, format_time
 
-Command = c.OrderCommand | SubmitSignal
+Command = c.OrderCommand | SubmitSignal | m.MoveCommand
 Input = Command | AnyReport
 
+_MICROSECONDS: Final = tuple(number * MICROSECOND for number in range(len(State)))
 LARGEST_STEP_BACK: Final = timedelta(seconds=10)
 _LONGEST_DETAIL: Final = 1_000
 
@@ -55,7 +59,7 @@ class Engine:
         self.state, self.view, self.size, self.last = state, view, size, last
         self._now = last or datetime.min.replace(tzinfo=UTC)
         self._context = Context(
-            state=state, view=view, now=self._present, tick=self._tick, index=self._next_index
+            state=state, view=view, now=self._present, ticks=self._ticks, index=self._next_index
         )
 
     def step(self, given: Input, now: datetime, origin: Origin, raw: str | None = None) -> Step:
@@ -66,13 +70,29 @@ class Engine:
             ClockError: `now` is more than ten seconds before the journal's last instant.
         """
         mark, size, last = self.state.mark(), self.size, self.last
+        outside = getcontext()
+        setcontext(EXACT)
         try:
-            with localcontext(EXACT):
-                return self._step(given, self._begin(now), origin, raw)
+            return self._step(given, self._begin(now), origin, raw)
         except BaseException:
             self.state.undo(mark)
             self.size, self.last = size, last
             raise
+        finally:
+            setcontext(outside)
+
+    def preview(self, command: Command, now: datetime, origin: Origin) -> Any:
+        """The answer that `step` would give; leaves nothing behind.
+
+        Raises:
+            Refused, ClockError: as `step`.
+        """
+        mark, size, last = self.state.mark(), self.size, self.last
+        try:
+            return self.step(command, now, origin).answer
+        finally:
+            self.state.undo(mark)
+            self.size, self.last = size, last
 
     def quarantine(self, report: AnyReport, now: datetime, error: Exception) -> Step:
         """Journals a report that no decision could be made on, whole, for a person to book or drop."""
@@ -110,6 +130,14 @@ class Engine:
         self.last = now if self.last is None or now > self.last else self.last + MICROSECOND
         return self.last
 
+    def _ticks(self, count: int) -> tuple[datetime, ...]:
+        if not count:
+            return ()
+        first = self._tick()
+        times = (first, *[first + behind for behind in _MICROSECONDS[:count]][1:])
+        self.last = times[-1]
+        return times
+
     def _step(self, given: Input, now: datetime, origin: Origin, raw: str | None) -> Step:
         if isinstance(given, Report):
             decision: Decision[Any] = reporting.report(self._context, given)
@@ -126,8 +154,11 @@ class Engine:
         try:
             while True:
                 event = next(decision)
-                entries.append(self._entry(event, said, origin, None if entries else raw))
-                encoded.append(encode(entries[-1]))
+                about = type(event) is not InstrumentDefined  # which the payload only led to
+                entry = self._entry(event, said, origin, raw if about else None)
+                entries.append(entry)
+                encoded.append(encode(entry))
+                raw = None if about else raw
         except StopIteration as stop:
             answer = stop.value
         if not entries:
@@ -139,6 +170,7 @@ class Engine:
     def _entry(self, event: Any, said: AnyReport | None, origin: Origin, raw: str | None) -> Entry:
         at = event.times[0] if isinstance(event, OrderEvent) and event.times else self._tick()
         evolve(self.state, event, self.size, at)
+        cursor = None if said is None else said.cursor
         entry = Entry(
             index=self.size,
             time=at,
@@ -147,8 +179,8 @@ class Engine:
             principal=origin.principal,
             source=origin.source,
             request=origin.request,
-            broker=said.broker if said is not None and said.cursor is not None else None,
-            cursor=said.cursor if said is not None else None,
+            broker=None if said is None or cursor is None else said.broker,
+            cursor=cursor,
             raw=raw,
         )
         self.size += 1
@@ -159,17 +191,19 @@ def _writable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
+@cache
 def broker_origin(broker: str) -> Origin:
     """Of what a broker said."""
     return Origin(actor=broker, principal=broker, source="broker")
 
 
 def _actor(event: Any, origin: Origin) -> str:
-    if isinstance(event, OrderEntered | OrderAdopted) and event.order.actor is not None:
+    if isinstance(event, _NEW) and event.order.actor is not None:
         return event.order.actor
     return origin.actor
 
 
+_NEW: Final = (OrderEntered, OrderAdopted)
 _COMMANDS: Final[Mapping[type, Callable[[Context, Any], Decision[Any]]]] = {
     c.SubmitOrder: submitting.submit,
     SubmitSignal: submitting.submit_signal,
@@ -179,4 +213,9 @@ _COMMANDS: Final[Mapping[type, Callable[[Context, Any], Decision[Any]]]] = {
     c.Release: changing.release,
     c.Configure: setup.configure,
     c.OpenSession: setup.open_session,
+    m.ExpectFund: moving.expect,
+    m.LeaveFund: moving.leave,
+    m.TakePart: moving.take_part,
+    m.TakeKeys: moving.take_keys,
+    m.OpenFund: moving.open_fund,
 }

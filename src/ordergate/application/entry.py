@@ -7,20 +7,21 @@ are hashed, stored, streamed and exported.
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ordergate.domain.errors import AuditError, Code, Invalid
-from ordergate.domain.orders.events import AnyEvent, BreakRaised, OrderEvent
+from ordergate.domain.events import AnyEvent
+from ordergate.domain.orders.events import BreakRaised, OrderEvent
 
 LARGEST: Final = 65_535
 """Bytes of an entry: the length prefix of an entry bundle has 16 bits (C2SP tlog-tiles)."""
 
 
-class Origin(Struct, frozen=True, kw_only=True):
+class Origin(Struct, frozen=True, gc=False, kw_only=True):
     """Who is behind an input.
 
     Attributes:
@@ -36,7 +37,7 @@ class Origin(Struct, frozen=True, kw_only=True):
     request: str | None = None
 
 
-class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Entry(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What stands in the journal.
 
     Attributes:
@@ -70,12 +71,15 @@ _DECODER: Final = msgspec.json.Decoder(Entry)
 _NO_PAYLOADS: Final[Mapping[str, bytes]] = {}
 
 
+_KINDS: Final = {event: str(event.__struct_config__.tag) for event in get_args(AnyEvent)}
+
+
 def kind_of(event: AnyEvent) -> str:
     """The tag of an event, such as `OrderFilled/1`."""
-    return str(type(event).__struct_config__.tag)
+    return _KINDS[type(event)]
 
 
-class Encoded(Struct, frozen=True):
+class Encoded(Struct, frozen=True, gc=False):
     """An entry as it is written: made once, and used for hash, store and streams.
 
     Attributes:

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 import structlog
 
 from ordergate.application.entry import Entry, decode
+from ordergate.application.ownership import Tenure
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import Journal
 
@@ -30,23 +31,44 @@ class Outlet(Protocol):
 
 
 class Follower:
-    """Feeds one outlet. What it cannot deliver it tries again, ever more slowly, while orders go on."""
+    """The duty of feeding one outlet. What it cannot deliver it tries again, ever more slowly, while orders go on."""
 
     def __init__(self, outlet: Outlet, journal: Journal, clock: Clock) -> None:
         self._outlet, self._journal, self._clock = outlet, journal, clock
         self._news = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def lease(self) -> str:
+        """Of the outlet."""
+        return f"outlet:{self._outlet.name}"
+
+    @property
+    def broken(self) -> bool:
+        """Never: what fails is tried again."""
+        return False
+
+    async def begin(self, tenure: Tenure) -> None:
+        """Goes on from where the outlet was left."""
+        self._running = asyncio.get_running_loop().create_task(self.run(tenure.lease.epoch))
+
+    async def end(self) -> None:
+        """Stops; what was not taken for good is delivered again by the next."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
 
     def committed(self, _entries: Sequence[Entry]) -> None:
         """There is something new; a listener of the runner."""
         self._news.set()
 
-    async def run(self) -> None:
-        """Runs until cancelled."""
+    async def run(self, epoch: int = 0) -> None:
+        """Runs until cancelled; `epoch` is of its lease."""
         pause = _FIRST_PAUSE_S
         while True:
             self._news.clear()
             try:
-                while await self._forward():
+                while await self._forward(epoch):
                     pause = _FIRST_PAUSE_S
             except Exception as error:
                 _log.warning("an outlet did not take entries", outlet=self._outlet.name, error=str(error))
@@ -55,11 +77,11 @@ class Follower:
             else:
                 await self._news.wait()
 
-    async def _forward(self) -> bool:
+    async def _forward(self, epoch: int) -> bool:
         first = await self._journal.cursor(self._outlet.name)
         lines = await self._journal.lines(first, _AT_ONCE)
         if not lines:
             return False
         await self._outlet.deliver([decode(line.data, index) for index, line in enumerate(lines, first)])
-        await self._journal.move_cursor(self._outlet.name, first + len(lines))
+        await self._journal.move_cursor(self._outlet.name, first + len(lines), epoch)
         return True

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from ordergate.application.engine import Input
-from ordergate.application.ports.journal import JournalReader
+from ordergate.application.ports.journal import RowReader
 from ordergate.application.view import View
 from ordergate.domain.book import Book, Table
 from ordergate.domain.identifiers import order_id_of
+from ordergate.domain.moving import TakePart
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders.reports import Executed, Report
 from ordergate.domain.signals import SubmitSignal
@@ -16,7 +17,7 @@ Loaded = list[tuple[Table[Any], Any]]
 
 
 async def prefetch(
-    inputs: Iterable[Input], state: Book, view: View, reader: JournalReader, loaded: Loaded
+    inputs: Iterable[Input], state: Book, view: View, reader: RowReader, loaded: Loaded
 ) -> None:
     """Loads the rows, and adds which to `loaded`, so that they can be released after the batch."""
     inputs = list(inputs)
@@ -30,16 +31,14 @@ async def prefetch(
 def _named_orders(given: Input) -> Iterable[str]:
     if isinstance(given, Report):
         return () if given.client_id is None else (order_id_of(given.client_id),)
-    if isinstance(given, c.CancelOrder | c.ReplaceOrder | c.Release | c.AdoptOrder):
+    if isinstance(given, (c.CancelOrder, c.ReplaceOrder, c.Release, c.AdoptOrder)):
         return (given.order_id,)
     if isinstance(given, c.SubmitOrder) and given.order_id is not None:
         return (given.order_id,)
     return ()
 
 
-async def _keys(
-    inputs: list[Input], state: Book, view: View, reader: JournalReader, loaded: Loaded
-) -> set[str]:
+async def _keys(inputs: list[Input], state: Book, view: View, reader: RowReader, loaded: Loaded) -> set[str]:
     wanted = [key for given in inputs if (key := _key(given, view)) is not None]
     rows = await reader.get("keys", wanted) if wanted else []
     for row in rows:
@@ -56,13 +55,13 @@ def _key(given: Input, view: View) -> tuple[str, str, str] | None:
     return None
 
 
-async def _orders(order_ids: set[str], state: Book, reader: JournalReader, loaded: Loaded) -> None:
+async def _orders(order_ids: set[str], state: Book, reader: RowReader, loaded: Loaded) -> None:
     missing = [(order_id,) for order_id in sorted(order_ids) if state.orders.get(order_id) is None]
     if missing:
         await _load(await reader.get("orders", missing), state, reader, loaded)
 
 
-async def _load(orders: list[Any], state: Book, reader: JournalReader, loaded: Loaded) -> None:
+async def _load(orders: list[Any], state: Book, reader: RowReader, loaded: Loaded) -> None:
     if not orders:
         return
     fills = await reader.select("fills", {"order_id": tuple(order.order_id for order in orders)})
@@ -71,9 +70,7 @@ async def _load(orders: list[Any], state: Book, reader: JournalReader, loaded: L
         loaded.append((state.orders, order.order_id))
 
 
-async def _orders_by_broker_id(
-    inputs: list[Input], state: Book, reader: JournalReader, loaded: Loaded
-) -> None:
+async def _orders_by_broker_id(inputs: list[Input], state: Book, reader: RowReader, loaded: Loaded) -> None:
     for given in inputs:
         named = isinstance(given, c.AdoptOrder) or (isinstance(given, Report) and given.client_id is None)
         key = (getattr(given, "broker", ""), getattr(given, "broker_order_id", None))
@@ -83,8 +80,8 @@ async def _orders_by_broker_id(
         await _load(found, state, reader, loaded)
 
 
-async def _positions(inputs: list[Input], state: Book, reader: JournalReader, loaded: Loaded) -> None:
-    # An order that the book knows only by our id may be named by the broker's, which stands beside it here.
+async def _positions(inputs: list[Input], state: Book, reader: RowReader, loaded: Loaded) -> None:
+    # The broker's id may be another order's by the time a fill is stepped that it names: see what stands beside.
     by_broker_id = {
         (said.broker, said.broker_order_id): order_id_of(said.client_id)
         for said in inputs
@@ -95,14 +92,15 @@ async def _positions(inputs: list[Input], state: Book, reader: JournalReader, lo
         if not isinstance(said, Executed):
             continue
         known_as = (said.broker, said.broker_order_id or "")
-        order_id = (
-            order_id_of(said.client_id)
+        named = (
+            (order_id_of(said.client_id),)
             if said.client_id is not None
-            else state.order_by_broker_id.get(known_as) or by_broker_id.get(known_as)
+            else (state.order_by_broker_id.get(known_as), by_broker_id.get(known_as))
         )
-        order = state.orders.get(order_id or "")
-        if order is not None:
-            wanted.add((order.fund_id, order.symbol))
+        orders = (state.orders.get(order_id) for order_id in named if order_id is not None)
+        wanted |= {(order.fund_id, order.symbol) for order in orders if order is not None}
+    parts = (given.left for given in inputs if isinstance(given, TakePart))
+    wanted |= {(left.fund_id, holding.position.symbol) for left in parts for holding in left.holdings}
     missing = sorted(key for key in wanted if state.positions.get(key) is None)
     for row in await reader.get("positions", missing) if missing else []:
         state.positions.load(row)

@@ -3,19 +3,22 @@
 Shown values are plain mappings: decimals as text, times as ISO 8601 with Z.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from functools import cache
+from operator import attrgetter
+from types import UnionType
+from typing import Any, Final, get_args
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import fields
 
-from ordergate.application.ports.journal import JournalReader
-from ordergate.domain.errors import Code, NotFound
+from ordergate.application.ports.journal import RowReader
+from ordergate.domain.errors import Code, NotFound, quoted
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.market import Quote, mid
-from ordergate.domain.money import ZERO, plain, text
+from ordergate.domain.money import ZERO, text
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.positions.lots import Lot
@@ -24,14 +27,21 @@ from ordergate.domain.slippage import slippage
 from ordergate.domain.times import format_time
 
 Shown = dict[str, Any]
+MOST_LOTS: Final = 100
+"""Of one position, on a page."""
 _INNER: Final = ("requests", "request_count", "filled_value", "ratio", "confirmed")
 
 
 class Queries:
     """Reads one store."""
 
-    def __init__(self, reader: JournalReader) -> None:
+    def __init__(self, reader: RowReader) -> None:
         self._reader = reader
+
+    @property
+    def reader(self) -> RowReader:
+        """What it reads."""
+        return self._reader
 
     async def order(self, order_id: str) -> Order:
         """One order.
@@ -41,7 +51,7 @@ class Queries:
         """
         rows = await self._reader.get("orders", [(order_id,)])
         if not rows:
-            raise NotFound(Code.ORDER_NOT_FOUND, f"there is no order {order_id!r}", "#/order_id")
+            raise NotFound(Code.ORDER_NOT_FOUND, f"there is no order {quoted(order_id)}", "#/order_id")
         order: Order = rows[0]
         return order
 
@@ -57,7 +67,24 @@ class Queries:
 
     async def shown_fills(self, **where: Any) -> list[Shown]:
         """Fills with their slippage."""
-        fills = await self.fills(**where)
+        return await self._show_fills(await self.fills(**where))
+
+    async def page(
+        self, table: str, where: Mapping[str, Any], after: tuple[Any, ...] | None, limit: int
+    ) -> list[Any]:
+        """At most `limit` rows of a table behind a primary key, in the order of the key (None in `where`: any)."""
+        given = _given(where) | ({"counts": True} if table == "fills" else {})
+        return await self._reader.select(table, given, after=after, limit=limit)
+
+    async def show_page(self, table: str, rows: list[Any], quotes: Mapping[str, Quote]) -> list[Shown]:
+        """Rows of `page`, as programs are shown them."""
+        if table == "orders":
+            return [show_order(order) for order in rows]
+        if table == "fills":
+            return await self._show_fills(rows)
+        return await self._show_positions(rows, quotes, MOST_LOTS)
+
+    async def _show_fills(self, fills: list[Fill]) -> list[Shown]:
         ids = tuple(sorted({fill.order_id for fill in fills}))
         orders = (
             {o.order_id: o for o in await self._reader.select("orders", {"order_id": ids})} if ids else {}
@@ -67,14 +94,26 @@ class Queries:
 
     async def shown_positions(self, quotes: Mapping[str, Quote], **where: Any) -> list[Shown]:
         """Positions with their open lots, and unrealised P&L where there is a quote."""
+        return await self._show_positions(await self._reader.select("positions", _given(where)), quotes)
+
+    async def _show_positions(
+        self, positions: list[Position], quotes: Mapping[str, Quote], most: int | None = None
+    ) -> list[Shown]:
         instruments = await self.instruments()
         shown = []
-        for position in await self._reader.select("positions", _given(where)):
-            key = {"fund_id": position.fund_id, "symbol": position.symbol, "closed_at": None}
-            lots = await self._reader.select("lots", key)
-            instrument = instruments[position.symbol]
-            shown.append(show_position(position, lots, instrument, quotes.get(position.symbol)))
+        for position in positions:
+            lots = await self.open_lots(position, None if most is None else most + 1)
+            instrument, quote = instruments[position.symbol], quotes.get(position.symbol)
+            shown.append(show_position(position, lots[:most], instrument, quote))
+            if most is not None:
+                shown[-1]["more_lots"] = len(lots) > most
         return shown
+
+    async def open_lots(self, position: Position, limit: int | None = None) -> list[Lot]:
+        """The open lots of a position, oldest first."""
+        key = {"fund_id": position.fund_id, "symbol": position.symbol, "closed_at": None}
+        closed = (position.fund_id, position.symbol, position.oldest_open - 1)
+        return await self._reader.select("lots", key, after=closed, limit=limit)
 
     async def instruments(self) -> dict[str, Instrument]:
         """Those that the journal knows, by symbol."""
@@ -96,7 +135,7 @@ def _given(where: Mapping[str, Any]) -> dict[str, Any]:
 def shown_value(value: Any) -> Any:
     """A value as programs are shown it."""
     if isinstance(value, Decimal):
-        return text(plain(value))
+        return _number(value)
     if isinstance(value, datetime):
         return format_time(value)
     if isinstance(value, Struct):
@@ -106,14 +145,49 @@ def shown_value(value: Any) -> Any:
     return value
 
 
+def _number(value: Decimal) -> str:
+    """As `text(plain(value))`, for the price of its characters."""
+    written = text(value) if value else "0"
+    return written.rstrip("0").rstrip(".") if "." in written else written
+
+
 def show(row: Struct) -> Shown:
     """A row as programs are shown it."""
-    return {name: shown_value(value) for name, value in asdict(row).items()}
+    return _show(row, ())
+
+
+def _show(row: Struct, without: tuple[str, ...]) -> Shown:
+    names, values, ways = _ways(type(row), without)
+    return {
+        name: value if way is None or value is None else way(value)
+        for name, value, way in zip(names, values(row), ways, strict=True)
+    }
+
+
+@cache
+def _ways(kind: type[Struct], without: tuple[str, ...]) -> tuple[Sequence[str], Any, Sequence[Any]]:
+    """The fields to show, how to get their values, and how each is shown (None: as it is)."""
+    chosen = [field for field in fields(kind) if field.name not in without]
+    names = [field.name for field in chosen]
+    values = attrgetter(*names) if len(names) > 1 else lambda row: (getattr(row, names[0]),)
+    return names, values, [_way(field.type) for field in chosen]
+
+
+def _way(hint: Any) -> Callable[[Any], Any] | None:
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    kind, *others = [kind for kind in kinds if kind is not type(None)]
+    if others or not isinstance(kind, type):
+        return shown_value
+    if issubclass(kind, Decimal):
+        return _number
+    if issubclass(kind, datetime):
+        return format_time
+    return None if issubclass(kind, str | int) else shown_value
 
 
 def show_order(order: Order) -> Shown:
     """An order, with what follows from its fields; `pending` are requests without an answer."""
-    shown = {name: value for name, value in show(order).items() if name not in _INNER}
+    shown = _show(order, _INNER)
     shown["average_price"] = shown_value(order.average_price)
     shown["leaves_quantity"] = shown_value(order.leaves_quantity)
     shown["pending"] = [f"{request.kind}:{request.phase}" for request in order.requests]

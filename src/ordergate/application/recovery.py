@@ -15,7 +15,7 @@ from ordergate.domain.orders.states import TERMINAL, State
 from ordergate.protocols.tlog import Checkpoint, TlogError
 
 _UNFINISHED = tuple(state for state in State if state not in TERMINAL)
-_WHOLE = ("funds", "instruments", "sessions", "balances")
+_WHOLE = ("funds", "instruments", "sessions", "balances", "moves")
 
 
 async def load_state(reader: JournalReader) -> Book:
@@ -34,7 +34,7 @@ async def load_state(reader: JournalReader) -> Book:
     for row in await reader.select("lots", {"closed_at": None}):
         state.lots.load(row)
     for row in await reader.select("positions"):
-        if state.positions.keeps(row):
+        if row.quantity:
             state.positions.load(row)
     return state
 
@@ -46,7 +46,11 @@ async def last_instant(reader: JournalReader, head: Head) -> datetime | None:
     lines = await reader.lines(head.size - 1, 1)
     if not lines:
         raise AuditError(f"entry {head.size - 1} is missing", head.size - 1)
-    entry = decode(lines[0].data, head.size - 1)
+    return instant_of(decode(lines[0].data, head.size - 1))
+
+
+def instant_of(entry: Entry) -> datetime:
+    """The last instant that an entry has used."""
     event = entry.event
     return event.times[-1] if isinstance(event, OrderEvent) and event.times else entry.time
 

@@ -1,100 +1,93 @@
 """The runner: takes what waits, steps it, commits it in one transaction, then answers.
 
 Nobody is answered, and nothing is sent, before the entries are on disk. While a batch commits, the next one
-gathers. One bad input never spoils a batch; a broken invariant of ours ends the run.
+gathers. One bad input never spoils a batch; a broken invariant of ours ends the run. Where other nodes write to
+the same journal, each batch is a turn: the journal's end is held, what others have written is folded, and only
+then is anything stepped.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 import structlog
-from msgspec import Struct, field
 
-from ordergate.application.engine import Command, Engine, Step
-from ordergate.application.entry import Encoded, Entry, Origin
+from ordergate.application.clock_check import LARGEST_DIFFERENCE, LARGEST_JUMP, ClockCheck
+from ordergate.application.engine import Command, Engine
+from ordergate.application.entry import Entry, Origin
+from ordergate.application.following import Following
+from ordergate.application.inbox import Barrier, Given, Inbox, Item, Preview
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import Batch, Journal
-from ordergate.application.prefetch import Loaded, prefetch
+from ordergate.application.prefetch import Loaded
+from ordergate.application.stepping import Stepping, Written
 from ordergate.application.tail import Tail
-from ordergate.domain.errors import ClockError, Code, Conflict, Defect, OutcomeUnknown, Refused, StoreError
+from ordergate.domain.errors import Code, Conflict, OutcomeUnknown, StoreError
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import CancelOrder, Release
+from ordergate.domain.orders.events import SessionOpened
 from ordergate.domain.orders.reports import AnyReport, Report
 
-BATCH_MOST: Final = 512
 INBOX_MOST: Final = 20_000
-LARGEST_JUMP: Final = timedelta(hours=1)
 _RETRY_S: Final = 1.0
 
 Listener = Callable[[Sequence[Entry]], None]
 _log = structlog.get_logger("ordergate.runner")
 
 
-class Barrier(Struct, frozen=True):
-    """Nothing to do; answered once everything before it is committed."""
-
-
-Given = Command | AnyReport | Barrier
-
-
-class _Item(Struct):
-    """An input on its way; `done` is None where nobody waits."""
-
-    given: Given
-    origin: Origin
-    raw: str | None
-    done: asyncio.Future[Any] | None
-
-
-class _Written(Struct):
-    """What a batch adds to the journal."""
-
-    entries: list[Entry] = field(default_factory=list)
-    encoded: list[Encoded] = field(default_factory=list)
-
-    def take(self, step: Step) -> None:
-        """Adds what a step led to."""
-        self.entries += step.entries
-        self.encoded += step.encoded
-
-
-class _Stepped(Struct):
-    """What one item led to: an answer, or the error that its caller gets."""
-
-    item: _Item
-    answer: Any = None
-    error: Exception | None = None
-
-
-_Step = Callable[[_Written], _Stepped]
-
-
 class Runner:
-    """One writer of one journal, on one event loop."""
+    """A writer of one journal, on one event loop.
 
-    def __init__(self, engine: Engine, journal: Journal, tail: Tail, clock: Clock) -> None:
+    Args:
+        alone: no other node writes to the journal: then a clock that jumps stops nobody else.
+
+    Attributes:
+        commit_took: of the last commit.
+        unreachable: why the store cannot be used at present; None while it can.
+    """
+
+    def __init__(
+        self, engine: Engine, journal: Journal, tail: Tail, clock: Clock, *, alone: bool = True
+    ) -> None:
         self._engine, self._journal, self._tail, self._clock = engine, journal, tail, clock
-        self._urgent: deque[_Item] = deque()
-        self._normal: deque[_Item] = deque()
+        self._stepping = Stepping(engine, clock)
+        self._following = Following(engine, tail, self._publish)
+        self._inbox = Inbox()
+        self._news = False
+        self._again: asyncio.TimerHandle | None = None
         self._arrived = asyncio.Event()
         self._listeners: list[Listener] = []
         self._failure: BaseException | None = None
         self._stopping = False
-        self._clock_seen: tuple[datetime, float] | None = None
-        self._under_way: list[_Item] = []
+        self._clock_check = ClockCheck(clock, LARGEST_JUMP if alone else LARGEST_DIFFERENCE)
+        self._under_way: list[Item] = []
+        self.commit_took = timedelta(0)
+        self.unreachable: StoreError | None = None
+        journal.watch(self._others_wrote)
 
     @property
     def engine(self) -> Engine:
         """What it steps."""
         return self._engine
 
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the run ended, or is about to; None while all is well."""
+        return self._failure
+
+    @property
+    def waiting(self) -> int:
+        """How many inputs wait."""
+        return len(self._inbox)
+
     def listen(self, listener: Listener) -> None:
-        """Calls `listener` with the entries of every batch, once they are committed."""
+        """Calls `listener` with the entries of every batch, ours and others', once they are committed."""
         self._listeners.append(listener)
+
+    def unlisten(self, listener: Listener) -> None:
+        """Calls it no more."""
+        self._listeners = [known for known in self._listeners if known != listener]
 
     async def execute(self, command: Command, origin: Origin, raw: str | None = None) -> Any:
         """Runs a command and returns its answer, once it is committed.
@@ -104,9 +97,21 @@ class Runner:
             StoreError: the store could not take it; nothing happened.
             OutcomeUnknown: the node failed while it was under way.
         """
-        if len(self._normal) >= INBOX_MOST and not isinstance(command, CancelOrder | Release):
-            raise Conflict(Code.INBOX_FULL, f"{INBOX_MOST} requests are waiting: try again shortly")
+        self._check_room(command)
         return await self._put(command, origin, raw)
+
+    async def preview(self, command: Command, origin: Origin) -> Any:
+        """The answer that `execute` would give now; nothing is journalled, sent or changed.
+
+        Raises:
+            Refused: it cannot be done, or too much is waiting.
+        """
+        self._check_room(command)
+        return await self._put(Preview(command), origin, None)
+
+    def _check_room(self, command: Command) -> None:
+        if self._inbox.normal >= INBOX_MOST and not isinstance(command, (CancelOrder, Release)):
+            raise Conflict(Code.INBOX_FULL, f"{INBOX_MOST} requests are waiting: try again shortly")
 
     async def deliver(self, report: AnyReport) -> None:
         """Takes a report and returns once what it changed is committed."""
@@ -114,7 +119,7 @@ class Runner:
 
     def report(self, report: AnyReport) -> None:
         """Takes a report; never refuses one."""
-        self._urgent.append(_Item(report, Origin(), None, None))
+        self._inbox.put(Item(report, Origin(), None, None))
         self._arrived.set()
 
     async def settled(self) -> None:
@@ -130,8 +135,7 @@ class Runner:
         if self._failure is not None or self._stopping:
             done.set_exception(StoreError(f"the gate is closed{_because(self._failure)}"))
             return done
-        urgent = isinstance(given, Report | CancelOrder)
-        (self._urgent if urgent else self._normal).append(_Item(given, origin, raw, done))
+        self._inbox.put(Item(given, origin, raw, done))
         self._arrived.set()
         return done
 
@@ -139,16 +143,18 @@ class Runner:
         """Runs until `stop`, and what waits by then is done; or until the store or an invariant fails."""
         try:
             while True:
-                self._under_way = items = self._take()
                 if self._failure is not None:
                     raise self._failure
-                if items:
-                    await self._process(items)
+                if len(self._inbox):
+                    await self._turn()
                 elif self._stopping:
                     return
+                elif self._news:
+                    await self._catch_up()
                 else:
                     self._arrived.clear()
                     await self._arrived.wait()
+                    await asyncio.sleep(0)  # what else this turn of the loop brings belongs to the same batch
         except BaseException as failure:
             self._failure = failure
             self._abandon()
@@ -164,45 +170,77 @@ class Runner:
         self._stopping = True
         self._arrived.set()
 
-    def _take(self) -> list[_Item]:
-        items: list[_Item] = []
-        for queue in (self._urgent, self._normal):
-            while queue and len(items) < BATCH_MOST:
-                items.append(queue.popleft())
-        return items
+    def _others_wrote(self) -> None:
+        self._news = True
+        self._arrived.set()
 
-    async def _process(self, items: list[_Item]) -> None:
+    async def _turn(self) -> None:
+        """One batch, with the journal's end in hand."""
+        items: list[Item] = []
         loaded: Loaded = []
         try:
-            await self._prefetch(items, loaded)
-        except (StoreError, OutcomeUnknown):
-            raise
-        except Exception:  # one of them names something that no store can look up
-            await self._process_apart(items, loaded)
-            return
-        await self._write([partial(self._step, item) for item in items], loaded)
-
-    async def _prefetch(self, items: list[_Item], loaded: Loaded) -> None:
-        inputs = [item.given for item in items if not isinstance(item.given, Barrier)]
-        await prefetch(inputs, self._engine.state, self._engine.view, self._journal, loaded)
-
-    async def _process_apart(self, items: list[_Item], loaded: Loaded) -> None:
-        """The same batch, with those set aside that nothing can be fetched for."""
-        steps: list[_Step] = []
-        for item in items:
+            reader = await self._journal.lock()
             try:
-                await self._prefetch([item], loaded)
-                steps.append(partial(self._step, item))
-            except (StoreError, OutcomeUnknown):
-                raise
-            except Exception as error:
-                steps.append(partial(self._unhandled, item, error))
-        await self._write(steps, loaded)
+                if await self._following.is_far(reader):
+                    await self._journal.release()
+                    await self._following.along(self._journal)
+                    reader = await self._journal.lock()
+                self._news = False
+                await self._following.to_the_end(reader)
+                self._under_way = items = self._inbox.take()
+                bad = await self._stepping.fetch(items, loaded, reader)
+                self.unreachable = None
+                await self._write(items, bad, loaded)
+            finally:
+                await self._journal.release()
+        except StoreError as error:
+            self._look_again()
+            self._engine.state.release(loaded)
+            await self._not_written(items or self._inbox.take(), error)
 
-    async def _write(self, steps: list[_Step], loaded: Loaded) -> None:
-        engine, written = self._engine, _Written()
+    async def _catch_up(self) -> None:
+        """Folds what others have written, while nothing waits to be done."""
+        self._news = False
+        try:
+            if await self._following.along(self._journal):
+                return
+            reader = await self._journal.lock()
+            try:
+                await self._following.to_the_end(reader)
+            finally:
+                await self._journal.release()
+        except StoreError as error:
+            self._look_again()
+            self.unreachable = error
+            _log.warning("the journal cannot be read", error=str(error))
+
+    def _look_again(self) -> None:
+        """What could not be read now will be there later, and no news may come of it any more."""
+        if self._again is None:
+            self._again = asyncio.get_running_loop().call_later(_RETRY_S, self._look_now)
+
+    def _look_now(self) -> None:
+        self._again = None
+        self._others_wrote()
+
+    def _publish(self, entries: Sequence[Entry]) -> None:
+        """What other nodes have written."""
+        sessions = self._engine.view.sessions
+        for entry in entries:
+            event = entry.event
+            if isinstance(event, SessionOpened) and sessions.get(event.broker, event.epoch) != event.epoch:
+                del sessions[event.broker]  # it is another's by now
+        for listener in self._listeners:
+            listener(entries)
+
+    async def _write(self, items: Sequence[Item], bad: Mapping[int, Exception], loaded: Loaded) -> None:
+        self._clock_check.check()
+        engine, stepping, written = self._engine, self._stepping, Written()
         mark, size, last = self._tail.mark(), engine.size, engine.last
-        stepped = [step(written) for step in steps]
+        stepped = [
+            stepping.unhandled(item, bad[place], written) if place in bad else stepping.step(item, written)
+            for place, item in enumerate(items)
+        ]
         if written.entries:
             error = await self._commit(self._tail.batch(written.encoded, engine.state))
             if error is not None:
@@ -210,56 +248,23 @@ class Runner:
                 engine.size, engine.last = size, last
                 engine.state.release(loaded)
                 self._tail.back(mark)
-                await self._not_written(stepped, error)
+                await self._not_written(items, error)
                 return
             engine.state.settle()
         engine.state.release(loaded)
         for one in stepped:
-            _answer(one)
+            one.tell()
         if written.entries:
             for listener in self._listeners:
                 listener(written.entries)
 
-    def _step(self, item: _Item, written: _Written) -> _Stepped:
-        if isinstance(item.given, Barrier):
-            return _Stepped(item)
-        try:
-            step = self._engine.step(item.given, self._now(), item.origin, item.raw)
-        except (Defect, ClockError):
-            raise
-        except Exception as error:
-            return self._unhandled(item, error, written)
-        written.take(step)
-        return _Stepped(item, answer=step.answer)
-
-    def _now(self) -> datetime:
-        """The clock's time, unless it has jumped against one that cannot.
-
-        Raises:
-            ClockError: it has, by more than an hour.
-        """
-        now, elapsed = self._clock.now(), asyncio.get_running_loop().time()
-        if self._clock_seen is not None:
-            jump = now - self._clock_seen[0] - timedelta(seconds=elapsed - self._clock_seen[1])
-            if abs(jump) > LARGEST_JUMP:
-                raise ClockError(f"the clock has jumped by {jump}: set it right and start again")
-        self._clock_seen = now, elapsed
-        return now
-
-    def _unhandled(self, item: _Item, error: Exception, written: _Written) -> _Stepped:
-        """A command's caller gets the error; a report is quarantined, for nobody else will bring it again."""
-        if not isinstance(error, Refused):
-            _log.error("an input could not be handled", input=type(item.given).__name__, exc_info=error)
-        if not isinstance(item.given, Report):
-            return _Stepped(item, error=error)
-        step = self._engine.quarantine(item.given, self._now(), error)
-        written.take(step)
-        return _Stepped(item, answer=step.answer)
-
     async def _commit(self, batch: Batch) -> StoreError | None:
         """None where the batch is in the journal, the error where it provably is not."""
+        began = self._clock.now()
         commit = asyncio.ensure_future(self._commit_for_sure(batch))
-        return await asyncio.shield(commit)
+        error = await asyncio.shield(commit)
+        self.commit_took = self._clock.now() - began
+        return error
 
     async def _commit_for_sure(self, batch: Batch) -> StoreError | None:
         try:
@@ -267,23 +272,55 @@ class Runner:
         except StoreError as error:
             return error
         except OutcomeUnknown as unknown:
-            written = await self._journal.lines(batch.first, len(batch.lines))
-            if [line.data for line in written] == [line.data for line in batch.lines]:
-                return None
-            if written:
-                raise Defect(f"another writer has written entry {batch.first}") from unknown
-            return StoreError(str(unknown))
+            _log.warning("it is not known whether a batch was written", error=str(unknown))
+            written = await self._found_out(batch)
+            return None if written else StoreError(f"{unknown}; it was not written")
         return None
 
-    async def _not_written(self, stepped: list[_Stepped], error: StoreError) -> None:
-        """Commands learn that nothing happened; reports wait for the store."""
-        _log.error("a batch could not be written", error=str(error), inputs=len(stepped))
-        reports = [one.item for one in stepped if isinstance(one.item.given, Report)]
-        self._urgent.extendleft(reversed(reports))
-        for one in stepped:
-            if not isinstance(one.item.given, Report):
-                one.error = one.error or error
-                _answer(one)
+    async def _found_out(self, batch: Batch) -> bool:
+        """Whether a batch is in the journal. Nothing is stepped before that is known, however long it takes."""
+        while True:
+            try:
+                reader = await self._journal.lock()
+                try:
+                    lines = await reader.lines(batch.first, len(batch.lines))
+                finally:
+                    await self._journal.release()
+            except StoreError as error:
+                await self._still_unknown(error)
+            else:
+                return [line.data for line in lines] == [line.data for line in batch.lines]
+
+    async def _still_unknown(self, error: StoreError) -> None:
+        """No caller is kept waiting for a store that is gone: what was under way is unknown, the rest never began.
+
+        Reports wait: they will be written yet, if they have not been.
+        """
+        self.unreachable = error
+        if self._stopping:
+            raise OutcomeUnknown(f"the gate stops, and cannot find out what was written: {error}")
+        for item in self._under_way:
+            if not isinstance(item.given, Report):
+                item.answer(None, OutcomeUnknown(f"the store is gone: {error}"))
+        self._refuse_waiting(error)
+        await self._clock.sleep(_RETRY_S)
+
+    def _refuse_waiting(self, error: StoreError) -> None:
+        waiting = self._inbox.take_all()
+        self._inbox.put_back([item for item in waiting if isinstance(item.given, Report)])
+        for item in waiting:
+            if not isinstance(item.given, Report):
+                item.answer(None, error)
+
+    async def _not_written(self, items: Sequence[Item], error: StoreError) -> None:
+        """Commands learn that nothing happened, also those refused for what stood beside; reports wait."""
+        self.unreachable = error
+        _log.error("a batch could not be written", error=str(error), inputs=len(items))
+        reports = [item for item in items if isinstance(item.given, Report)]
+        self._inbox.put_back(reports)
+        for item in items:
+            if not isinstance(item.given, Report):
+                item.answer(None, error)
         if reports and self._stopping:
             raise error  # brokers deliver them again to the next run
         if reports:
@@ -291,21 +328,9 @@ class Runner:
 
     def _abandon(self) -> None:
         unknown = OutcomeUnknown(f"the gate stopped{_because(self._failure)}")
-        for item in (*self._under_way, *self._urgent, *self._normal):
-            _answer(_Stepped(item, error=unknown))
-        self._urgent.clear()
-        self._normal.clear()
+        for item in (*self._under_way, *self._inbox.take_all()):
+            item.answer(None, unknown)
 
 
 def _because(failure: BaseException | None) -> str:
     return "" if failure is None else f": {type(failure).__name__}: {failure}"
-
-
-def _answer(one: _Stepped) -> None:
-    done = one.item.done
-    if done is None or done.done():
-        return
-    if one.error is not None:
-        done.set_exception(one.error)
-    else:
-        done.set_result(one.answer)

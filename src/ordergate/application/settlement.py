@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
+from ordergate.application.dispatch import request_of
 from ordergate.application.entry import Entry, Origin
 from ordergate.application.ports.brokers import Broker, Deduplication, Lookup, Presence
 from ordergate.application.ports.clock import Clock
@@ -26,6 +27,8 @@ from ordergate.domain.orders.states import Phase, RequestKind, State
 
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 30.0
+_DEADLINE_S: Final = 30.0
+"""After which a broker that says nothing counts as one that cannot be asked."""
 _LOOKS: Final = 2
 """Unproven absences after the grace that park a request."""
 
@@ -51,6 +54,7 @@ class Settlement:
         self._broker, self._runner, self._clock, self._epoch = broker, runner, clock, epoch
         self._tasks: dict[_Key, asyncio.Task[None]] = {}
         self._doubted_at: dict[_Key, float] = {}
+        self._one_by_one: asyncio.Task[None] | None = None
         runner.listen(self._committed)
 
     async def start(self) -> None:
@@ -66,28 +70,47 @@ class Settlement:
 
     async def _compare(self) -> None:
         """Looks up orders that no longer work at the broker; reports those that work there and are not ours."""
+        asked_after = self._runner.engine.last
         try:
-            snapshot = await self._broker.open_orders()
+            async with asyncio.timeout(_DEADLINE_S):
+                snapshot = await self._broker.open_orders()
         except Exception:
             _log.exception("a broker adapter raised", broker=self._broker.name)
             return
         if not snapshot.complete:
-            _log.warning("the broker's open orders came incomplete", broker=self._broker.name)
+            self._one_by_one = asyncio.get_running_loop().create_task(self._look_up_all())
+            self._one_by_one.add_done_callback(self._fail_with)
             return
         there = {order_id_of(client_id): client_id for client_id in snapshot.client_ids}
         ours = {order.order_id: order for order in self._ours()}
         for order_id in sorted(there.keys() - ours.keys()):
-            await self._runner.deliver(Working(broker=self._broker.name, client_id=there[order_id]))
+            working = Working(broker=self._broker.name, client_id=there[order_id], asked_after=asked_after)
+            await self._runner.deliver(working)
         for order_id in sorted(ours.keys() - there.keys()):
-            order = ours[order_id]
-            if order.state in _SENT and not order.requests and order.client_id is not None:
-                for report in (await self._lookup(order.client_id)).reports:
-                    await self._runner.deliver(report)
+            await self._look_up(ours[order_id])
+
+    async def _look_up_all(self) -> None:
+        """Asks for each order that works here, where no list says which work there."""
+        if self._broker.capabilities.lists:
+            _log.warning("the broker's open orders came incomplete", broker=self._broker.name)
+        for order in sorted(self._ours(), key=lambda order: order.order_id):
+            await self._look_up(order)
+
+    async def _look_up(self, order: Order) -> None:
+        settled = all(request.phase is Phase.PARKED for request in order.requests)
+        if order.state in _SENT and settled and order.client_id is not None:
+            for report in (await self._lookup(order.client_id, order.broker_order_id)).reports:
+                await self._runner.deliver(report)
 
     def _committed(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            if isinstance(entry.event, RequestDoubted | SendDisproved):
-                self._take_up(entry.event.order_id, entry.event.number)
+            event = entry.event
+            if isinstance(event, (RequestDoubted, SendDisproved)):
+                self._take_up(event.order_id, event.number)
+                continue
+            request = request_of(entry)
+            if request is not None and request.phase is Phase.READY:  # of a node that may not send it
+                self._take_up(entry.order_id or "", request.number)
 
     def _take_up(self, order_id: str, number: int) -> None:
         key = order_id, number
@@ -102,6 +125,9 @@ class Settlement:
 
     def _finished(self, key: _Key, done: asyncio.Task[None]) -> None:
         del self._tasks[key], self._doubted_at[key]
+        self._fail_with(done)
+
+    def _fail_with(self, done: asyncio.Task[None]) -> None:
         failure = None if done.cancelled() else done.exception()
         if failure is not None:
             self._runner.fail(failure)
@@ -122,6 +148,8 @@ class Settlement:
             try:
                 if request.phase is Phase.READY:
                     await self._release(*key)
+                elif _submit_is_open(order, request):
+                    pass  # of an order that the broker may not have yet, it can tell nothing about changes
                 elif request.phase is Phase.UNKNOWN or request.epoch != self._epoch:
                     await self._look(key, order, request, looks)
             except (Refused, StoreError, OutcomeUnknown) as error:
@@ -135,34 +163,48 @@ class Settlement:
         change = request.kind is not RequestKind.SUBMIT
         asked = (order.client_id or request.client_id) if change else request.client_id
         waited = asyncio.get_running_loop().time() - self._doubted_at[key]
-        found = await self._lookup(asked)
+        grace_is_over = waited >= self._broker.capabilities.grace_s
+        found = await self._lookup(asked, order.broker_order_id)
         if found.presence is Presence.FOUND:
             for report in found.reports:
                 await self._runner.deliver(report)
-            if change:
+            if change and (grace_is_over or not self._overtaken(key)):
                 await self._release(*key)
-        elif found.presence is Presence.UNAVAILABLE or waited < self._broker.capabilities.grace_s:
+        elif found.presence is Presence.UNAVAILABLE or not grace_is_over:
             return
-        elif found.presence is Presence.ABSENT or (self._sends_again_safely and not change):
+        elif found.presence is Presence.ABSENT:
             await self._report(request, Finding.ABSENT, found.reason, final=change)
+        elif self._sends_again_safely and not change:
+            await self._report(request, Finding.REPEATABLE, found.reason, final=False)
         else:
             looks.unproven += 1
             await self._report(request, Finding.UNPROVEN, found.reason, final=looks.unproven >= _LOOKS)
+
+    def _overtaken(self, key: _Key) -> bool:
+        """Whether it is a replace that will be dropped: not before what was sent of it can no longer turn up."""
+        found = self._find(key)
+        return found is not None and found[0].overtaken(found[1])
 
     @property
     def _sends_again_safely(self) -> bool:
         return self._broker.capabilities.deduplication is Deduplication.FOREVER
 
-    async def _lookup(self, client_id: str) -> Lookup:
+    async def _lookup(self, client_id: str, broker_order_id: str | None) -> Lookup:
         try:
-            return await self._broker.lookup(client_id)
+            async with asyncio.timeout(_DEADLINE_S):
+                return await self._broker.lookup(client_id, broker_order_id)
         except Exception as error:
             _log.exception("a broker adapter raised", broker=self._broker.name, request=client_id)
             return Lookup(presence=Presence.UNAVAILABLE, reason=f"{type(error).__name__}: {error}")
 
     async def _report(self, request: Request, finding: Finding, reason: str | None, *, final: bool) -> None:
         said = LookedUp(
-            broker=self._broker.name, client_id=request.client_id, finding=finding, reason=reason, final=final
+            broker=self._broker.name,
+            client_id=request.client_id,
+            finding=finding,
+            reason=reason,
+            final=final,
+            epoch=request.epoch,
         )
         await self._runner.deliver(said)
 
@@ -171,7 +213,14 @@ class Settlement:
 
     async def close(self) -> None:
         """Stops looking; the next run goes on."""
-        tasks = list(self._tasks.values())
+        self._runner.unlisten(self._committed)
+        tasks = [*self._tasks.values(), *([self._one_by_one] if self._one_by_one else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _submit_is_open(order: Order, request: Request) -> bool:
+    """Whether the order's own submit has to be settled before this request can be."""
+    submit = order.open_request(RequestKind.SUBMIT)
+    return submit is not None and submit.number != request.number and submit.phase is not Phase.PARKED

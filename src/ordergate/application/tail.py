@@ -29,10 +29,14 @@ class Tail:
             digest = leaf_hash(entry.data)
             nodes.extend(Node(*node) for node in self._tree.append(digest))
             lines.append(Line(entry.data, digest, entry.kind, entry.order_id))
+        rows, before = {}, {}
+        for table, are, were in state.changed():
+            rows[table], before[table] = are, were
         return Batch(
             first=first,
             lines=lines,
-            rows={table: tuple(rows.values()) for table, rows in state.changed().items()},
+            rows=rows,
+            before=before,
             nodes=nodes,
             checkpoint=self._sign(),
             payloads=payloads,
@@ -41,6 +45,14 @@ class Tail:
     def _sign(self) -> str:
         checkpoint = Checkpoint(self._signer.name, self._tree.size, self._tree.root())
         return checkpoint.sign(self._signer).decode()
+
+    def follow(self, line: Line) -> None:
+        """Grows by a line that another node has written."""
+        self._tree.append(line.hash)
+
+    def root(self) -> bytes:
+        """Of the tree so far."""
+        return self._tree.root()
 
     def mark(self) -> object:
         """A point to come back to."""

@@ -1,5 +1,6 @@
 """`ordergate doctor`, `config`, `migrate` and `quotes`."""
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -9,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,22 +19,31 @@ import typer
 
 from ordergate import __version__
 from ordergate.adapters.clock import SystemClock
-from ordergate.adapters.journals.database import (
-    Lock,
-    check_version,
+from ordergate.adapters.journals.database import busy, version_of
+from ordergate.adapters.journals.door import door_path, read_door
+from ordergate.adapters.journals.location import (
     exists,
+    locate,
+    on_server,
     path_of,
-    pending,
-    set_up,
-    version_of,
+    place_beside,
+    safe_to_show,
 )
-from ordergate.adapters.journals.schema import REVISIONS
-from ordergate.adapters.journals.sqlite import connect, store_error
+from ordergate.adapters.journals.schema import REVISIONS, check_version, pending
+from ordergate.adapters.journals.sqlite_file import connect, store_error
+from ordergate.adapters.journals.stores import bring_up, open_reader, version_at
+from ordergate.adapters.journals.whole import check_whole
 from ordergate.adapters.secrets.audit_key import find_key
+from ordergate.application.audit.ending import signs
+from ordergate.application.ports.journal import Head
 from ordergate.cli import terminal as t
+from ordergate.cli.desk import open_desk
+from ordergate.cli.door import look
+from ordergate.cli.places import ShardName, places
+from ordergate.cli.server_checks import SERVER_CHECKS
 from ordergate.config import Config
 from ordergate.config import schema as config_schema
-from ordergate.domain.errors import OrdergateError, StoreError
+from ordergate.domain.errors import Code, Invalid, OrdergateError, StoreError
 from ordergate.domain.market import Quote
 from ordergate.domain.money import parse_decimal, parse_positive
 
@@ -46,10 +57,18 @@ def show(config: t.ConfigFile = None, as_json: t.Json = False) -> None:
     """Show the configuration in force, defaults included."""
     with t.failing(as_json=as_json):
         values = msgspec.to_builtins(t.read_config(config))
+        for database, field in _urls(values):
+            database[field] = safe_to_show(database[field])
         if as_json:
             t.print_json(values)
         else:
             t.print_table("Configuration", ("key", "value"), _flat(values))
+
+
+def _urls(values: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Where a configuration names databases."""
+    yield values["database"], "url"
+    yield from ((shard, "database") for shard in values["shards"].values() if shard["database"] is not None)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -69,55 +88,45 @@ def schema() -> None:
 
 
 @migrate_app.command("up")
-def migrate_up(db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json = False) -> None:
-    """Run the migrations that a database needs."""
+def migrate_up(
+    shard: ShardName = None, db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json = False
+) -> None:
+    """Run the migrations that a database needs; that of every shard, where none is named."""
     with t.failing(as_json=as_json):
-        path = _file(t.url_of(db, t.read_config(config)))
-        lock = Lock(path)
-        lock.take()
-        try:
-            before = _version(path) if exists(path) else None
-            missing = list(pending(before))
-            with closing(connect(path)) as connection:
-                set_up(connection, path)
-        finally:
-            lock.release()
+        found = places(db, t.read_config(config), shard)
+        told = {at.shard: _up(at.url, quiet=as_json) for at in found}
         if as_json:
-            t.print_json({"from": before, "to": REVISIONS[-1], "ran": missing})
-        else:
-            t.out.print(f"{path}: {', '.join(missing)} run" if missing else f"{path}: nothing to do")
+            t.print_json({"shards": told} if len(told) > 1 else next(iter(told.values())))
+
+
+def _up(url: str, *, quiet: bool) -> dict[str, Any]:
+    shown = locate(url).shown
+    before = asyncio.run(bring_up(url))
+    missing = list(pending(before))
+    if not quiet:
+        t.out.print(f"{shown}: {', '.join(missing)} run" if missing else f"{shown}: nothing to do")
+    return {"from": before, "to": REVISIONS[-1], "ran": missing}
 
 
 @migrate_app.command("status")
-def migrate_status(db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json = False) -> None:
+def migrate_status(
+    shard: ShardName = None, db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json = False
+) -> None:
     """Say which schema a database has and which migrations it needs."""
     with t.failing(as_json=as_json):
-        path = _file(t.url_of(db, t.read_config(config)))
-        if not exists(path):
-            raise StoreError(f"there is no database at {path}")
-        version = _version(path)
-        needed = list(pending(version))
+        found = places(db, t.read_config(config), shard)
+        told = {at.shard: _status(at.url, quiet=as_json) for at in found}
         if as_json:
-            t.print_json({"version": version, "program": REVISIONS[-1], "pending": needed})
-        else:
-            t.out.print(f"{path}: schema {version or 'none'}, this program's is {REVISIONS[-1]}")
-            t.out.print(f"pending: {', '.join(needed) or 'nothing'}")
+            t.print_json({"shards": told} if len(told) > 1 else next(iter(told.values())))
 
 
-def _version(path: Path) -> str | None:
-    """The version of a database that this program can bring up; only reads."""
-    with closing(connect(path, read_only=True)) as connection:
-        version = version_of(connection, path)
-    if version is not None and version not in REVISIONS:
-        check_version(version, path)
-    return version
-
-
-def _file(url: str) -> Path:
-    path = path_of(url)
-    if path is None:
-        raise StoreError("a database in memory has nothing to migrate: name a file")
-    return path
+def _status(url: str, *, quiet: bool) -> dict[str, Any]:
+    version = asyncio.run(version_at(url))
+    needed = list(pending(version))
+    if not quiet:
+        t.out.print(f"{locate(url).shown}: schema {version or 'none'}, this program's is {REVISIONS[-1]}")
+        t.out.print(f"pending: {', '.join(needed) or 'nothing'}")
+    return {"version": version, "program": REVISIONS[-1], "pending": needed}
 
 
 @quotes_app.command("set")
@@ -128,6 +137,7 @@ def set_quote(
     bid_size: Annotated[str | None, typer.Option(help="None is unlimited.")] = None,
     ask_size: Annotated[str | None, typer.Option(help="None is unlimited.")] = None,
     broker: Annotated[str, typer.Option(help="Which paper venue.")] = "paper",
+    shard: ShardName = None,
     db: t.Db = None,
     config: t.ConfigFile = None,
     as_json: t.Json = False,
@@ -140,31 +150,52 @@ def set_quote(
             time=SystemClock().now(),
             bid=parse_positive(bid, "#/bid"),
             ask=parse_positive(ask, "#/ask"),
-            bid_size=None if bid_size is None else parse_decimal(bid_size, "#/bid_size"),
-            ask_size=None if ask_size is None else parse_decimal(ask_size, "#/ask_size"),
+            bid_size=_size(bid_size, "#/bid_size"),
+            ask_size=_size(ask_size, "#/ask_size"),
             pinned=True,
         )
-        async with t.gate(db, config) as gate:
-            await gate.set_quote(broker, quote)
+        async with open_desk(db, config, shard) as desk:
+            await desk.set_quote(broker, quote)
         shown = {"symbol": symbol, "bid": bid, "ask": ask, "bid_size": bid_size, "ask_size": ask_size}
         t.print_json(shown) if as_json else t.out.print(f"{symbol}: {bid} / {ask}")
 
     t.run(main, as_json=as_json)
 
 
-def doctor(db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json = False) -> None:
+def _size(text: str | None, pointer: str) -> Decimal | None:
+    size = None if text is None else parse_decimal(text, pointer)
+    if size is not None and size < 0:
+        raise Invalid(Code.BAD_VALUE, f"{size} is below zero", pointer)
+    return size
+
+
+def doctor(
+    shard: ShardName = None, db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json = False
+) -> None:
     """Check this machine, the configuration and the database, and say what to mend."""
     with t.failing(as_json=as_json):
-        settings = t.read_config(config)
-        url = t.url_of(db, settings)
-        checks = [_check(name, look, settings, url) for name, look in _CHECKS.items()]
+        found = places(db, t.read_config(config), shard)
+        told = {at.shard: _checked(at.config, at.url) for at in found}
+        checks = [check for each in told.values() for check in each]
         if as_json:
-            t.print_json({"version": __version__, "checks": checks})
+            shown = {"shards": told} if len(told) > 1 else {"checks": checks}
+            t.print_json({"version": __version__, **shown})
         else:
-            rows = [(c["check"], c["state"], c["detail"]) for c in checks]
-            t.print_table("Doctor", ("check", "state", "detail"), rows)
+            rows = [(name, c["check"], c["state"], c["detail"]) for name, each in told.items() for c in each]
+            t.print_table("Doctor", ("shard", "check", "state", "detail"), rows)
         if any(check["state"] == "bad" for check in checks):
             raise typer.Exit(t.Exit.ERROR)
+
+
+def _checked(config: Config, url: str) -> list[dict[str, str]]:
+    wanted = {**_CHECKS, **(SERVER_CHECKS if on_server(url) else {})}
+    found = [_check(name, look, config, url) for name, look in wanted.items()]
+    first: dict[str, str] = {}
+    for check in found:
+        said = first.setdefault(check["detail"], check["check"])
+        if check["state"] == "bad" and said != check["check"]:
+            check["detail"] = f"not known, see {said}"
+    return found
 
 
 def _check(
@@ -189,8 +220,30 @@ def _database(_config: Config, url: str) -> tuple[str, str]:
         return "ok", f"{path or url}: none yet; the first order makes it"
     with closing(connect(path, read_only=True)) as connection:
         check_version(version_of(connection, path), path)
-        size = connection.execute("SELECT coalesce(max(size), 0) FROM head").fetchone()[0]
-    return "ok", f"{path}: schema {REVISIONS[-1]}, {size} entries"
+        head = Head(*(connection.execute("SELECT size, checkpoint FROM head").fetchone() or ()))
+    check_whole(head, path)
+    return "ok", f"{path}: schema {REVISIONS[-1]}, {head.size} entries"
+
+
+def _service(_config: Config, url: str) -> tuple[str, str]:
+    path = path_of(url)
+    if path is None or not exists(path):
+        return "ok", "nobody serves it"
+    door = read_door(path)
+    if not busy(path):
+        if door is None:
+            return "ok", "nobody serves it"
+        left = f"{door_path(path)}, left by process {door.pid} when it was killed"
+        return (
+            "warn",
+            f"nobody serves it, but there is {left}: harmless, the next `ordergate serve` replaces it",
+        )
+    if door is None:
+        return "warn", "it is in use by a process that does not serve it: commands that write have to wait"
+    wrong = asyncio.run(look(door))
+    if wrong is not None:
+        return "bad", f"it is in use, but the door {door.url} (process {door.pid}) cannot be used: {wrong}"
+    return "ok", f"process {door.pid} serves it at {door.url}, and is ready"
 
 
 def _durability(_config: Config, url: str) -> tuple[str, str]:
@@ -214,23 +267,41 @@ def _durability(_config: Config, url: str) -> tuple[str, str]:
 
 
 def _audit_key(config: Config, url: str) -> tuple[str, str]:
-    path = path_of(url)
+    place, server = place_beside(url), locate(url).kind == "server"
     key_file = Path(config.audit.key_file) if config.audit.key_file else None
-    key = find_key(config.audit.origin, key_file, path)
-    if key is None:
+    key, head = find_key(config.audit.origin, key_file, place), asyncio.run(_head_of(url))
+    if key is None and head.size:
         return (
-            "warn",
-            "none yet: one is made beside the database; production wants its own (ORDERGATE_AUDIT_KEY)",
+            "bad",
+            "the key that signs this journal is not here: name it (ORDERGATE_AUDIT_KEY or audit.key_file)",
         )
+    if key is None:
+        where = f"in {place.parent}" if place and server else "beside the database"
+        return "warn", f"none yet: one is made {where}; production wants its own (ORDERGATE_AUDIT_KEY)"
     named = Path(key.source)
     if os.name == "posix" and named.exists() and stat.S_IMODE(named.stat().st_mode) & 0o077:
         return "bad", f"{named} can be read by others: chmod 600 {named}"
-    if key.generated:
-        return (
-            "warn",
-            f"{key.source} was made here: production wants its own (ORDERGATE_AUDIT_KEY or audit.key_file)",
-        )
-    return "ok", key.source
+    if head.size and not signs(head, key.signer.verifier):
+        return "bad", f"{key.source} is not the key that has signed the last checkpoint"
+    if not key.generated:
+        return "ok", key.source
+    nodes = ", and nodes on other machines need it too" if server else ""
+    return (
+        "warn",
+        f"{key.source} was made here{nodes}: production wants its own (ORDERGATE_AUDIT_KEY or audit.key_file)",
+    )
+
+
+async def _head_of(url: str) -> Head:
+    """Of the journal; an empty one where there is none yet, or none that can be read, as another check tells."""
+    try:
+        reader = await open_reader(url)
+    except StoreError:
+        return Head()
+    try:
+        return await reader.head()
+    finally:
+        await reader.close()
 
 
 def _brokers(config: Config, _url: str) -> tuple[str, str]:
@@ -241,6 +312,7 @@ _CHECKS: Final[dict[str, Callable[[Config, str], tuple[str, str]]]] = {
     "python": _python,
     "brokers": _brokers,
     "database": _database,
+    "service": _service,
     "durability": _durability,
     "audit key": _audit_key,
 }

@@ -10,7 +10,7 @@ import structlog
 import typer
 
 from ordergate import __version__
-from ordergate.cli import administration, audit, demo, orders, reading
+from ordergate.cli import administration, audit, copying, demo, nodes, orders, reading, serve, shards
 
 app: Final = typer.Typer(
     name="ordergate",
@@ -19,12 +19,17 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("demo")(demo.demo)
+app.command("serve")(serve.serve)
 app.add_typer(orders.app, name="orders")
 app.command("fills")(reading.fills)
 app.command("positions")(reading.positions)
 app.command("events")(reading.events)
 app.add_typer(audit.app, name="audit")
+app.command("nodes")(nodes.nodes)
+app.command("copy")(copying.copy)
 app.add_typer(administration.quotes_app, name="quotes")
+app.command("shards")(shards.shards)
+app.add_typer(shards.funds_app, name="funds")
 app.command("doctor")(administration.doctor)
 app.add_typer(administration.config_app, name="config")
 app.add_typer(administration.migrate_app, name="migrate")
@@ -42,8 +47,14 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
     ] = False,
 ) -> None:
-    """Logs go to standard error, warnings and worse."""
+    """Logs go to standard error, warnings and worse; tracebacks without values, for those may be secrets."""
+    plain = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr is not None and sys.stderr.isatty(),
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+    structlog.reset_defaults()
     structlog.configure(
+        processors=[*structlog.get_config()["processors"][:-1], plain],
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=lambda *_arguments: structlog.PrintLogger(sys.stderr),
     )

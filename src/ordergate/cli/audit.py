@@ -2,26 +2,28 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from ordergate.adapters.files import FilesError, write_tree
-from ordergate.adapters.journals.database import open_journal, open_reader, path_of
-from ordergate.adapters.journals.sqlite import SqliteReader
+from ordergate.adapters.journals.location import place_beside
+from ordergate.adapters.journals.stores import open_journal
 from ordergate.adapters.secrets.audit_key import find_key
 from ordergate.application.audit.export import exported
+from ordergate.application.audit.moves import check_moves
 from ordergate.application.audit.proofs import proofs
 from ordergate.application.audit.replay import replay as fold_again
-from ordergate.application.audit.story import story
+from ordergate.application.audit.story import show_transition, story
+from ordergate.application.audit.verify import Verified
 from ordergate.application.audit.verify import verify as verify_journal
+from ordergate.application.ports.journal import JournalReader
 from ordergate.bootstrap import MEMORY
 from ordergate.cli import terminal as t
-from ordergate.config import Config
+from ordergate.cli.places import Place, ShardName, opened, place, places
 from ordergate.domain.errors import AuditError
-from ordergate.domain.times import format_time
 from ordergate.protocols.tlog import TlogError, Verifier
 
 app: Final = typer.Typer(help="Prove what stands in the journal.", no_args_is_help=True)
@@ -32,22 +34,26 @@ _SHOWN: Final = 20
 class _Log:
     """A journal open for reading, and the key that its checkpoints are signed with, if there is one here."""
 
-    def __init__(self, reader: SqliteReader, config: Config, url: str) -> None:
+    def __init__(self, reader: JournalReader, at: Place) -> None:
         self.reader = reader
-        key_file = Path(config.audit.key_file) if config.audit.key_file else None
-        key = find_key(config.audit.origin, key_file, path_of(url))
+        audit = at.config.audit
+        key = find_key(audit.origin, Path(audit.key_file) if audit.key_file else None, place_beside(at.url))
         self.verifier = key.signer.verifier if key is not None else None
 
 
 @asynccontextmanager
-async def _log(db: str | None, config: Path | None) -> AsyncIterator[_Log]:
-    settings = t.read_config(config)
-    url = t.url_of(db, settings)
-    reader = open_reader(url)
-    try:
-        yield _Log(reader, settings, url)
-    finally:
-        await reader.close()
+async def _log(at: Place) -> AsyncIterator[_Log]:
+    async with opened(at) as reader:
+        yield _Log(reader, at)
+
+
+async def _of_order(order_id: str, found: list[Place]) -> Place:
+    """The journal that tells of an order; any, where none does."""
+    for at in found[1:]:
+        async with opened(at) as reader:
+            if await reader.indices(order_id):
+                return at
+    return found[0]
 
 
 @app.command()
@@ -60,6 +66,7 @@ def verify(
         Path | None,
         typer.Option("--vkey", metavar="FILE", help="The verifier key; else that of the key here."),
     ] = None,
+    shard: ShardName = None,
     db: t.Db = None,
     config: t.ConfigFile = None,
     as_json: t.Json = False,
@@ -67,29 +74,57 @@ def verify(
     """Check every entry, the tree, and the signature; name the first bad index."""
 
     async def main() -> None:
-        async with _log(db, config) as log:
-            verifier = _verifier(vkey) if vkey is not None else log.verifier
-            note = _text(old) if old is not None else None
-            with t.progress("Verifying") as advance:
-                found = await verify_journal(log.reader, verifier, old_checkpoint=note, progress=advance)
+        settings = t.read_config(config)
+        kept = old is not None or vkey is not None  # what was kept elsewhere is of one log
+        found = [place(db, settings, shard)] if kept else places(db, settings, shard)
+        told = {at.shard: await _verify(at, old, vkey) for at in found}
+        compared = await _compare_moves(found) if len(found) > 1 else 0
         if as_json:
-            t.print_json({"size": found.size, "root": found.root, "signature_checked": found.signed})
+            shown = {name: _shown(one) for name, one in told.items()}
+            several = {"shards": shown, "parts_moved": compared}
+            t.print_json(several if len(found) > 1 else next(iter(shown.values())))
             return
-        t.out.print(f"{found.size} entries, root {found.root}")
-        t.out.print(
-            "every entry, the tree and the signature hold"
-            if found.signed
-            else "every entry and the tree hold"
-        )
-        if not found.signed and found.size:
-            t.say("the signature was not checked: there is no key here; name one with --vkey", style="yellow")
+        for at in found:
+            _say(at, told[at.shard])
+        if compared:
+            t.out.print(f"{compared} parts of funds that moved: each came as it had left")
 
     t.run(main, as_json=as_json)
+
+
+async def _compare_moves(found: list[Place]) -> int:
+    async with AsyncExitStack() as stack:
+        readers = {at.config.audit.origin: await stack.enter_async_context(opened(at)) for at in found}
+        return await check_moves(readers)
+
+
+async def _verify(at: Place, old: Path | None, vkey: Path | None) -> Verified:
+    async with _log(at) as log:
+        verifier = _verifier(vkey) if vkey is not None else log.verifier
+        note = _text(old) if old is not None else None
+        with t.progress("Verifying") as advance:
+            return await verify_journal(log.reader, verifier, old_checkpoint=note, progress=advance)
+
+
+def _shown(found: Verified) -> dict[str, Any]:
+    return {"size": found.size, "root": found.root, "signature_checked": found.signed}
+
+
+def _say(at: Place, found: Verified) -> None:
+    t.out.print(f"{at.title}{found.size} entries, root {found.root}")
+    signed = "every entry, the tree and the signature hold"
+    t.out.print(f"{at.title}{signed if found.signed else 'every entry and the tree hold'}")
+    if not found.signed and found.size:
+        t.say(
+            f"{at.title}the signature was not checked: there is no key here; name one with --vkey",
+            style="yellow",
+        )
 
 
 @app.command()
 def replay(
     compare: Annotated[bool, typer.Option("--compare", help="Compare every table byte for byte.")] = False,
+    shard: ShardName = None,
     db: t.Db = None,
     config: t.ConfigFile = None,
     as_json: t.Json = False,
@@ -97,8 +132,8 @@ def replay(
     """Fold the journal into an empty store; with --compare, hold it against the tables."""
 
     async def main() -> None:
-        async with _log(db, config) as log:
-            store = open_journal(MEMORY)
+        async with _log(place(db, t.read_config(config), shard)) as log:
+            store = await open_journal(MEMORY)
             try:
                 with t.progress("Replaying") as advance:
                     differences = await fold_again(log.reader, store, advance)
@@ -134,6 +169,7 @@ def export(
     vkey: Annotated[
         Path | None, typer.Option("--vkey", metavar="FILE", help="Where to write the verifier key.")
     ] = None,
+    shard: ShardName = None,
     db: t.Db = None,
     config: t.ConfigFile = None,
     as_json: t.Json = False,
@@ -141,7 +177,7 @@ def export(
     """Write the log as static files that any tlog-tiles reader takes."""
 
     async def main() -> None:
-        async with _log(db, config) as log:
+        async with _log(place(db, t.read_config(config), shard)) as log:
             key = _key_of(log) if vkey is not None else None
             with t.progress("Exporting") as advance:
                 files = await write_tree(directory, exported(log.reader, advance))
@@ -160,6 +196,7 @@ def export(
 def proof(
     order_id: Annotated[str, typer.Argument(metavar="ORDER_ID")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new or empty folder.")],
+    shard: ShardName = None,
     db: t.Db = None,
     config: t.ConfigFile = None,
     as_json: t.Json = False,
@@ -167,7 +204,8 @@ def proof(
     """Write a receipt for every entry of an order: the entry, and a .tlog-proof that verifies offline."""
 
     async def main() -> None:
-        async with _log(db, config) as log:
+        at = await _of_order(order_id, places(db, t.read_config(config), shard))
+        async with _log(at) as log:
             found = await proofs(log.reader, order_id)
             key = log.verifier
 
@@ -190,6 +228,7 @@ def proof(
 @app.command()
 def show(
     order_id: Annotated[str, typer.Argument(metavar="ORDER_ID")],
+    shard: ShardName = None,
     db: t.Db = None,
     config: t.ConfigFile = None,
     as_json: t.Json = False,
@@ -197,22 +236,9 @@ def show(
     """Tell an order's story: who, what, from, to, when."""
 
     async def main() -> None:
-        async with _log(db, config) as log:
-            told = await story(log.reader, order_id)
-        rows: list[dict[str, Any]] = [
-            {
-                "index": row.index,
-                "time": format_time(row.time),
-                "actor": row.actor,
-                "principal": row.principal,
-                "source": row.source,
-                "event": row.kind,
-                "from": row.from_state,
-                "to": row.to_state,
-                "detail": row.detail,
-            }
-            for row in told
-        ]
+        at = await _of_order(order_id, places(db, t.read_config(config), shard))
+        async with _log(at) as log:
+            rows = [show_transition(row) for row in await story(log.reader, order_id)]
         if as_json:
             t.print_json(rows)
         else:

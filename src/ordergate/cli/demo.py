@@ -10,7 +10,9 @@ import typer
 
 from ordergate.adapters.clock import VirtualClock, run_virtual
 from ordergate.adapters.ids import CountingIds
-from ordergate.adapters.journals.database import exists, path_of
+from ordergate.adapters.journals.database import busy
+from ordergate.adapters.journals.door import read_door
+from ordergate.adapters.journals.location import exists, locate, path_of, safe_to_show
 from ordergate.adapters.market_data.csv_quotes import merge_quotes
 from ordergate.adapters.market_data.signal_file import read_signals
 from ordergate.adapters.market_data.synthetic import synthetic_quotes, synthetic_signals
@@ -94,9 +96,17 @@ def _start(moments: Sequence[datetime]) -> datetime:
 def _fresh(db: str | None) -> str:
     if db is None:
         return f"sqlite:///{Path(tempfile.mkdtemp(prefix='ordergate-demo-')) / 'demo.db'}"
+    if locate(db).kind == "server":
+        raise StoreError(
+            f"{safe_to_show(db)}: the demo's simulated clock rules no server; write sqlite:///PATH"
+        )
     path = path_of(db)
     if path is not None and exists(path) and path.stat().st_size:
-        raise StoreError(f"{path} is not empty: the demo needs a database of its own; name another with --db")
+        door = read_door(path)
+        served = f"process {door.pid} serves it at {door.url}" if door and busy(path) else "it is not empty"
+        raise StoreError(
+            f"{path}: {served}, and the demo needs a database of its own; name another with --db"
+        )
     return db
 
 
@@ -122,7 +132,7 @@ async def _result(gate: Gate, url: str) -> dict[str, Any]:
         "positions": await gate.queries.shown_positions(gate.runner.engine.view.quotes),
         "refused": await gate.queries.refusals(),
         "audit": {"size": verified.size, "root": verified.root, "verified": verified.signed},
-        "database": url,
+        "database": safe_to_show(url),
     }
 
 
@@ -137,5 +147,5 @@ def _print(result: dict[str, Any]) -> None:
     word = "verified" if audit["verified"] else "NOT verified"
     t.out.print(f"Audit: {audit['size']} entries, root {audit['root']}, {word}")
     t.out.print(f"Database: {result['database']}", soft_wrap=True)
-    path = path_of(result["database"])
-    t.say(f"Look further: ordergate audit verify --db {result['database']}" if path else "")
+    kept = locate(result["database"]).kind != "memory"
+    t.say(f"Look further: ordergate audit verify --db {result['database']}" if kept else "")

@@ -11,6 +11,7 @@ from ordergate.application.entry import Entry, decode
 from ordergate.application.ports.journal import JournalReader
 from ordergate.application.queries import Queries
 from ordergate.cli import terminal as t
+from ordergate.cli.places import ShardName, opened, place, reading
 from ordergate.domain.orders.events import OrderEvent
 from ordergate.domain.times import format_time
 
@@ -79,6 +80,7 @@ def _fees(fees: dict[str, str]) -> str:
 def fills(
     fund: Fund = None,
     symbol: Symbol = None,
+    shard: ShardName = None,
     db: t.Db = None,
     config: t.ConfigFile = None,
     as_json: t.Json = False,
@@ -86,7 +88,7 @@ def fills(
     """List fills with their slippage."""
 
     async def main() -> None:
-        async with t.reading(db, config) as reader:
+        async with reading(db, config, shard) as reader:
             shown = await Queries(reader).shown_fills(fund_id=fund, symbol=symbol)
         t.print_json(shown) if as_json else print_fills(shown)
 
@@ -96,6 +98,7 @@ def fills(
 def positions(
     fund: Fund = None,
     symbol: Symbol = None,
+    shard: ShardName = None,
     db: t.Db = None,
     config: t.ConfigFile = None,
     as_json: t.Json = False,
@@ -103,7 +106,7 @@ def positions(
     """List positions with lots and realised P&L."""
 
     async def main() -> None:
-        async with t.reading(db, config) as reader:
+        async with reading(db, config, shard) as reader:
             shown = await Queries(reader).shown_positions({}, fund_id=fund, symbol=symbol)
         t.print_json(shown) if as_json else print_positions(shown)
 
@@ -115,6 +118,7 @@ def events(
     order: Annotated[str | None, typer.Option(help="Of this order.")] = None,
     kind: Annotated[str | None, typer.Option(help="Of this kind, such as OrderFilled.")] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with what comes; Ctrl-C ends it.")] = False,
+    shard: ShardName = None,
     db: t.Db = None,
     config: t.ConfigFile = None,
     as_json: t.Json = False,
@@ -123,7 +127,7 @@ def events(
 
     async def main() -> None:
         shown = []
-        async with t.reading(db, config) as reader:
+        async with opened(place(db, t.read_config(config), shard)) as reader:
             async for entry in _entries(reader, after + 1, follow=follow):
                 if not _wanted(entry, order, kind):
                     continue

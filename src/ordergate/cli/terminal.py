@@ -4,8 +4,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from enum import IntEnum
 from pathlib import Path
@@ -17,10 +17,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from ordergate.adapters.exact_json import parse_json
-from ordergate.adapters.journals.database import open_reader
-from ordergate.adapters.journals.sqlite import SqliteReader
-from ordergate.bootstrap import Gate, open_gate
 from ordergate.config import Config, load
 from ordergate.domain.errors import (
     Conflict,
@@ -31,6 +27,7 @@ from ordergate.domain.errors import (
     Refused,
     StoreError,
 )
+from ordergate.domain.exact_json import parse_json
 from ordergate.domain.money import plain, text
 
 T = TypeVar("T")
@@ -38,7 +35,12 @@ DB_VARIABLE: Final = "ORDERGATE_DB"
 
 Db = Annotated[
     str | None,
-    typer.Option("--db", metavar="URL", help="Database, such as sqlite:///orders.db.", envvar=DB_VARIABLE),
+    typer.Option(
+        "--db",
+        metavar="URL",
+        help="sqlite:///PATH or postgresql://USER@HOST/NAME.",
+        envvar=DB_VARIABLE,
+    ),
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration, TOML.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -225,26 +227,10 @@ def url_of(db: str | None, config: Config) -> str:
         StoreError: an empty one was given.
     """
     if db == "":
-        raise StoreError("--db is empty: write sqlite:///PATH, or leave it out")
+        raise StoreError(
+            "--db is empty: write sqlite:///PATH or postgresql://USER@HOST/NAME, or leave it out"
+        )
     return config.database.url if db is None else db
-
-
-@asynccontextmanager
-async def reading(db: str | None, config: Path | None) -> AsyncIterator[SqliteReader]:
-    """The database, open for reading beside whoever writes it."""
-    reader = open_reader(url_of(db, read_config(config)))
-    try:
-        yield reader
-    finally:
-        await reader.close()
-
-
-@asynccontextmanager
-async def gate(db: str | None, config: Path | None) -> AsyncIterator[Gate]:
-    """A running gate on the database."""
-    settings = read_config(config)
-    async with open_gate(settings, url_of(db, settings)) as opened:
-        yield opened
 
 
 def body_from(source: str) -> tuple[Any, str]:
@@ -258,8 +244,12 @@ def body_from(source: str) -> tuple[Any, str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise InputError(f"{source} cannot be read: {reason}") from error
-    if len(raw) > _LONGEST:
-        raise InputError(f"{source} is longer than {_LONGEST} characters: it is no order")
+    try:
+        size = len(raw.encode())
+    except UnicodeEncodeError as error:
+        raise InputError(f"{source} cannot be read: it is not UTF-8") from error
+    if size > _LONGEST:  # what doors take, so that an order is read the same everywhere
+        raise InputError(f"{source} is longer than {_LONGEST} bytes: it is no order")
     if not raw.strip():
         raise InputError(f"{source} is empty: it must hold a JSON object")
     try:

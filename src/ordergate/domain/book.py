@@ -7,6 +7,7 @@ the store when a report or a command names it.
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from msgspec import Struct
 from ordergate.domain.breaks import Break
 from ordergate.domain.funds import Fund
 from ordergate.domain.instruments import Instrument
+from ordergate.domain.moves import Move
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import TERMINAL
@@ -22,7 +24,7 @@ from ordergate.domain.positions.lots import Lot
 from ordergate.domain.positions.position import Position, open_numbers
 
 
-class Key(Struct, frozen=True, kw_only=True):
+class Key(Struct, frozen=True, gc=False, kw_only=True):
     """Which order a caller's key stands for, in a scope of fund and kind of key."""
 
     fund_id: str
@@ -33,7 +35,7 @@ class Key(Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
 
 
-class Refusal(Struct, frozen=True, kw_only=True):
+class Refusal(Struct, frozen=True, gc=False, kw_only=True):
     """A signal that became no order; `number` is the index of its journal entry."""
 
     number: int
@@ -45,7 +47,7 @@ class Refusal(Struct, frozen=True, kw_only=True):
     fund_id: str | None = None
 
 
-class Session(Struct, frozen=True, kw_only=True):
+class Session(Struct, frozen=True, gc=False, kw_only=True):
     """A broker's session.
 
     Attributes:
@@ -63,30 +65,28 @@ Undo = list[tuple["Table[Any]", Any, Any]]
 
 
 class Table(Generic[Row]):
-    """Rows by key; writes go through `put`.
+    """Rows by key; `get` gives the row of a key or None, writes go through `put`.
 
     Args:
         name: of the table in the store.
-        key: the key of a row.
-        keeps: whether a row stays in memory after its commit.
+        key: the names of the columns that make a row's key; a tuple where there are several.
+        keeps: whether a row stays in memory after its commit; None where every row does.
     """
 
-    __slots__ = ("_log", "keeps", "key", "name", "row_type", "rows")
+    __slots__ = ("_log", "get", "keeps", "key", "name", "row_type", "rows")
 
     def __init__(
         self,
         name: str,
         row_type: type[Row],
         log: Undo,
-        key: Callable[[Row], Any],
-        keeps: Callable[[Row], bool],
+        key: tuple[str, ...],
+        keeps: Callable[[Row], bool] | None,
     ) -> None:
-        self.name, self.row_type, self.key, self.keeps, self._log = name, row_type, key, keeps, log
+        self.name, self.row_type, self.keeps, self._log = name, row_type, keeps, log
+        self.key: Callable[[Row], Any] = attrgetter(*key)
         self.rows: dict[Any, Row] = {}
-
-    def get(self, key: Any) -> Row | None:
-        """The row, or None."""
-        return self.rows.get(key)
+        self.get: Callable[[Any], Row | None] = self.rows.get
 
     def put(self, row: Row) -> None:
         """Writes a row."""
@@ -99,10 +99,6 @@ class Table(Generic[Row]):
         self.rows.setdefault(self.key(row), row)
 
 
-def _always(_row: Struct) -> bool:
-    return True
-
-
 def _never(_row: Struct) -> bool:
     return False
 
@@ -113,21 +109,18 @@ class Book:
     def __init__(self) -> None:
         log: Undo = []
         self._log = log
-        self.funds = Table("funds", Fund, log, lambda r: r.fund_id, _always)
-        self.instruments = Table("instruments", Instrument, log, lambda r: r.symbol, _always)
-        self.sessions = Table("sessions", Session, log, lambda r: r.broker, _always)
-        self.orders = Table("orders", Order, log, lambda r: r.order_id, lambda r: r.state not in TERMINAL)
-        self.fills = Table("fills", Fill, log, lambda r: (r.order_id, r.exec_id), _always)
-        self.positions = Table(
-            "positions", Position, log, lambda r: (r.fund_id, r.symbol), lambda r: bool(r.quantity)
-        )
-        self.lots = Table(
-            "lots", Lot, log, lambda r: (r.fund_id, r.symbol, r.number), lambda r: bool(r.remaining)
-        )
-        self.balances = Table("balances", Balance, log, lambda r: (r.fund_id, r.position_key), _always)
-        self.keys = Table("keys", Key, log, lambda r: (r.fund_id, r.kind, r.key), _never)
-        self.breaks = Table("breaks", Break, log, lambda r: r.break_id, _never)
-        self.refusals = Table("refusals", Refusal, log, lambda r: r.number, _never)
+        self.funds = Table("funds", Fund, log, ("fund_id",), None)
+        self.instruments = Table("instruments", Instrument, log, ("symbol",), None)
+        self.sessions = Table("sessions", Session, log, ("broker",), None)
+        self.orders = Table("orders", Order, log, ("order_id",), lambda r: r.state not in TERMINAL)
+        self.fills = Table("fills", Fill, log, ("order_id", "exec_id"), None)
+        self.positions = Table("positions", Position, log, ("fund_id", "symbol"), lambda r: bool(r.quantity))
+        self.lots = Table("lots", Lot, log, ("fund_id", "symbol", "number"), lambda r: bool(r.remaining))
+        self.balances = Table("balances", Balance, log, ("fund_id", "position_key"), None)
+        self.keys = Table("keys", Key, log, ("fund_id", "kind", "key"), _never)
+        self.breaks = Table("breaks", Break, log, ("break_id",), _never)
+        self.refusals = Table("refusals", Refusal, log, ("number",), _never)
+        self.moves = Table("moves", Move, log, ("fund_id",), None)
         self.tables: tuple[Table[Any], ...] = (
             self.funds,
             self.instruments,
@@ -140,6 +133,7 @@ class Book:
             self.keys,
             self.breaks,
             self.refusals,
+            self.moves,
         )
         self.order_by_broker_id: dict[tuple[str, str], str] = {}
         self._executions: dict[str, dict[str, None]] = {}
@@ -168,35 +162,55 @@ class Book:
         if isinstance(undone, Fill) and old is None:
             self._executions[undone.order_id].pop(undone.exec_id)
 
-    def changed(self) -> dict[str, dict[Any, Struct]]:
-        """Per table, the rows written since the last `settle`, each once, as they are now."""
-        rows: dict[str, dict[Any, Struct]] = {}
-        for table, key, _old in self._log:
-            rows.setdefault(table.name, {})[key] = table.rows[key]
-        return rows
+    def changed(self) -> Iterator[tuple[str, list[Struct], list[Struct | None]]]:
+        """Per table, the rows written since the last `settle`, each once: as they are, and as they were."""
+        for table, before in self._touched().items():
+            yield table.name, [table.rows[key] for key in before], list(before.values())
 
     def settle(self) -> None:
         """What was written is in the store: forget the undo, and what has ended."""
-        touched = {(table, key) for table, key, _old in self._log}
+        touched = self._touched()
         self._log.clear()
-        for table, key in touched:
-            row = table.rows.get(key)
-            if row is not None and not table.keeps(row):
-                self._forget(table, key, row)
+        for table, keys in touched.items():
+            if table.keeps is not None:
+                self._forget_ended(table, keys)
+
+    def _touched(self) -> dict[Table[Any], dict[Any, Struct | None]]:
+        """Per table, the keys written since the last `settle`, and each row as it was then."""
+        touched: dict[Table[Any], dict[Any, Struct | None]] = {}
+        for table, key, old in self._log:
+            before = touched.get(table)
+            if before is None:
+                touched[table] = {key: old}
+            elif key not in before:
+                before[key] = old
+        return touched
 
     def release(self, loaded: Iterable[tuple[Table[Any], Any]]) -> None:
         """Drops what was read back for one batch and can change no more."""
         for table, key in loaded:
-            row = table.rows.get(key)
-            if row is not None and not table.keeps(row):
-                self._forget(table, key, row)
+            self._forget_ended(table, (key,))
 
-    def _forget(self, table: Table[Any], key: Any, row: Struct) -> None:
-        del table.rows[key]
-        if isinstance(row, Order):
-            for exec_id in self._executions.pop(row.order_id, ()):
-                self.fills.rows.pop((row.order_id, exec_id), None)
-            self._unindex(row)
+    def _forget_ended(self, table: Table[Any], keys: Iterable[Any]) -> None:
+        rows, keeps = table.rows, table.keeps
+        for key in keys:
+            row = rows.get(key)
+            if row is not None and keeps is not None and not keeps(row):
+                del rows[key]
+                if table is self.orders:
+                    self._forget_executions(row)
+
+    def _forget_executions(self, order: Order) -> None:
+        for exec_id in self._executions.pop(order.order_id, ()):
+            self.fills.rows.pop((order.order_id, exec_id), None)
+        self._unindex(order)
+
+    def forget_position(self, key: tuple[str, str]) -> None:
+        """Drops a position and its lots, to be loaded anew."""
+        position = self.positions.rows.pop(key, None)
+        if position is not None:
+            for number in open_numbers(position):
+                self.lots.rows.pop((*key, number), None)
 
     def put_order(self, order: Order) -> None:
         """Writes an order and keeps the index by broker id."""

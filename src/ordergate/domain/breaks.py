@@ -19,11 +19,12 @@ class BreakKind(StrEnum):
     LATE_FILL = "late_fill"
     OVERFILL = "overfill"
     UNSENT_FILL = "unsent_fill"
+    FUND_MOVED = "fund_moved"
     UNRESOLVED = "unresolved"
     QUARANTINED = "quarantined"
 
 
-class Break(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Break(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One thing that does not fit; `break_id` names the journal entry that raised it."""
 
     break_id: str

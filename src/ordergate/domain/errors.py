@@ -5,6 +5,7 @@ OrdergateError                  everything that ordergate raises on purpose
 │   ├── Invalid                 the content is wrong (nothing was stored, no key was used up)
 │   ├── NotFound                nothing has that name
 │   └── Conflict                it contradicts what is already there
+│       └── OrderMoved          the order of that key is in another shard's journal
 ├── StoreError                  the database cannot be used
 │   └── StoreBusy               another process holds it
 ├── DiskError                   the disk failed under a commit: the process must end
@@ -38,6 +39,9 @@ class Code(StrEnum):
     UNKNOWN_FUND = "unknown_fund"
     UNKNOWN_SYMBOL = "unknown_symbol"
     UNKNOWN_BROKER = "unknown_broker"
+    FUND_MOVED = "fund_moved"
+    FUND_EXPECTED = "fund_expected"
+    FUND_BUSY = "fund_busy"
     INSTRUMENT_IN_USE = "instrument_in_use"
     SIGNAL_NOT_APPROVED = "signal_not_approved"
     SIGNAL_NO_ORDER = "signal_no_order"
@@ -45,6 +49,7 @@ class Code(StrEnum):
     ORDER_ID_TAKEN = "order_id_taken"
     ORDER_FINISHED = "order_finished"
     ORDER_VERSION = "order_version"
+    ORDER_MOVED = "order_moved"
     KEY_REUSED = "idempotency_key_reused"
     BELOW_FILLED = "below_filled"
     NOTHING_TO_CHANGE = "nothing_to_change"
@@ -56,6 +61,14 @@ def pointer_to(name: str) -> str:
     """The JSON Pointer (RFC 6901) to a field of the body; a name from outside is shortened and made printable."""
     shown = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
     return "#/" + "".join(c if c.isprintable() else "?" for c in shown).replace("~", "~0").replace("/", "~1")
+
+
+def quoted(value: object) -> str:
+    """A value from outside as the text of an error shows it: quoted, and shortened where it is long."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= _LONGEST_NAME else value[:_LONGEST_NAME] + "…")
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST_NAME else shown[:_LONGEST_NAME] + "…"
 
 
 _LONGEST_NAME = 64
@@ -95,6 +108,18 @@ class NotFound(Refused):
 
 class Conflict(Refused):
     """The request contradicts what is already there."""
+
+
+class OrderMoved(Conflict):
+    """A key that stands for an order of another shard's journal, where its fund was then.
+
+    Attributes:
+        order_id: of that order.
+    """
+
+    def __init__(self, order_id: str, detail: str, pointer: str) -> None:
+        super().__init__(Code.ORDER_MOVED, detail, pointer)
+        self.order_id = order_id
 
 
 class StoreError(OrdergateError):

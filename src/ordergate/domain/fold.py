@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 from ordergate.domain.book import Book, Key, Refusal, Session
 from ordergate.domain.errors import Defect
+from ordergate.domain.events import AnyEvent
+from ordergate.domain.fold_moves import MOVE_FOLDS
 from ordergate.domain.money import ZERO
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.executions import Fill, effective, supersede
@@ -21,7 +23,7 @@ from ordergate.domain.positions.lots import ORDERS
 from ordergate.domain.positions.position import Position, Trade, book, unbook
 
 
-def evolve(state: Book, event: e.AnyEvent, index: int, time: datetime) -> None:
+def evolve(state: Book, event: AnyEvent, index: int, time: datetime) -> None:
     """Applies the event of journal entry `index`, which happened at `time`.
 
     Raises:
@@ -163,14 +165,18 @@ def _acknowledged(state: Book, event: e.OrderAcknowledged, _index: int, time: da
 
 
 def _known_at_broker(order: Order, broker_order_id: str | None, at: datetime) -> Order:
+    return replace(order, **_sign_of(order, broker_order_id, at))
+
+
+def _sign_of(order: Order, broker_order_id: str | None, at: datetime) -> dict[str, Any]:
+    """What a sign of the order at the broker changes: its submit is answered, and it is acknowledged."""
+    changes: dict[str, Any] = {"acknowledged_at": order.acknowledged_at or at}
     submit = order.open_request(RequestKind.SUBMIT)
     if submit is not None:
-        order = order.without_request(submit.number)
-    return replace(
-        order,
-        broker_order_id=broker_order_id or order.broker_order_id,
-        acknowledged_at=order.acknowledged_at or at,
-    )
+        changes["requests"] = order.other_requests(submit.number)
+    if broker_order_id:
+        changes["broker_order_id"] = broker_order_id
+    return changes
 
 
 def _marked(state: Book, event: e.OrderMarked, _index: int, time: datetime) -> None:
@@ -196,15 +202,15 @@ def _executed(
 ) -> None:
     order = _order(state, event)
     if isinstance(event, e.OrderFilled):
-        order = replace(_known_at_broker(order, event.broker_order_id, time), confirmed=event.completes)
+        changes = _sign_of(order, event.broker_order_id, time) | {"confirmed": event.completes}
     else:
-        order = replace(_known_at_broker(order, None, time), confirmed=False)
+        changes = _sign_of(order, None, time) | {"confirmed": False}
     changed = revisions(state, event.fill)
     quantity, value = order.filled_quantity, order.filled_value
     for before, after in changed:
         quantity += effective(after, order.ratio) - effective(before, order.ratio)
         value += _value(after) - _value(before)
-    _put(state, event, order, time, filled_quantity=quantity, filled_value=value)
+    _put(state, event, order, time, **changes, filled_quantity=quantity, filled_value=value)
     for before, after in changed:
         if before is not None and before.counts:
             _book(state, before, time, taken_back=True)
@@ -251,17 +257,15 @@ def _book(state: Book, fill: Fill, time: datetime, *, taken_back: bool) -> Fill:
     moved = deltas(fill, fill.quantity, instrument)
     for delta in moved:
         before = state.balances.get((fill.fund_id, delta.position_key))
-        amount = (before.amount if before else 0) + (-delta.amount if taken_back else delta.amount)
-        state.balances.put(
-            Balance(fund_id=fill.fund_id, position_key=delta.position_key, amount=Decimal(amount))
-        )
+        amount = (before.amount if before else ZERO) + (-delta.amount if taken_back else delta.amount)
+        state.balances.put(Balance(fund_id=fill.fund_id, position_key=delta.position_key, amount=amount))
     return replace(fill, deltas=moved)
 
 
 def _oldest_open(state: Book, position: Position) -> int:
-    number = position.oldest_open
+    lots, number = state.lots.rows, position.oldest_open
     while number <= position.lot_count:
-        lot = state.lots.get((position.fund_id, position.symbol, number))
+        lot = lots.get((position.fund_id, position.symbol, number))
         if lot is not None and lot.remaining:
             break
         number += 1
@@ -273,7 +277,7 @@ def _replaced(state: Book, event: e.OrderReplaced, _index: int, time: datetime) 
     request = order.request(event.number)
     if request is not None:
         order = replace(order.without_request(request.number), client_id=request.client_id)
-    confirmed = order.confirmed and order.state in WORKING  # said before, out of order
+    confirmed = event.completes or (order.confirmed and order.state in WORKING)  # said before, out of order
     _put(state, event, order, time, confirmed=confirmed, **_terms(order, event))
 
 
@@ -327,4 +331,5 @@ _FOLDS: Final[Mapping[type, Callable[[Book, Any, int, datetime], None]]] = {
     e.OrderFailed: _ended,
     e.OrderClosed: _closed,
     e.OrderConfirmed: _closed,
+    **MOVE_FOLDS,
 }

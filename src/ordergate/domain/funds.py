@@ -14,7 +14,7 @@ class TaxLotMethod(StrEnum):
     FIFO = "fifo"
 
 
-class Fund(Struct, frozen=True, kw_only=True):
+class Fund(Struct, frozen=True, gc=False, kw_only=True):
     """A fund's standing instructions.
 
     Attributes:

@@ -8,7 +8,7 @@ what the strictest venues take (Alpaca, Binance), hence the 32 for our own ids.
 import re
 from typing import Final
 
-from ordergate.domain.errors import Code, Invalid
+from ordergate.domain.errors import Code, Invalid, quoted
 
 _ORDER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}")
@@ -29,19 +29,17 @@ def parse_name(value: object, pointer: str) -> str:
 def parse_key(value: object, pointer: str) -> str:
     """An idempotency key or signal id: 1 to 255 printable characters."""
     if not isinstance(value, str):
-        raise Invalid(Code.WRONG_TYPE, f"{value!r} is not text", pointer)
+        raise Invalid(Code.WRONG_TYPE, f"{quoted(value)} is not text", pointer)
     if not 0 < len(value) <= _LONGEST_KEY or not value.isprintable():
-        shown = value if len(value) < 64 else value[:64] + "…"
-        raise Invalid(Code.BAD_VALUE, f"{shown!r} is not 1 to 255 printable characters", pointer)
+        raise Invalid(Code.BAD_VALUE, f"{quoted(value)} is not 1 to 255 printable characters", pointer)
     return value
 
 
 def _match(pattern: re.Pattern[str], value: object, pointer: str, right: str) -> str:
     if not isinstance(value, str):
-        raise Invalid(Code.WRONG_TYPE, f"{value!r} is not text", pointer)
+        raise Invalid(Code.WRONG_TYPE, f"{quoted(value)} is not text", pointer)
     if not pattern.fullmatch(value):
-        shown = value if len(value) < 64 else value[:64] + "…"
-        raise Invalid(Code.BAD_VALUE, f"{shown!r} is not {right}", pointer)
+        raise Invalid(Code.BAD_VALUE, f"{quoted(value)} is not {right}", pointer)
     return value
 
 

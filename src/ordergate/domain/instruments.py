@@ -7,6 +7,7 @@ rule every US equity. Anything else is refused until it is configured.
 import re
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -33,7 +34,7 @@ class Unit(StrEnum):
     OUNCES = "ounces"
 
 
-class Instrument(Struct, frozen=True, kw_only=True):
+class Instrument(Struct, frozen=True, gc=False, kw_only=True):
     """How a symbol is traded.
 
     Attributes:
@@ -154,6 +155,7 @@ def _equity(symbol: str) -> Instrument:
     )
 
 
+@lru_cache(maxsize=4096)
 def built_in(symbol: str) -> Instrument | None:
     """The instrument that ordergate knows by that symbol without configuration, or None."""
     if symbol in _NAMED:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from ordergate.domain.money import EXACT, TWO, plain
 
 
-class Quote(Struct, frozen=True):
+class Quote(Struct, frozen=True, gc=False):
     """Best bid and ask of a symbol.
 
     Attributes:

@@ -4,6 +4,7 @@ No float touches money. A number is taken from its text, within 18 digits before
 it, and kept in one plain form (no exponent, no trailing zeros), so that equal numbers are equal bytes.
 """
 
+import re
 from decimal import (
     ROUND_HALF_EVEN,
     Context,
@@ -16,7 +17,7 @@ from decimal import (
 )
 from typing import Final
 
-from ordergate.domain.errors import Code, Invalid
+from ordergate.domain.errors import Code, Invalid, quoted
 
 DIGITS: Final = 18
 ZERO: Final = Decimal(0)
@@ -25,6 +26,8 @@ TWO: Final = Decimal(2)
 _LIMIT: Final = Decimal(10) ** DIGITS
 _SMALLEST: Final = Decimal(10) ** -DIGITS
 _LONGEST_TEXT: Final = 64
+_PLAIN: Final = re.compile(r"[0-9]{1,18}(\.[0-9]{0,17}[1-9])?")
+"""Most numbers as they are kept: within the digits, without sign, exponent or zeros at the end."""
 
 EXACT: Final = Context(prec=120, traps=[Inexact, FloatOperation, InvalidOperation, DivisionByZero, Overflow])
 """Sums and products that would lose a digit raise instead; the engine steps within it."""
@@ -38,9 +41,16 @@ def plain(value: Decimal) -> Decimal:
     """The same number without exponent and trailing zeros: `1E+3` becomes `1000`, `1.50` becomes `1.5`."""
     if not value:
         return ZERO
+    if _PLAIN.fullmatch(str(value)):
+        return value
     value = value.normalize(EXACT)
     exponent = value.as_tuple().exponent
     return value.quantize(Decimal(1), context=EXACT) if isinstance(exponent, int) and exponent > 0 else value
+
+
+def without_exponent(value: Decimal) -> Decimal:
+    """The same number with the digits that it is written with: `1.0E+5` becomes `100000`, `1.50` stays."""
+    return EXACT.add(value, ZERO)
 
 
 def parse_decimal(value: object, pointer: str) -> Decimal:
@@ -49,18 +59,17 @@ def parse_decimal(value: object, pointer: str) -> Decimal:
     Raises:
         Invalid: not a number, not finite, or more than 18 digits on either side of the point.
     """
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         raise Invalid(
-            Code.WRONG_TYPE, f'{value!r} is not a decimal: write it as text, such as "1.5"', pointer
+            Code.WRONG_TYPE, f'{quoted(value)} is not a decimal: write it as text, such as "1.5"', pointer
         )
     huge = isinstance(value, int) and abs(value) >= _LIMIT
     text = "a huge number" if huge else str(value)
     number = _number(text)
     if number is None:
-        shown = text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
         raise Invalid(
             Code.BAD_NUMBER,
-            f"{shown!r} is not a number of at most {DIGITS} digits before and {DIGITS} after the point",
+            f"{quoted(text)} is not a number of at most {DIGITS} digits before and {DIGITS} after the point",
             pointer,
         )
     return number
@@ -80,8 +89,19 @@ def _number(text: str) -> Decimal | None:
     return plain(number)
 
 
+def exact(value: object, pointer: str) -> Decimal:
+    """As `parse_decimal`, and takes a float as people read it: by its shortest text (0.1 is 0.1).
+
+    Raises:
+        Invalid: as `parse_decimal`; also for NaN and infinities.
+    """
+    return parse_decimal(float.__repr__(value) if isinstance(value, float) else value, pointer)
+
+
 def is_sane(number: Decimal) -> bool:
     """Finite, and within the digits that are kept."""
+    if not number or _PLAIN.fullmatch(str(number)):
+        return True
     return number.is_finite() and abs(number) < _LIMIT and not EXACT.remainder(number, _SMALLEST)
 
 

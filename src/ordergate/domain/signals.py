@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from ordergate.domain.errors import Code, Invalid, pointer_to
+from ordergate.domain.errors import Code, Invalid, pointer_to, quoted
 from ordergate.domain.identifiers import parse_key, parse_name
 from ordergate.domain.money import parse_positive
 from ordergate.domain.orders.states import Side
@@ -20,7 +20,7 @@ from ordergate.domain.times import parse_time
 APPROVED: Final = "approved"
 
 
-class Signal(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Signal(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A wish of a strategy.
 
     Attributes:
@@ -55,12 +55,12 @@ class Signal(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """
         side = _SIDES.get(self.action)
         if side is None:
-            detail = f"{self.action!r} makes no order; {', '.join(_SIDES)} do"
+            detail = f"{quoted(self.action)} makes no order; {', '.join(_SIDES)} do"
             raise Invalid(Code.SIGNAL_NO_ORDER, detail, "#/signal_type")
         return side
 
 
-class SubmitSignal(Struct, frozen=True):
+class SubmitSignal(Struct, frozen=True, gc=False):
     """Turn an approved signal into an order, or journal why not."""
 
     signal: Signal
@@ -150,14 +150,16 @@ def _time(fields: Mapping[str, object]) -> datetime | None:
         return _optional_time(fields, _TIME)
     millis = fields["timestamp_ms"]
     if isinstance(millis, bool) or not isinstance(millis, int) or not 0 <= millis < 10**14:
-        raise Invalid(Code.BAD_VALUE, f"{millis!r} is no time in milliseconds since 1970", "#/timestamp_ms")
+        raise Invalid(
+            Code.BAD_VALUE, f"{quoted(millis)} is no time in milliseconds since 1970", "#/timestamp_ms"
+        )
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=millis)
 
 
 def _approval(fields: Mapping[str, object]) -> tuple[bool, str | None]:
     approved = fields.get("approved", True)
     if not isinstance(approved, bool):
-        raise Invalid(Code.WRONG_TYPE, f"{approved!r} is neither true nor false", "#/approved")
+        raise Invalid(Code.WRONG_TYPE, f"{quoted(approved)} is neither true nor false", "#/approved")
     status = parse_key(fields.get("risk_approval_status", APPROVED), "#/risk_approval_status")
     if not approved:
         return False, "approved is false"

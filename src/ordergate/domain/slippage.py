@@ -16,7 +16,7 @@ from ordergate.domain.orders.states import Side
 _BPS_PLACES, _PIP_PLACES = 4, 4
 
 
-class Slippage(Struct, frozen=True):
+class Slippage(Struct, frozen=True, gc=False):
     """Against one benchmark; None where there is no benchmark or no pip."""
 
     bps: Decimal | None = None

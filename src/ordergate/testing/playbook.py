@@ -19,12 +19,12 @@ from ordergate.application.entry import Entry, Origin, decode, encode
 from ordergate.application.recovery import apply
 from ordergate.application.view import View
 from ordergate.domain.book import Book
+from ordergate.domain.events import AnyEvent
 from ordergate.domain.funds import Fund
 from ordergate.domain.identifiers import client_order_id
 from ordergate.domain.instruments import built_in
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders import reports as r
-from ordergate.domain.orders.events import AnyEvent
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import ExecutionKind, Mark, OrderType, Side, State
 

@@ -42,6 +42,7 @@ class ScriptedBroker:
         answers: what submit, cancel and replace reply, in order; then ACCEPTED.
         lookups: what lookup replies, in order; then UNAVAILABLE.
         snapshot: what `open_orders` replies.
+        taken_over: what it says of its session.
     """
 
     def __init__(self, name: str = "paper", capabilities: Capabilities = CAPABILITIES) -> None:
@@ -52,6 +53,7 @@ class ScriptedBroker:
         self.lookups: deque[Lookup | Exception] = deque()
         self.snapshot = OpenOrders(as_of=datetime(2026, 1, 1, tzinfo=UTC), complete=False)
         self.sink: Sink | None = None
+        self.taken_over = False
         self.cursor: str | None = None
 
     @property
@@ -66,7 +68,7 @@ class ScriptedBroker:
 
     async def connect(self, sink: Sink, cursor: str | None) -> None:
         """Keeps the sink, for the test to report through."""
-        self.sink, self.cursor = sink, cursor
+        self.sink, self.cursor, self.taken_over = sink, cursor, False
 
     async def submit(self, send: Send) -> Answer:
         """The next answer."""
@@ -87,7 +89,7 @@ class ScriptedBroker:
             raise reply
         return reply if isinstance(reply, Answer) else reply(call)
 
-    async def lookup(self, client_id: str) -> Lookup:
+    async def lookup(self, client_id: str, broker_order_id: str | None = None) -> Lookup:
         """The next finding."""
         self.looked_up.append(client_id)
         found = self.lookups.popleft() if self.lookups else Lookup(presence=Presence.UNAVAILABLE)

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from ordergate.adapters.brokers.paper import Faults
 from ordergate.application.dispatch import send_of
+from ordergate.application.entry import decode
 from ordergate.application.runner import Runner
 from ordergate.application.settlement import Settlement
 from ordergate.bootstrap import Gate, open_gate
@@ -47,18 +48,13 @@ def no_write_ahead() -> None:
     commit = Runner._commit
 
     async def late(self, batch):
+        entries = [decode(line.data, index) for index, line in enumerate(batch.lines, batch.first)]
         for listener in self._listeners:
-            listener(self._uncommitted)
+            listener(entries)
         await asyncio.sleep(0.01)
         return await commit(self, batch)
 
-    step = Runner._step
-
-    def remember(self, item, written):
-        self._uncommitted = written.entries
-        return step(self, item, written)
-
-    Runner._commit, Runner._step = late, remember
+    Runner._commit = late
 
 
 def blind_resend() -> None:

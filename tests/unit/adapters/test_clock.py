@@ -1,6 +1,7 @@
 """Simulated time: exact over years, in one order, and never at a standstill."""
 
 import asyncio
+import contextvars
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -115,3 +116,16 @@ def test_a_virtual_clock_needs_a_virtual_loop() -> None:
 
     with pytest.raises(TypeError, match="run_virtual"):
         asyncio.run(main())
+
+
+def test_a_timer_calls_back_in_the_context_that_set_it() -> None:
+    who = contextvars.ContextVar("who", default="nobody")
+
+    async def main() -> None:
+        loop, heard = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+        asked = contextvars.copy_context()
+        asked.run(who.set, "ann")
+        asked.run(loop.call_later, 1.0, lambda: heard.set_result(who.get()))
+        assert await heard == "ann"
+
+    run_virtual(main())

@@ -9,7 +9,9 @@ from msgspec.structs import replace
 from ordergate.adapters.clock import run_virtual
 from ordergate.application import dispatch
 from ordergate.application.dispatch import Dispatcher, send_of
+from ordergate.application.ownership import Tenure
 from ordergate.application.ports.brokers import Answer, Change, Lookup, Presence, Send, Withdraw
+from ordergate.application.ports.leases import FOREVER, Lease
 from ordergate.bootstrap import Gate
 from ordergate.domain.errors import Defect
 from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder
@@ -153,7 +155,7 @@ def test_two_dispatchers_on_one_runner_send_once() -> None:
 
     async def main() -> None:
         async with scripted_gate(broker) as gate:
-            Dispatcher(other, gate.runner, epoch=99)
+            Dispatcher(other, gate.runner, 99, Tenure(Lease(name="broker:paper", epoch=1, until=FOREVER)))
             await gate.execute(buy())
             await gate.quiet()
 

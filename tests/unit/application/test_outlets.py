@@ -158,7 +158,7 @@ def test_a_store_that_fails_for_a_while():
         fails = [3]
 
         class Failing(MemoryJournal):
-            async def move_cursor(self, name, index):
+            async def move_cursor(self, name, index, epoch=0):
                 fails[0] -= 1
                 if fails[0] >= 0:
                     raise StoreError("the disk is full")
@@ -223,7 +223,7 @@ def test_an_outlet_in_trouble_does_not_hold_up_orders(trouble):
     async def talk():
         outlet = Hanging() if trouble == "hangs" else Outlet(faults=[Before() for _ in range(1_000)])
         async with scripted_gate(ScriptedBroker()) as gate:
-            gate.follow(outlet)
+            await gate.follow(outlet)
             await asyncio.sleep(0.01)
             before = asyncio.get_running_loop().time()
             for number in range(50):

@@ -30,7 +30,7 @@ from ordergate.domain.errors import (
 from ordergate.domain.orders.commands import CancelOrder
 from ordergate.domain.orders.events import OrderEntered
 from ordergate.domain.orders.reports import Acknowledged, End, Ended, Executed
-from ordergate.domain.orders.states import OrderType, Side, State
+from ordergate.domain.orders.states import OrderType, RequestKind, Side, State
 from ordergate.testing.scripted_broker import ScriptedBroker
 from tests.unit.application.gates import START, buy, scripted_gate
 
@@ -202,6 +202,20 @@ def test_a_commit_that_was_refused_leaves_nothing_and_reports_wait() -> None:
             await gate.clock.sleep(5)
             assert (await gate.queries.order("ord-000001")).filled_quantity == 10
             assert (await gate.execute(buy("b"))).order.state is State.SUBMITTED
+
+    run_virtual(main())
+
+
+def test_a_refusal_for_what_stood_in_a_batch_that_was_not_written_is_not_told() -> None:
+    broker, journal = ScriptedBroker(), FailingJournal()
+
+    async def main() -> None:
+        async with scripted_gate(broker, journal) as gate:
+            journal.failures.append(refused)
+            both = [buy("a"), buy("a", quantity=Decimal(5))]
+            told = await asyncio.gather(*map(gate.execute, both), return_exceptions=True)
+            assert [type(error) for error in told] == [StoreError, StoreError]
+            assert not (await gate.execute(both[1])).replayed
 
     run_virtual(main())
 
@@ -396,21 +410,36 @@ def _open_unbounded(monkeypatch, opening):
     return opened
 
 
-def test_a_flat_position_is_read_back_for_a_fill_that_only_the_brokers_id_names() -> None:
+def acknowledged(number: int, broker_order_id: str) -> Acknowledged:
+    return Acknowledged(broker="paper", client_id=f"ord-{number:06}.1", broker_order_id=broker_order_id)
+
+
+BAD = Ended(broker="paper", client_id="\ud800.1", end=End.CANCELED)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "beside"),
+    [([], []), ([], [BAD]), ([acknowledged(4, "B3")], [])],
+    ids=["as it comes", "beside one that no store can look up", "an id that was another order's"],
+)
+def test_a_flat_position_is_read_back_for_a_fill_that_only_the_brokers_id_names(ahead, beside) -> None:
     broker = ScriptedBroker()
 
     async def main() -> tuple:
-        async with scripted_gate(broker) as gate:
+        async with closing_journal("sqlite://") as journal, scripted_gate(broker, journal) as gate:
             for number, side in enumerate((Side.BUY, Side.SELL), 1):
                 await gate.execute(buy(f"key-{number}", side=side))
                 await gate.quiet()
                 broker.sink.report(whole(f"ord-{number:06}.1", str(10 + 2 * (side is Side.SELL))))
                 await gate.quiet()
             await gate.execute(buy("again"))
+            await gate.execute(buy("other", symbol="MSFT"))
             await gate.quiet()
-            third = whole(None, "20")
-            broker.sink.report(Acknowledged(broker="paper", client_id="ord-000003.1", broker_order_id="B3"))
-            broker.sink.report(replace(third, broker_order_id="B3"))
+            for report in ahead:
+                await gate.runner.deliver(report)
+            for report in (acknowledged(3, "B3"), *beside):
+                broker.sink.report(report)
+            broker.sink.report(replace(whole(None, "20"), broker_order_id="B3"))
             await gate.quiet()
             (position,) = await gate.queries.shown_positions({})
             return position["realized_pnl"], position["quantity"], len(await gate.journal.select("lots"))
@@ -443,3 +472,24 @@ def test_a_quarantined_report_is_kept_whole_and_its_fill_not_lost_for_its_text()
     assert (item["kind"], item["order_id"]) == ("quarantined", "ord-000001")
     assert "quantity=Decimal('10')" in entry.raw
     assert entry.cursor == "2"
+
+
+def test_a_preview_answers_as_if_and_changes_nothing() -> None:
+    async def main() -> None:
+        async with scripted_gate(ScriptedBroker()) as gate:
+            size = (await gate.journal.head()).size
+            would = await gate.preview(buy("key-1"))
+            assert would.order.state is State.SUBMITTED
+            assert (await gate.journal.head()).size == size
+            assert await gate.queries.orders() == []
+            with pytest.raises(Invalid, match=r"180\.503"):
+                await gate.preview(buy("key-1", limit_price=Decimal("180.503")))
+            made = await gate.execute(buy("key-1"))
+            assert not made.replayed
+            assert (await gate.preview(buy("key-1"))).replayed
+            with pytest.raises(Conflict):
+                await gate.preview(buy("key-1", quantity=Decimal(7)))
+            await gate.preview(CancelOrder(order_id=made.order.order_id))
+            assert not (await gate.queries.order(made.order.order_id)).open_request(RequestKind.CANCEL)
+
+    run_virtual(main())

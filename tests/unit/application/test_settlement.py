@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from ordergate.adapters.clock import run_virtual
 from ordergate.adapters.journals.memory import MemoryJournal
+from ordergate.application import settlement
 from ordergate.application.ports.brokers import (
     Answer,
     Deduplication,
@@ -71,6 +72,14 @@ def sends(broker: ScriptedBroker) -> list[str]:
     return [call.client_id for call in broker.calls if isinstance(call, Send)]
 
 
+def test_what_is_sent_again_has_a_grace_of_its_own() -> None:
+    broker = ScriptedBroker(capabilities=replace(CAPABILITIES, grace_s=40))
+    broker.answers += [UNKNOWN, UNKNOWN]
+    broker.lookups += [ABSENT] * 20
+    scenario(broker, submit, 95)  # looked up, among others, after 61 s and 30 s after that
+    assert sends(broker) == ["ord-000001.1"] * 2
+
+
 def test_found_at_the_broker_is_adopted_and_not_sent_again() -> None:
     broker = ScriptedBroker()
     broker.answers.append(UNKNOWN)
@@ -106,6 +115,54 @@ def test_a_failed_lookup_is_not_an_absence() -> None:
     assert len(broker.looked_up) > 20
     assert sends(broker) == ["ord-000001.1"]
     assert (order.state, order.requests[0].phase) == (State.SUBMITTED, Phase.UNKNOWN)
+
+
+def test_a_replace_in_doubt_that_a_later_one_overtook_is_dropped_when_the_grace_is_over() -> None:
+    broker = ScriptedBroker()
+    broker.answers.extend([Answer(outcome=Outcome.ACCEPTED), UNKNOWN, UNKNOWN])
+    broker.lookups.extend([found(acknowledged())] * 50)
+    open_before = []
+
+    async def script(gate: Gate) -> None:
+        await submit(gate)
+        for quantity in (150, 200):
+            await gate.execute(ReplaceOrder(order_id="ord-000001", quantity=Decimal(quantity)))
+        await gate.clock.sleep(CAPABILITIES.grace_s - 1)
+        open_before.extend(r.number for r in (await gate.queries.order("ord-000001")).requests)
+
+    order = scenario(broker, script, seconds=60)
+    assert open_before == [2, 3]
+    assert [request.number for request in order.requests] == [3]
+    assert [call.client_id for call in broker.calls].count("ord-000001.2") == 1
+
+
+class Silent(ScriptedBroker):
+    """Never answers the first question of each kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    async def lookup(self, client_id: str, broker_order_id: str | None = None) -> Lookup:
+        await self._silence("lookup")
+        return await super().lookup(client_id, broker_order_id)
+
+    async def open_orders(self) -> OpenOrders:
+        await self._silence("open_orders")
+        return await super().open_orders()
+
+    async def _silence(self, question: str) -> None:
+        self.asked.append(question)
+        if self.asked.count(question) == 1:
+            await asyncio.get_running_loop().create_future()
+
+
+def test_a_broker_that_never_answers_a_question_holds_up_nothing_for_ever() -> None:
+    broker = Silent()
+    broker.answers.append(UNKNOWN)
+    broker.lookups.append(found(acknowledged(), executed()))
+    assert scenario(broker, submit).state is State.CLOSED
+    assert broker.asked == ["open_orders", "lookup", "lookup"]
 
 
 def test_neither_found_nor_proven_absent_is_parked_with_a_break() -> None:
@@ -272,10 +329,34 @@ def test_an_order_that_works_after_its_end_is_a_break() -> None:
     assert (item["kind"], item["order_id"]) == ("still_working", "ord-000001")
 
 
+def test_an_order_that_ends_while_the_broker_looks_is_none() -> None:
+    journal = MemoryJournal()
+    first, second = ScriptedBroker(), SlowSnapshot()
+
+    async def main() -> tuple[Order, list]:
+        async with scripted_gate(first, journal) as gate:
+            await submit(gate)
+            await gate.quiet()
+        async with scripted_gate(second, journal) as gate:
+            return await gate.queries.order("ord-000001"), await gate.queries.breaks()
+
+    order, breaks = run_virtual(main())
+    assert (order.state, breaks) == (State.CANCELED, [])
+
+
+class SlowSnapshot(ScriptedBroker):
+    """Sees an order at work, and reports its end before the snapshot is through."""
+
+    async def open_orders(self) -> OpenOrders:
+        self.sink.report(Ended(broker="paper", client_id="ord-000001.1", end=End.CANCELED))
+        await asyncio.sleep(1)
+        return OpenOrders(as_of=START, complete=True, client_ids=frozenset({"ord-000001.1"}))
+
+
 def test_an_incomplete_snapshot_is_not_an_empty_one() -> None:
     journal = MemoryJournal()
     first, second = ScriptedBroker(), ScriptedBroker()
-    second.lookups.append(found(Ended(broker="paper", client_id="ord-000001.1", end=End.EXPIRED)))
+    second.lookups.append(UNPROVEN)
 
     async def main() -> Order:
         async with scripted_gate(first, journal) as gate:
@@ -286,7 +367,35 @@ def test_an_incomplete_snapshot_is_not_an_empty_one() -> None:
             return await gate.queries.order("ord-000001")
 
     assert run_virtual(main()).state is State.SUBMITTED
-    assert second.looked_up == []
+    assert second.looked_up == ["ord-000001.1"]
+
+
+def test_orders_that_no_snapshot_tells_of_are_looked_up_one_by_one_under_the_brokers_own_names() -> None:
+    journal = MemoryJournal()
+    first, second = ScriptedBroker(), ScriptedBroker()
+    first.answers.extend(Answer(outcome=Outcome.ACCEPTED, broker_order_id=name) for name in ("B1", "B2"))
+    expired = found(Ended(broker="paper", client_id="ord-000002.1", end=End.EXPIRED))
+    second.lookups.extend([OSError("no route"), expired])
+    asked: list[str | None] = []
+    reply = second.lookup
+
+    async def lookup(client_id: str, broker_order_id: str | None) -> Lookup:
+        asked.append(broker_order_id)
+        return await reply(client_id)
+
+    second.lookup = lookup
+
+    async def main() -> list[State]:
+        async with scripted_gate(first, journal) as gate:
+            await gate.execute(buy("one"))
+            await gate.execute(buy("two"))
+            await gate.quiet()
+        async with scripted_gate(second, journal) as gate:
+            await gate.clock.sleep(1)
+            return [order.state for order in await gate.queries.orders()]
+
+    assert run_virtual(main()) == [State.SUBMITTED, State.EXPIRED]
+    assert asked == ["B1", "B2"]
 
 
 def test_a_lookup_that_began_before_the_grace_was_over_proves_nothing() -> None:
@@ -294,7 +403,7 @@ def test_a_lookup_that_began_before_the_grace_was_over_proves_nothing() -> None:
     broker.answers.append(UNKNOWN)
     asked: list[float] = []
 
-    async def slow_lookup(_client_id: str) -> Lookup:
+    async def slow_lookup(_client_id: str, _broker_order_id: str | None) -> Lookup:
         asked.append(asyncio.get_running_loop().time())
         await asyncio.sleep(5)
         return ABSENT
@@ -345,6 +454,26 @@ def test_a_venue_that_knows_client_ids_for_ever_may_be_sent_to_again() -> None:
     assert order.requests == ()
 
 
+def test_an_order_that_may_have_arrived_is_sent_again_and_not_canceled_unsent() -> None:
+    broker = ScriptedBroker(capabilities=replace(CAPABILITIES, deduplication=Deduplication.FOREVER))
+    not_sent = Answer(outcome=Outcome.NOT_SENT, reason="no route")
+    broker.answers.extend([UNKNOWN, UNKNOWN, not_sent, UNKNOWN])
+    broker.lookups.extend([UNPROVEN] * 100)
+
+    async def script(gate: Gate) -> None:
+        await submit(gate)
+        await gate.quiet()
+        await gate.execute(CancelOrder(order_id="ord-000001"))
+        while len(sends(broker)) < 3:
+            await gate.clock.sleep(1)
+            order = await gate.queries.order("ord-000001")
+            assert (order.state, len(order.requests)) == (State.SUBMITTED, 2)
+        broker.sink.report(Ended(broker="paper", client_id="ord-000001.1", end=End.CANCELED))
+
+    order = scenario(broker, script)
+    assert (order.state, order.reason_code) == (State.CANCELED, "CANCELED_ON_REQUEST")
+
+
 def test_a_cancel_answered_as_duplicate_is_looked_up() -> None:
     broker = ScriptedBroker()
     broker.answers.extend([Answer(outcome=Outcome.ACCEPTED), Answer(outcome=Outcome.DUPLICATE)])
@@ -374,3 +503,31 @@ def test_a_restart_looks_up_what_is_filled_and_not_confirmed() -> None:
             return await gate.queries.order("ord-000001")
 
     assert run_virtual(main()).state is State.CLOSED
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["as it is", "with the mistake"])
+def test_a_replace_is_not_asked_after_before_its_orders_submit_is_settled(
+    waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The venue that never got the order knows nothing of its replace either; both are sent again, in order."""
+    if not waits:
+        monkeypatch.setattr(settlement, "_submit_is_open", lambda *_given: False)
+    journal = MemoryJournal()
+    prompt = replace(CAPABILITIES, grace_s=0, proves_absence=True)
+    first, second = ScriptedBroker(capabilities=prompt), ScriptedBroker(capabilities=prompt)
+    first.answers.extend([UNKNOWN, UNKNOWN])
+    second.lookups.extend([ABSENT] * 2 if not waits else [ABSENT, found(acknowledged())])
+
+    async def main() -> Order:
+        async with scripted_gate(first, journal) as gate:
+            await gate.execute(buy(order_type=OrderType.LIMIT, limit_price=Decimal(180)))
+            await gate.execute(ReplaceOrder(order_id="ord-000001", quantity=Decimal(150)))
+            await gate.quiet()
+        async with scripted_gate(second, journal) as gate:
+            await gate.clock.sleep(100)
+            return await gate.queries.order("ord-000001")
+
+    order = run_virtual(main())
+    kinds = [type(call).__name__ for call in second.calls]
+    assert (kinds == ["Send", "Change"]) is waits
+    assert not waits or all(request.phase is not Phase.PARKED for request in order.requests)

@@ -12,7 +12,9 @@ def committed() -> tuple[Playbook, dict[str, set[object]]]:
     """One order that works and one that has ended, both with a fill, and what was written."""
     book = Playbook().submit(100).report(ack("B1"), fill("x1", 10, 10))
     book.submit(100).report(ack("B2"), fill("x1", 20, 10), ended(End.CANCELED))
-    written = {name: set(rows) for name, rows in book.engine.state.changed().items()}
+    state = book.engine.state
+    keys = {table.name: table.key for table in state.tables}
+    written = {name: {keys[name](row) for row in rows} for name, rows, _before in state.changed()}
     book.engine.state.settle()
     return book, written
 
@@ -23,7 +25,17 @@ def test_each_row_that_was_written_is_named_once() -> None:
     assert written["fills"] == {("ord-1", "x1"), ("ord-2", "x1")}
     assert written["positions"] == {("fund", "AAPL")}
     assert "breaks" not in written
-    assert book.engine.state.changed() == {}
+    assert list(book.engine.state.changed()) == []
+
+
+def test_a_row_is_named_with_what_it_was_when_it_was_last_settled() -> None:
+    book = Playbook().submit(100)
+    book.engine.state.settle()
+    order = book.engine.state.orders.rows["ord-1"]
+    book.report(ack("B1"), fill("x1", 10, 10), fill("x2", 10, 10))
+    changed = {name: (rows, before) for name, rows, before in book.engine.state.changed()}
+    assert changed["orders"] == ([book.engine.state.orders.rows["ord-1"]], [order])
+    assert changed["fills"][1] == [None, None]
 
 
 def test_what_has_ended_is_forgotten_with_all_that_belongs_to_it() -> None:

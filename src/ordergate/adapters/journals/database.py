@@ -1,65 +1,17 @@
-"""Databases as the command line names them: found, set up, locked, and of the right version."""
+"""Database files: set up, locked, and of the right version."""
 
 import sqlite3
-import stat
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
 
 from filelock import FileLock, Timeout
 
-from ordergate.adapters.journals.schema import REVISIONS
-from ordergate.adapters.journals.sqlite import SqliteJournal, SqliteReader, connect, store_error
+from ordergate.adapters.journals.door import in_use
+from ordergate.adapters.journals.location import exists, locate
+from ordergate.adapters.journals.schema import check_known, check_version
+from ordergate.adapters.journals.sqlite import SqliteJournal, SqliteReader
+from ordergate.adapters.journals.sqlite_file import connect, store_error
 from ordergate.domain.errors import StoreBusy, StoreError
-
-_PREFIX: Final = "sqlite:///"
-
-
-def path_of(url: str) -> Path | None:
-    """The file of a database URL, behind all links; None for `sqlite://`, a database in memory.
-
-    What stands beside a database is found by its name, the lock too: a file must have one name only.
-
-    Raises:
-        StoreError: no URL of a database that is known here, or no name that a file can have.
-    """
-    if url in ("sqlite://", "sqlite:///:memory:"):
-        return None
-    if not url.startswith(_PREFIX) or not url.removeprefix(_PREFIX):
-        raise StoreError(f"{url!r} is no database URL known here: write sqlite:///PATH")
-    written = Path(url.removeprefix(_PREFIX))
-    try:
-        path = written.resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # links in a ring are RuntimeError, a NUL ValueError
-        raise _unusable(written, error) from error
-    if stat.S_ISDIR(_mode(path)):
-        raise StoreError(f"{path} is a folder: name a file in it")
-    return path
-
-
-def exists(path: Path) -> bool:
-    """Whether there is a file.
-
-    Raises:
-        StoreError: that cannot be told, as in a folder that may not be read.
-    """
-    return bool(_mode(path))
-
-
-def _mode(path: Path) -> int:
-    """The type and rights of what is there; 0 where nothing is."""
-    try:
-        return path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return 0
-    except (OSError, ValueError) as error:
-        raise _unusable(path, error) from error
-
-
-def _unusable(path: Path, error: Exception) -> StoreError:
-    reason = (error.strerror if isinstance(error, OSError) else None) or error
-    return StoreError(f"{str(path)!r} cannot be used: {reason}; name another database with --db")
 
 
 def version_of(connection: sqlite3.Connection, path: Path | None) -> str | None:
@@ -80,26 +32,6 @@ def version_of(connection: sqlite3.Connection, path: Path | None) -> str | None:
     return str(versions[0][0]) if versions else None
 
 
-def check_version(version: str | None, path: Path | None) -> None:
-    """Raises StoreError unless the database is of this program's version."""
-    if version == REVISIONS[-1]:
-        return
-    if version in REVISIONS:
-        raise StoreError(
-            f"{path} is of schema {version}, this program needs {REVISIONS[-1]}: ordergate migrate up"
-        )
-    if version is None:
-        raise StoreError(f"{path} has no schema: its set-up was cut off; run: ordergate migrate up")
-    raise StoreError(
-        f"{path} is of schema {version}, newer than this program's {REVISIONS[-1]}: update ordergate"
-    )
-
-
-def pending(version: str | None) -> Sequence[str]:
-    """The migrations that a database of that version still needs."""
-    return REVISIONS if version is None else REVISIONS[REVISIONS.index(version) + 1 :]
-
-
 class Lock:
     """Admits one process to a database. The file beside it stays; what counts is the system's lock on it."""
 
@@ -114,15 +46,28 @@ class Lock:
         try:
             self._lock.acquire()
         except Timeout:
-            raise StoreBusy(
-                f"{self._path} is in use by another ordergate process: end that one first"
-            ) from None
+            raise StoreBusy(in_use(self._path)) from None
         except OSError as error:
             raise StoreError(f"{self._path} cannot be locked: {error.strerror or error}") from error
 
     def release(self) -> None:
         """Lets the next process in."""
         self._lock.release()
+
+
+def busy(path: Path) -> bool:
+    """Whether a process has the database now.
+
+    Raises:
+        StoreError: the folder cannot be written, so nothing there can be locked.
+    """
+    lock = Lock(path)
+    try:
+        lock.take()
+    except StoreBusy:
+        return True
+    lock.release()
+    return False
 
 
 class LockedJournal(SqliteJournal):
@@ -147,7 +92,7 @@ def open_journal(url: str) -> LockedJournal:
     Raises:
         StoreError, StoreBusy: it cannot be used; nothing was changed.
     """
-    path = path_of(url)
+    path = _file_of(url)
     lock = Lock(path) if path is not None else None
     if lock is not None:
         lock.take()
@@ -165,6 +110,13 @@ def open_journal(url: str) -> LockedJournal:
             lock.release()
         raise
     return LockedJournal(connection, path, lock)
+
+
+def _file_of(url: str) -> Path | None:
+    found = locate(url)
+    if found.kind == "server":
+        raise StoreError(f"{found.shown} is no file: only SQLite can be used here, write sqlite:///PATH")
+    return found.path
 
 
 def _is_empty(path: Path | None) -> bool:
@@ -198,13 +150,45 @@ def set_up(connection: sqlite3.Connection, path: Path | None) -> None:
         raise store_error(error.orig, path) from error
 
 
+def version_at(path: Path) -> str | None:
+    """The version of a file that this program can bring up; only reads.
+
+    Raises:
+        StoreError: there is none, or it is another program's or a newer one's.
+    """
+    if not exists(path):
+        raise StoreError(f"there is no database at {path}")
+    with closing(connect(path, read_only=True)) as connection:
+        return check_known(version_of(connection, path), path)
+
+
+def bring_up(path: Path) -> str | None:
+    """Runs the migrations that a file needs; makes it where there is none.
+
+    Returns:
+        Its version before.
+
+    Raises:
+        StoreError, StoreBusy: it cannot be used; it is as it was.
+    """
+    lock = Lock(path)
+    lock.take()
+    try:
+        before = version_at(path) if exists(path) else None
+        with closing(connect(path)) as connection:
+            set_up(connection, path)
+    finally:
+        lock.release()
+    return before
+
+
 def open_reader(url: str) -> SqliteReader:
     """Opens a database for reading, beside whoever writes it.
 
     Raises:
         StoreError: there is none, or it is of another version or program.
     """
-    path = path_of(url)
+    path = _file_of(url)
     if path is None or not exists(path):
         raise StoreError(
             f"there is no database at {path or url}: --db names another, `orders submit` makes one"

@@ -1,6 +1,7 @@
 """The journal in memory: for tests, and for processes that need no memory of themselves."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec import Struct
@@ -77,6 +78,25 @@ class MemoryJournal:
         """How far an outlet has come."""
         return self._cursors.get(name, 0)
 
+    async def cursors(self) -> dict[str, int]:
+        """How far every outlet has come."""
+        return dict(self._cursors)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator["MemoryJournal"]:
+        """Nobody else writes."""
+        yield self
+
+    async def lock(self) -> "MemoryJournal":
+        """Nothing to wait for: this is the only writer."""
+        return self
+
+    async def release(self) -> None:
+        """Nothing was held."""
+
+    def watch(self, news: Callable[[], None]) -> None:
+        """Nobody else writes."""
+
     async def commit(self, batch: Batch) -> None:
         """Takes a batch, or refuses it whole."""
         if batch.first != len(self._lines):
@@ -102,7 +122,7 @@ class MemoryJournal:
             level.append(node.hash)
         return levels
 
-    async def move_cursor(self, name: str, index: int) -> None:
+    async def move_cursor(self, name: str, index: int, epoch: int = 0) -> None:
         """Notes how far an outlet has come."""
         self._cursors[name] = index
 

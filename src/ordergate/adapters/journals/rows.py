@@ -1,9 +1,12 @@
-"""Rows of the tables as values of the domain, and back."""
+"""Rows of the tables as values of the domain, and back: as SQLite keeps them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from functools import cache
+from itertools import compress, count
+from operator import attrgetter, is_not
 from typing import Any, Final
 
 import msgspec
@@ -21,25 +24,31 @@ def _decimal(value: Decimal) -> str:
     return format(value, "f")
 
 
-def _micros(value: timedelta) -> int:
+def micros(value: timedelta) -> int:
+    """A duration as a whole number."""
     return value // MICROSECOND
 
 
-def _json(value: Any) -> str:
-    return _JSON.encode(value).decode()
+def json_text(value: Any) -> str:
+    """A tuple or struct as text."""
+    return _JSON.encode(value).decode() if value else "[]"
 
 
-def _encoder(kind: Any) -> Code | None:
+def encoder(kind: Any) -> Code | None:
+    """How values of a type are stored; None as they are."""
     if not isinstance(kind, type) or issubclass(kind, tuple | Struct):
-        return _json
+        return json_text
     if issubclass(kind, Decimal):
         return _decimal
     if issubclass(kind, datetime):
         return format_time
-    return _micros if issubclass(kind, timedelta) else None
+    if issubclass(kind, StrEnum):
+        return str  # SQLite looks for an adapter of every type that is not exactly str
+    return micros if issubclass(kind, timedelta) else None
 
 
-def _decoder(kind: Any) -> Code | None:
+def decoder(kind: Any) -> Code | None:
+    """How stored values become what their row is made from; None as they are."""
     if not isinstance(kind, type) or issubclass(kind, tuple | Struct):
         return msgspec.json.decode
     if issubclass(kind, bool):
@@ -50,31 +59,70 @@ def _decoder(kind: Any) -> Code | None:
 
 
 class RowCodec:
-    """Between a row type and its columns, which are its fields in order."""
+    """Between a row type and its columns, which are its fields in order.
 
-    def __init__(self, row_type: type[Struct], key: Sequence[str]) -> None:
+    Args:
+        encoder: for each type of a field, as the store wants its values.
+        decoder: and back.
+    """
+
+    def __init__(
+        self,
+        row_type: type[Struct],
+        key: Sequence[str],
+        encoder: Callable[[Any], Code | None] = encoder,
+        decoder: Callable[[Any], Code | None] = decoder,
+    ) -> None:
         kinds = [(field.name, plain_type(field.type)[0]) for field in fields(row_type)]
         self._type = row_type
         self.names: Final = tuple(name for name, _kind in kinds)
-        self._key = tuple(self.names.index(name) for name in key)
-        self._encoders = tuple((name, _encoder(kind)) for name, kind in kinds)
-        self._decoders = tuple((name, _decoder(kind)) for name, kind in kinds)
+        self.key_places: Final = tuple(self.names.index(name) for name in key)
+        self._read = attrgetter(*self.names)
+        self._encoders = tuple(encoder(kind) for _name, kind in kinds)
+        self._encoded = tuple((at, code) for at, code in enumerate(self._encoders) if code is not None)
+        self._decoders = tuple((name, decoder(kind)) for name, kind in kinds)
 
-    def encode(self, row: Struct) -> tuple[Any, ...]:
+    def encode(self, row: Struct) -> list[Any]:
         """The columns' values."""
-        return tuple(
-            value if encode is None or value is None else encode(value)
-            for value, encode in ((getattr(row, name), encode) for name, encode in self._encoders)
-        )
+        values = list(self._read(row))
+        for at, code in self._encoded:
+            value = values[at]
+            if value is not None:
+                values[at] = code(value)
+        return values
+
+    def columns(self, rows: Sequence[Struct], places: Sequence[int]) -> list[list[Any]]:
+        """The values of several rows, column by column."""
+        read = [self._read(row) for row in rows]
+        found: list[list[Any]] = []
+        for at in places:
+            code = self._encoders[at]
+            values = [row[at] for row in read]
+            found.append(
+                values if code is None else [None if value is None else code(value) for value in values]
+            )
+        return found
+
+    def changed(self, before: Struct, after: Struct) -> tuple[int, ...]:
+        """The places of the columns that differ."""
+        return tuple(compress(count(), map(is_not, self._read(before), self._read(after))))
+
+    def encode_some(self, row: Struct, places: Sequence[int]) -> list[Any]:
+        """The values of those columns, and behind them the primary key."""
+        read = self._read(row)
+        return [self._encode(at, read[at]) for at in (*places, *self.key_places)]
+
+    def _encode(self, at: int, value: Any) -> Any:
+        code = self._encoders[at]
+        return value if code is None or value is None else code(value)
 
     def key(self, values: Sequence[Any]) -> tuple[Any, ...]:
         """The primary key among the columns' values, which stores sort by."""
-        return tuple(values[at] for at in self._key)
+        return tuple(values[at] for at in self.key_places)
 
     def encode_value(self, name: str, value: Any) -> Any:
         """One column's value."""
-        encode = dict(self._encoders)[name]
-        return value if encode is None or value is None else encode(value)
+        return self._encode(self.names.index(name), value)
 
     def decode(self, values: Sequence[Any]) -> Any:
         """The row from its columns' values."""

@@ -4,95 +4,24 @@ One connection writes, inline on the caller's thread, and it is the one that che
 several that do can corrupt a file (WAL-reset bug, SQLite 3.7.0 to 3.51.2). A commit returns after fsync.
 """
 
-import os
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import cache
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+
+from msgspec import Struct
 
 from ordergate.adapters.journals.rows import codec
 from ordergate.adapters.journals.schema import KEYS, PROJECTIONS
+from ordergate.adapters.journals.sqlite_file import FULL, store_error
 from ordergate.application.ports.journal import Batch, Head, Line
-from ordergate.domain.errors import DiskError, OutcomeUnknown, StoreError
+from ordergate.domain.errors import Defect, DiskError, OutcomeUnknown, StoreError
 
-_BUSY_MS: Final = 5_000
-_FULL: Final = "database or disk is full"
 _IO: Final = "disk I/O error"
 _MOST_VARIABLES: Final = 500
-
-
-def connect(path: Path | None, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection that is durable when it commits; None is a database in memory.
-
-    Raises:
-        StoreError: it cannot be opened.
-    """
-    try:
-        if path is None:
-            return _open(":memory:", read_only=read_only)
-        uri = f"file:{quote(os.fsencode(path.absolute()))}?mode={'ro' if read_only else 'rwc'}"
-        try:
-            return _open(uri, read_only=read_only)
-        except sqlite3.Error as error:
-            if not read_only or not _wants_to_write(error) or _has_log(path):
-                raise
-            return _open(f"{uri}&immutable=1", read_only=True)
-    except sqlite3.Error as error:
-        raise store_error(error, path) from error
-
-
-def _wants_to_write(error: sqlite3.Error) -> bool:
-    # Even a reader makes the index of the write-ahead log, which a read-only folder does not let it.
-    return any(said in str(error) for said in ("unable to open", "readonly"))
-
-
-def _has_log(path: Path) -> bool:
-    """Whether a write-ahead log holds what the file does not have yet."""
-    return os.path.lexists(f"{path}-wal")
-
-
-def _open(uri: str, *, read_only: bool) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-    try:
-        _prepare(connection, read_only=read_only)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _prepare(connection: sqlite3.Connection, *, read_only: bool) -> None:
-    connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
-    connection.execute("PRAGMA mmap_size=0")
-    if read_only:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        return
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA fullfsync=1")
-    connection.execute("PRAGMA checkpoint_fullfsync=1")
-    # A file that cannot be written opens all the same: find out before the first commit does.
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute("PRAGMA user_version=0")
-    connection.execute("ROLLBACK")
-
-
-def store_error(error: sqlite3.Error, path: Path | None) -> StoreError:
-    """What SQLite said, with what would help."""
-    text, where = str(error), path or "memory"
-    if "readonly" in text:
-        return StoreError(f"{where} is read-only: give write permission to the file and its folder")
-    if "not a database" in text or "malformed" in text:
-        return StoreError(f"{where} is not a SQLite database, or is damaged: {text}")
-    if _FULL in text:
-        return StoreError(f"{where}: the disk is full; nothing was written, free some space")
-    if "locked" in text:
-        return StoreError(f"{where} is locked by another program: end it and try again")
-    if "unable to open" in text:
-        return StoreError(f"{where} cannot be opened: is the folder there, and may it be written?")
-    return StoreError(f"{where}: {text}")
 
 
 @cache
@@ -105,6 +34,13 @@ def _upsert(table: str) -> str:
         f"INSERT INTO {table} ({_quoted(table)}) VALUES ({marks}) "
         f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {updates}"
     )
+
+
+@cache
+def _update(table: str, places: Sequence[int]) -> str:
+    names = codec(table).names
+    changes = ", ".join(f'"{names[at]}"=?' for at in places)
+    return f"UPDATE {table} SET {changes} WHERE {' AND '.join(f'{key}=?' for key in KEYS[table])}"
 
 
 @cache
@@ -157,9 +93,17 @@ class SqliteReader:
 
     async def get(self, table: str, keys: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Rows by primary key."""
-        where = " AND ".join(f"{name} = ?" for name in KEYS[table])
-        sql = f"{_select(table)} WHERE {where}"
-        found = (row for key in keys for row in self._query(sql, key))
+        *names, last = KEYS[table]
+        where = " AND ".join((*(f"{name} = ?" for name in names), f"{last} IN "))
+        groups: dict[tuple[Any, ...], list[Any]] = {}
+        for *values, value in dict.fromkeys(keys):
+            groups.setdefault(tuple(values), []).append(value)
+        found: list[Any] = []
+        for prefix, wanted in groups.items():
+            for first in range(0, len(wanted), _MOST_VARIABLES):
+                some = wanted[first : first + _MOST_VARIABLES]
+                marks = ", ".join("?" * len(some))
+                found += self._query(f"{_select(table)} WHERE {where}({marks})", (*prefix, *some))
         return [codec(table).decode(row) for row in found]
 
     async def select(
@@ -200,6 +144,10 @@ class SqliteReader:
         """How far an outlet has come."""
         rows = self._query("SELECT next FROM cursors WHERE name = ?", (name,))
         return rows[0][0] if rows else 0
+
+    async def cursors(self) -> dict[str, int]:
+        """How far every outlet has come."""
+        return dict(self._query("SELECT name, next FROM cursors ORDER BY name"))
 
     async def close(self) -> None:
         """Closes the connection."""
@@ -246,6 +194,21 @@ class SqliteJournal(SqliteReader):
         super().__init__(connection, path)
         self._file = None if path is None else _file_id(path)
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator["SqliteJournal"]:
+        """Nobody else writes."""
+        yield self
+
+    async def lock(self) -> "SqliteJournal":
+        """Nothing to wait for: this is the only writer."""
+        return self
+
+    async def release(self) -> None:
+        """Nothing was held."""
+
+    def watch(self, news: Callable[[], None]) -> None:
+        """Nobody else writes."""
+
     async def commit(self, batch: Batch) -> None:
         """Writes a batch in one transaction."""
         if self.path is not None and _file_id(self.path) != self._file:
@@ -264,7 +227,7 @@ class SqliteJournal(SqliteReader):
         except sqlite3.Error as error:
             if _IO in str(error):
                 raise DiskError(f"{self.path}: the disk failed under a commit: {error}") from error
-            if _FULL in str(error) or self._connection.in_transaction:
+            if FULL in str(error) or self._connection.in_transaction:
                 self._roll_back()
                 raise store_error(error, self.path) from error
             raise OutcomeUnknown(f"{self.path}: the commit failed: {error}") from error
@@ -283,8 +246,7 @@ class SqliteJournal(SqliteReader):
             ],
         )
         for table, rows in batch.rows.items():
-            encode = codec(table).encode
-            many(_upsert(table), [encode(row) for row in rows])
+            self._write_rows(table, rows, batch.before.get(table))
         if batch.nodes:
             many("INSERT INTO nodes VALUES (?, ?, ?)", [(n.level, n.number, n.hash) for n in batch.nodes])
         if batch.payloads:
@@ -295,11 +257,28 @@ class SqliteJournal(SqliteReader):
             (batch.first + len(batch.lines), batch.checkpoint),
         )
 
+    def _write_rows(self, table: str, rows: Sequence[Struct], before: Sequence[Struct | None] | None) -> None:
+        """Whole rows where they may be new, else what differs."""
+        many, columns = self._connection.executemany, codec(table)
+        whole: list[list[Any]] = []
+        parts: dict[tuple[int, ...], list[list[Any]]] = {}
+        for row, old in zip(rows, repeat(None) if before is None else before, strict=False):
+            if old is None:
+                whole.append(columns.encode(row))
+            elif places := columns.changed(old, row):
+                parts.setdefault(places, []).append(columns.encode_some(row, places))
+        if whole:
+            many(_upsert(table), whole)
+        for places, values in parts.items():
+            updated = many(_update(table, places), values).rowcount
+            if updated != len(values):
+                raise Defect(f"{len(values)} rows of {table} were to change, {updated} are there")
+
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
-    async def move_cursor(self, name: str, index: int) -> None:
+    async def move_cursor(self, name: str, index: int, epoch: int = 0) -> None:
         """Notes how far an outlet has come."""
         sql = "INSERT INTO cursors VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET next=excluded.next"
         self._query(sql, (name, index))

@@ -14,9 +14,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from ordergate.adapters.exact_json import parse_json
 from ordergate.adapters.market_data.csv_quotes import text_lines
 from ordergate.domain.errors import Code, Invalid, OrdergateError
+from ordergate.domain.exact_json import parse_json
 from ordergate.domain.signals import Signal, parse_signal
 from ordergate.domain.times import EXAMPLE
 

@@ -74,8 +74,28 @@ def find_or_make_key(origin: str, key_file: Path | None, database: Path | None) 
     return AuditKey(Signer(origin, _read(made)), str(made), generated=True)
 
 
+def carry_key(key: AuditKey, database: Path) -> AuditKey:
+    """Puts a key that was made beside one database beside another too, for its owner only.
+
+    Raises:
+        AuditKeyError: there is another key there, or it cannot be written.
+    """
+    source, made = Path(key.source), database.with_name(database.name + ".audit-key")
+    try:
+        if not os.path.lexists(made):
+            _make(made, source.read_bytes())
+    except OSError as error:
+        raise AuditKeyError(f"the audit key {made} cannot be made: {error.strerror or error}") from error
+    if _read(made) != _read(source):
+        raise AuditKeyError(
+            f"{made} is another key than {source}, and the copy must go on under that one: move {made} away"
+        )
+    return AuditKey(key.signer, str(made), generated=True)
+
+
 def _make(path: Path, content: bytes) -> None:
     """Puts a whole file, for its owner only, where none is: after a crash there is all of it or nothing."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, part = tempfile.mkstemp(prefix=".audit-key-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -15,18 +15,21 @@ _Read = Callable[[int, int], Awaitable[list[Any]]]
 
 
 async def find_end(
-    reader: JournalReader, verifier: Verifier | None
+    reader: JournalReader, verifier: Verifier | None, expected: Head | None = None
 ) -> tuple[Checkpoint | None, AuditError | None]:
     """What the last checkpoint signs (None for an empty journal), and what is wrong beyond it.
+
+    Args:
+        expected: the journal's end, where it is not the stored one.
 
     Raises:
         AuditError: the checkpoint cannot be read, or is not signed by that key.
     """
-    head = await reader.head()
+    head = expected or await reader.head()
     while True:
         end = _open_head(head, verifier)
         beyond = await _beyond(reader, head.size)
-        again = await reader.head()
+        again = expected or await reader.head()
         if again == head:
             return end, beyond
         head = again  # a writer went on meanwhile, and what lay beyond is its
@@ -44,6 +47,15 @@ def open_signed(note: str, verifier: Verifier | None, name: str) -> Checkpoint:
         return open_checkpoint(note.encode(errors="surrogatepass"), verifier)
     except TlogError as error:
         raise AuditError(f"{name} cannot be trusted: {error}") from error
+
+
+def signs(head: Head, verifier: Verifier) -> bool:
+    """Whether that key has signed the last checkpoint."""
+    try:
+        open_signed(head.checkpoint, verifier, "the last checkpoint")
+    except AuditError:
+        return False
+    return True
 
 
 def _open_head(head: Head, verifier: Verifier | None) -> Checkpoint | None:

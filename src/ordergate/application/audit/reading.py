@@ -1,16 +1,18 @@
 """How the audit reads a journal: in pieces, saying how far it is, and suspecting what it reads."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from ordergate.application.entry import Entry, decode
 from ordergate.application.ports.journal import JournalReader, Line
-from ordergate.domain.errors import AuditError, Code, NotFound, StoreError
+from ordergate.domain.errors import AuditError, Code, NotFound, StoreError, quoted
 
 Progress = Callable[[int, int], None]
 """Called with how many entries are done, and of how many."""
 
 AT_ONCE: Final = 1_000
+_TURN: Final = 100
 
 
 async def chunks(
@@ -55,6 +57,12 @@ def read_entry(line: Line, index: int) -> Entry:
     return entry
 
 
+async def let_others(done: int) -> None:
+    """Lets the gate work now and then, while much is read that is there already."""
+    if done % _TURN == _TURN - 1:
+        await asyncio.sleep(0)
+
+
 async def lines_of(reader: JournalReader, order_id: str) -> list[tuple[int, Line]]:
     """The lines about an order, each with its index.
 
@@ -64,9 +72,10 @@ async def lines_of(reader: JournalReader, order_id: str) -> list[tuple[int, Line
     """
     indices = await reader.indices(order_id)
     if not indices:
-        raise NotFound(Code.ORDER_NOT_FOUND, f"there is no order {order_id!r}", "#/order_id")
-    found = []
+        raise NotFound(Code.ORDER_NOT_FOUND, f"there is no order {quoted(order_id)}", "#/order_id")
+    found: list[tuple[int, Line]] = []
     for index in indices:
+        await let_others(len(found))
         lines = await _lines(reader, index, 1)
         if not lines:
             raise _missing(index)

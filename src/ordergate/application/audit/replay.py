@@ -76,7 +76,7 @@ async def fold_into(
         loaded = await _recall(entries, book, store)
         for entry in entries:
             _fold(book, entry)
-        rows = {table: tuple(changed.values()) for table, changed in book.changed().items()}
+        rows = {table: changed for table, changed, _before in book.changed()}
         await store.commit(Batch(first=0, lines=(), rows=rows))
         book.settle()
         book.release(loaded)

@@ -7,14 +7,16 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from ordergate.application.audit.reading import lines_of, read_entry
+from ordergate.application.audit.reading import let_others, lines_of, read_entry
 from ordergate.application.entry import Entry, kind_of
 from ordergate.application.ports.journal import JournalReader
+from ordergate.domain.events import AnyEvent
 from ordergate.domain.money import text
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.states import State
+from ordergate.domain.times import format_time
 
 
 class Transition(Struct, frozen=True, kw_only=True):
@@ -38,6 +40,21 @@ class Transition(Struct, frozen=True, kw_only=True):
     detail: str
 
 
+def show_transition(row: Transition) -> dict[str, Any]:
+    """A step as programs are shown it."""
+    return {
+        "index": row.index,
+        "time": format_time(row.time),
+        "actor": row.actor,
+        "principal": row.principal,
+        "source": row.source,
+        "event": row.kind,
+        "from": row.from_state,
+        "to": row.to_state,
+        "detail": row.detail,
+    }
+
+
 async def story(reader: JournalReader, order_id: str) -> list[Transition]:
     """Every transition of an order, oldest first.
 
@@ -47,7 +64,8 @@ async def story(reader: JournalReader, order_id: str) -> list[Transition]:
     """
     told: list[Transition] = []
     state: State | None = None
-    for index, line in await lines_of(reader, order_id):
+    for done, (index, line) in enumerate(await lines_of(reader, order_id)):
+        await let_others(done)
         told += _transitions(read_entry(line, index), state)
         state = told[-1].to_state
     return told
@@ -72,7 +90,7 @@ def _transitions(entry: Entry, state: State | None) -> Iterator[Transition]:
         state = reached
 
 
-def _detail(event: e.AnyEvent) -> str:
+def _detail(event: AnyEvent) -> str:
     describe = _DETAILS.get(type(event))
     return describe(event) if describe is not None else _reason(event)
 

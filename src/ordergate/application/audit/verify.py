@@ -15,7 +15,7 @@ from msgspec import Struct
 from ordergate.application.audit.ending import LEVELS, find_end, open_signed
 from ordergate.application.audit.reading import Progress, chunks, read_entry
 from ordergate.application.entry import Entry, kind_of
-from ordergate.application.ports.journal import JournalReader, Line
+from ordergate.application.ports.journal import Head, JournalReader, Line
 from ordergate.domain.errors import AuditError, StoreError
 from ordergate.domain.orders.events import OrderEvent
 from ordergate.domain.times import format_time
@@ -42,6 +42,7 @@ async def verify(
     verifier: Verifier | None,
     *,
     old_checkpoint: str | None = None,
+    expected: Head | None = None,
     progress: Progress | None = None,
 ) -> Verified:
     """Checks a journal from its first byte to its last signature; a writer may go on beside it.
@@ -49,11 +50,12 @@ async def verify(
     Args:
         verifier: the log's public key; None checks all but signatures.
         old_checkpoint: a signed checkpoint that was kept elsewhere, and that the log must still contain.
+        expected: where the log must end, instead of where it says that it ends.
 
     Raises:
         AuditError: the first thing that is wrong, with the index of the entry where that can be told.
     """
-    end, beyond = await find_end(reader, verifier)
+    end, beyond = await find_end(reader, verifier, expected)
     size, root = (0, EMPTY_ROOT) if end is None else (end.size, end.root)
     old = None if old_checkpoint is None else _open_older(old_checkpoint, verifier, end)
     tree, last = _Tree(reader), None

@@ -2,12 +2,12 @@
 
 from msgspec.structs import replace
 
-from ordergate.application.decide.context import Context, Decision, OrderResult, started
-from ordergate.domain.errors import Code, Conflict, Invalid, NotFound
+from ordergate.application.decide.context import Context, Decision, OrderResult, close_if_done, started
+from ordergate.domain.errors import Code, Conflict, Invalid, NotFound, quoted
 from ordergate.domain.identifiers import MOST_REQUESTS
 from ordergate.domain.money import text
 from ordergate.domain.orders.commands import CancelOrder, Release, ReplaceOrder
-from ordergate.domain.orders.events import OrderCanceled, OrderSent, RequestOpened
+from ordergate.domain.orders.events import OrderCanceled, OrderSent, RequestDropped, RequestOpened
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.states import UNSENT, WORKING, Phase, RequestKind, State
 from ordergate.domain.orders.transitions import Move, allowed
@@ -100,7 +100,11 @@ def release(ctx: Context, command: Release) -> Decision[None]:
     if epoch is None or (request.phase is Phase.SENT and request.epoch == epoch):
         return
     if request.kind is not RequestKind.SUBMIT:
-        if allowed(order.state, Move.REQUEST):
+        if order.overtaken(request):
+            reason = "a later replace was sent before this one could be sent again"
+            yield RequestDropped(order_id=order.order_id, number=request.number, reason=reason)
+            yield from close_if_done(ctx, order.order_id)
+        elif allowed(order.state, Move.REQUEST):
             yield from _open(ctx, order, request)
     elif request.phase is Phase.READY and order.state is State.ACCEPTED:
         at = ctx.tick()
@@ -111,7 +115,7 @@ def release(ctx: Context, command: Release) -> Decision[None]:
 def _find(ctx: Context, order_id: str) -> Order:
     order = ctx.state.orders.get(order_id)
     if order is None:
-        raise NotFound(Code.ORDER_NOT_FOUND, f"there is no order {order_id!r}", "#/order_id")
+        raise NotFound(Code.ORDER_NOT_FOUND, f"there is no order {quoted(order_id)}", "#/order_id")
     return order
 
 

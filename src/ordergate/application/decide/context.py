@@ -9,9 +9,10 @@ from msgspec import Struct
 from ordergate.application.view import View
 from ordergate.domain.book import Book
 from ordergate.domain.breaks import Break, BreakKind
-from ordergate.domain.orders.events import AnyEvent, BreakRaised
+from ordergate.domain.events import AnyEvent
+from ordergate.domain.orders.events import BreakRaised, OrderClosed
 from ordergate.domain.orders.order import Order, Request
-from ordergate.domain.orders.states import Phase
+from ordergate.domain.orders.states import Phase, State
 
 T = TypeVar("T")
 Decision = Generator[AnyEvent, None, T]
@@ -22,19 +23,19 @@ class Context(Struct):
 
     Attributes:
         now: the moment of the input.
-        tick: the next instant of the journal: not before now, and after every earlier one.
+        ticks: the next instants of the journal, as many: not before now, and each after every earlier one.
         index: where the next event will stand in the journal.
     """
 
     state: Book
     view: View
     now: Callable[[], datetime]
-    tick: Callable[[], datetime]
+    ticks: Callable[[int], tuple[datetime, ...]]
     index: Callable[[], int]
 
-    def ticks(self, count: int) -> tuple[datetime, ...]:
-        """As many instants, each after the one before."""
-        return tuple(self.tick() for _ in range(count))
+    def tick(self) -> datetime:
+        """The next one."""
+        return self.ticks(1)[0]
 
 
 class OrderResult(Struct, frozen=True, kw_only=True):
@@ -58,6 +59,7 @@ def started(request: Request, epoch: int | None, at: datetime) -> Request:
         quantity=request.quantity,
         limit_price=request.limit_price,
         stop_price=request.stop_price,
+        repeated=request.repeated,
     )
 
 
@@ -75,3 +77,10 @@ def raise_break(
             order_id=order_id,
         )
     )
+
+
+def close_if_done(ctx: Context, order_id: str) -> Decision[None]:
+    """Closes an order that is filled and confirmed, once no request of it is open."""
+    order = ctx.state.orders.rows[order_id]
+    if order.state is State.FILLED and order.confirmed and not order.requests:
+        yield OrderClosed(order_id=order_id, path=(State.CLOSED,), times=(ctx.tick(),))

@@ -6,11 +6,12 @@ from ordergate.application.decide.context import Context, Decision, raise_break
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.fold import filled_after
 from ordergate.domain.money import ZERO, is_sane, text
+from ordergate.domain.moves import MovePhase
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders import reports as r
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import TERMINAL, WORKING, ExecutionKind, RequestKind, State
+from ordergate.domain.orders.states import TERMINAL, ExecutionKind, RequestKind, State
 from ordergate.domain.orders.transitions import Move, next_state
 
 
@@ -18,18 +19,21 @@ def executed(ctx: Context, order: Order, said: r.Executed) -> Decision[None]:
     """Books an execution that is not known yet; a break beside it where it is late or too much."""
     known = ctx.state.fills.get((order.order_id, said.exec_id))
     if known is not None and not known.awaited:
+        if said.completes and order.state is State.FILLED and not order.confirmed:
+            yield e.OrderConfirmed(order_id=order.order_id)  # it was said before a replace that came late
         return
     fill = _fill(ctx, order, said, known)
     filled = filled_after(ctx.state, order, fill)
     move = Move.FILL if said.execution_kind is ExecutionKind.TRADE else Move.CORRECT
     target = next_state(order.state, move, filled, order.quantity)
-    completes = said.completes or (order.confirmed and order.state in WORKING)  # said before, out of order
+    completes = said.completes or order.confirmed  # perhaps said before, out of order
     others = [q for q in order.requests if q.kind is not RequestKind.SUBMIT]
     path = (target,) if target is not order.state else ()
     if completes and target is State.FILLED and not others:
         path = (*path, State.CLOSED)
     times = ctx.ticks(len(path))
     yield _fill_event(order, said, fill, path, times, completes=completes)
+    yield from _say_if_moved(ctx, order, said)
     if fill.late:
         detail = (
             f"execution {said.exec_id} of {text(said.quantity)} after the end of the order ({order.state})"
@@ -38,6 +42,14 @@ def executed(ctx: Context, order: Order, said: r.Executed) -> Decision[None]:
     elif filled > order.quantity > 0:
         detail = f"{text(filled)} filled of {text(order.quantity)}"
         yield from raise_break(ctx, BreakKind.OVERFILL, order.broker, detail, order.order_id)
+
+
+def _say_if_moved(ctx: Context, order: Order, said: r.Executed) -> Decision[None]:
+    """It is booked where its order is, though the fund and what it holds are in another shard by now."""
+    move = ctx.state.moves.get(order.fund_id)
+    if move is not None and move.phase is MovePhase.LEFT:
+        detail = f"execution {said.exec_id} came after fund {order.fund_id} had moved to shard {move.shard}"
+        yield from raise_break(ctx, BreakKind.FUND_MOVED, order.broker, detail, order.order_id)
 
 
 def wrong_execution(order: Order, said: r.Executed) -> tuple[BreakKind, str] | None:
@@ -91,7 +103,7 @@ def _fill_event(
     times: tuple[datetime, ...],
     *,
     completes: bool,
-) -> e.AnyEvent:
+) -> e.AnyOrderEvent:
     if said.execution_kind is ExecutionKind.CORRECT:
         return e.FillCorrected(order_id=order.order_id, path=path, times=times, fill=fill)
     if said.execution_kind is ExecutionKind.BUST:

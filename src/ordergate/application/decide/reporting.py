@@ -7,7 +7,9 @@ whatever the order's state, once the order can have left.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ordergate.application.decide.context import Context, Decision, raise_break, started
+from msgspec.structs import replace
+
+from ordergate.application.decide.context import Context, Decision, close_if_done, raise_break, started
 from ordergate.application.decide.executing import executed, wrong_execution
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.identifiers import order_id_of
@@ -37,7 +39,7 @@ def report(ctx: Context, said: r.AnyReport) -> Decision[None]:
         yield from _left_after_all(ctx, order, said)
         order = ctx.state.orders.rows[order.order_id]
     yield from _HANDLERS[type(said)](ctx, order, said)
-    yield from _close_if_done(ctx, order.order_id)
+    yield from close_if_done(ctx, order.order_id)
 
 
 def find_order(ctx: Context, said: r.AnyReport) -> Order | None:
@@ -66,7 +68,7 @@ def _wrong(order: Order, said: r.AnyReport) -> tuple[BreakKind, str] | None:
     """What is wrong with a report by itself, whatever the order's state."""
     if isinstance(said, r.Executed):
         return wrong_execution(order, said)
-    detail = _wrong_terms(said) if isinstance(said, r.Replaced | r.Restated) else None
+    detail = _wrong_terms(said) if isinstance(said, (r.Replaced, r.Restated)) else None
     if detail is None and isinstance(said, _OF_A_REQUEST):
         detail = _wrong_request(order, said)
     return None if detail is None else (BreakKind.ILLEGAL_REPORT, f"{_name(said)} {detail}")
@@ -112,7 +114,10 @@ def _left_after_all(ctx: Context, order: Order, said: r.AnyReport) -> Decision[N
 
 
 def _request_of(order: Order, said: r.AnyReport) -> Request | None:
-    return next((q for q in order.requests if q.client_id == said.client_id), None)
+    for request in order.requests:
+        if request.client_id == said.client_id:
+            return request
+    return None
 
 
 def _acknowledged(ctx: Context, order: Order, said: r.AnyReport) -> Decision[None]:
@@ -124,6 +129,9 @@ def _acknowledged(ctx: Context, order: Order, said: r.AnyReport) -> Decision[Non
 
 def _working(ctx: Context, order: Order, said: r.Working) -> Decision[None]:
     if order.state in TERMINAL or order.state is State.FILLED:
+        done_at = order.ended_at or order.filled_at
+        if said.asked_after is not None and done_at is not None and done_at > said.asked_after:
+            return  # it may have worked still when the broker looked
         detail = f"it works at the broker, and is {order.state} here"
         yield from raise_break(ctx, BreakKind.STILL_WORKING, order.broker, detail, order.order_id)
         return
@@ -180,8 +188,11 @@ def _replaced(ctx: Context, order: Order, said: r.Replaced) -> Decision[None]:
         quantity=quantity,
         limit_price=said.limit_price or request.limit_price,
         stop_price=said.stop_price or request.stop_price,
+        completes=said.completes and order.filled_quantity < quantity,
     )
-    if said.completes and ctx.state.orders.rows[order.order_id].state is State.FILLED:
+    after = ctx.state.orders.rows[order.order_id]
+    # The fill that completes an order may come before the replace that it was done under.
+    if (said.completes or order.confirmed) and after.state is State.FILLED and not after.confirmed:
         yield e.OrderConfirmed(order_id=order.order_id)
 
 
@@ -238,12 +249,6 @@ def _confirmed(ctx: Context, order: Order, said: r.Confirmed) -> Decision[None]:
         yield e.OrderConfirmed(order_id=order.order_id)
 
 
-def _close_if_done(ctx: Context, order_id: str) -> Decision[None]:
-    order = ctx.state.orders.rows[order_id]
-    if order.state is State.FILLED and order.confirmed and not order.requests:
-        yield e.OrderClosed(order_id=order_id, path=(State.CLOSED,), times=(ctx.tick(),))
-
-
 def _answered(ctx: Context, order: Order, said: r.Answered) -> Decision[None]:
     request = _request_of(order, said)
     if request is None or request.phase is Phase.READY:
@@ -258,7 +263,9 @@ def _answered_submit(ctx: Context, order: Order, request: Request, said: r.Answe
     elif said.outcome is r.Outcome.REJECTED:
         ended = r.Ended(broker=said.broker, client_id=said.client_id, end=r.End.REJECTED, reason=said.reason)
         yield from _ended(ctx, order, ended)
-    elif said.outcome is r.Outcome.NOT_SENT:
+    elif said.epoch not in (None, request.epoch):
+        return  # of a call before the last
+    elif said.outcome is r.Outcome.NOT_SENT and not request.repeated:
         yield from _disproved(ctx, order, request, said.reason)
     elif request.phase is Phase.SENT:
         yield _doubted(order, request, Phase.UNKNOWN, said.reason)
@@ -289,7 +296,7 @@ def _disproved(ctx: Context, order: Order, request: Request, reason: str | None)
         )
 
 
-def _doubted(order: Order, request: Request, phase: Phase, reason: str | None) -> e.AnyEvent:
+def _doubted(order: Order, request: Request, phase: Phase, reason: str | None) -> e.AnyOrderEvent:
     return e.RequestDoubted(order_id=order.order_id, number=request.number, phase=phase, reason=reason)
 
 
@@ -297,13 +304,17 @@ def _looked_up(ctx: Context, order: Order, said: r.LookedUp) -> Decision[None]:
     request = _request_of(order, said)
     if request is None or request.phase in (Phase.READY, Phase.PARKED):
         return
-    if request.phase is Phase.SENT and request.epoch == ctx.view.sessions.get(order.broker):
+    here = request.phase is Phase.SENT and request.epoch == ctx.view.sessions.get(order.broker)
+    if here or said.epoch not in (None, request.epoch):
         return  # sent (again) since: what was looked up came before it
     absent = said.finding is r.Finding.ABSENT
-    if absent and request.kind is RequestKind.SUBMIT:
+    if said.finding is r.Finding.REPEATABLE and request.kind is RequestKind.SUBMIT:
+        # It may have arrived: the order stays SUBMITTED, and a cancel of it open.
+        yield from _send_again(ctx, order, replace(request, repeated=True), State.SUBMITTED)
+    elif absent and request.kind is RequestKind.SUBMIT:
         reason = said.reason or "the broker proved that it has no such order"
         yield from _disproved(ctx, order, request, reason)
-        yield from _send_again(ctx, order, request)
+        yield from _send_again(ctx, order, request, State.ACCEPTED)
     elif said.final or absent:
         yield _doubted(order, request, Phase.PARKED, said.reason)
         detail = f"{request.kind} {request.client_id}: {said.reason or 'neither found nor proven absent'}"
@@ -312,14 +323,14 @@ def _looked_up(ctx: Context, order: Order, said: r.LookedUp) -> Decision[None]:
         yield _doubted(order, request, Phase.UNKNOWN, said.reason)
 
 
-def _send_again(ctx: Context, order: Order, request: Request) -> Decision[None]:
+def _send_again(ctx: Context, order: Order, request: Request, state: State) -> Decision[None]:
+    """Sends a submit once more, where the session is up and the order in that state."""
     epoch = ctx.view.sessions.get(order.broker)
-    if epoch is None or ctx.state.orders.rows[order.order_id].state is not State.ACCEPTED:
+    if epoch is None or ctx.state.orders.rows[order.order_id].state is not state:
         return
     at = ctx.tick()
-    yield e.OrderSent(
-        order_id=order.order_id, path=(State.SUBMITTED,), times=(at,), request=started(request, epoch, at)
-    )
+    sent = started(request, epoch, at)
+    yield e.OrderSent(order_id=order.order_id, path=(State.SUBMITTED,), times=(at,), request=sent)
 
 
 _PROVE_SENT: Final = (r.Acknowledged, r.Working, r.Executed, r.Ended, r.Replaced, r.Restated, r.Marked)

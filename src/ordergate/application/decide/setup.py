@@ -4,12 +4,13 @@ from ordergate.application.decide.context import Context, Decision
 from ordergate.domain.errors import Code, Conflict
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.money import text
+from ordergate.domain.moves import MovePhase
 from ordergate.domain.orders.commands import Configure, OpenSession
 from ordergate.domain.orders.events import FundConfigured, InstrumentDefined, SessionOpened
 
 
 def configure(ctx: Context, command: Configure) -> Decision[None]:
-    """Journals what differs from what the journal knows.
+    """Journals what differs from what the journal knows; a fund that is not here is left alone.
 
     Raises:
         Conflict: what a unit of an instrument is would change under an open position or order.
@@ -22,7 +23,9 @@ def configure(ctx: Context, command: Configure) -> Decision[None]:
         if known != instrument:
             yield InstrumentDefined(instrument=instrument)
     for fund in command.funds:
-        if ctx.state.funds.get(fund.fund_id) != fund:
+        move = ctx.state.moves.get(fund.fund_id)
+        here = move is None or move.phase is MovePhase.HERE
+        if here and ctx.state.funds.get(fund.fund_id) != fund:
             yield FundConfigured(fund=fund)
 
 
@@ -41,5 +44,5 @@ def open_session(ctx: Context, command: OpenSession) -> Decision[int]:
     """The new epoch."""
     before = ctx.state.sessions.get(command.broker)
     epoch = before.epoch + 1 if before else 1
-    yield SessionOpened(broker=command.broker, epoch=epoch, version=command.version)
+    yield SessionOpened(broker=command.broker, epoch=epoch, version=command.version, node=command.node)
     return epoch

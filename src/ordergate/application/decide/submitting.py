@@ -1,13 +1,15 @@
 """How an order comes into being: from a request, from a signal, or because it was found at a broker."""
 
 from datetime import datetime
+from operator import attrgetter
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from ordergate.application.decide.context import Context, Decision, OrderResult, started
+from ordergate.application.decide.context import Context, Decision, OrderResult
+from ordergate.application.decide.moving import check_here
 from ordergate.domain.book import Key
-from ordergate.domain.errors import Code, Conflict, Invalid, Refused
+from ordergate.domain.errors import Code, Conflict, Defect, Invalid, OrderMoved, Refused
 from ordergate.domain.funds import Fund
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.orders.commands import AdoptOrder, SubmitOrder, check_prices, parse_choice
@@ -20,7 +22,10 @@ from ordergate.domain.signals import Signal, SubmitSignal
 _REFUSED_PATH = (State.CREATED, State.PENDING_RISK, State.REJECTED)
 _WAITING_PATH = (State.CREATED, State.PENDING_RISK, State.ACCEPTED)
 _SENT_PATH = (*_WAITING_PATH, State.SUBMITTED)
-_NOT_OF_AN_ORDER = frozenset({"key_kind", "key", "order_id"})
+_OF_AN_ORDER = tuple(
+    name for name in SubmitOrder.__struct_fields__ if name not in ("key_kind", "key", "order_id", "broker")
+)
+_read_terms = attrgetter(*_OF_AN_ORDER)
 
 
 class SignalResult(Struct, frozen=True, kw_only=True):
@@ -43,7 +48,9 @@ def submit(ctx: Context, command: SubmitOrder) -> Decision[OrderResult]:
     key = ctx.state.keys.get((command.fund_id, command.key_kind, command.key))
     if key is not None and (key.expires_at is None or key.expires_at > ctx.now()):
         return OrderResult(order=_replay(ctx, key, fingerprint), replayed=True)
-    instrument = yield from _instrument(ctx, command.symbol)
+    instrument, new = _instrument(ctx, command.symbol)
+    if new is not None:
+        yield new
     _check(ctx, command, fund, instrument)
     order_id = command.order_id or ctx.view.new_order_id()
     if command.order_id is not None and ctx.state.orders.get(order_id) is not None:
@@ -55,7 +62,7 @@ def submit(ctx: Context, command: SubmitOrder) -> Decision[OrderResult]:
     path = _REFUSED_PATH if refusal else _WAITING_PATH if epoch is None else _SENT_PATH
     times = ctx.ticks(len(path))
     order = _order(ctx, command, fund, order_id, path, times)
-    order = _refused(order, refusal) if refusal else _with_submit(order, epoch, times[-1])
+    order = _refused(order, refusal) if refusal else _with_submit(order, epoch)
     yield OrderEntered(
         order_id=order_id,
         path=path,
@@ -72,8 +79,10 @@ def submit(ctx: Context, command: SubmitOrder) -> Decision[OrderResult]:
 def _fund(ctx: Context, fund_id: str) -> Fund:
     fund = ctx.state.funds.get(fund_id)
     if fund is None:
+        check_here(ctx, fund_id)
         known = ", ".join(sorted(ctx.state.funds.rows))
         raise Invalid(Code.UNKNOWN_FUND, f"{fund_id!r} is no fund; there are {known}", "#/fund_id")
+    check_here(ctx, fund_id)
     return fund
 
 
@@ -83,18 +92,29 @@ def _replay(ctx: Context, key: Key, fingerprint: str) -> Order:
             f"{key.key!r} was used for order {key.order_id} with other content: a new order needs a new key"
         )
         raise Conflict(Code.KEY_REUSED, detail, f"#/{key.kind}")
-    return ctx.state.orders.rows[key.order_id]
+    order = ctx.state.orders.get(key.order_id)
+    if order is None:
+        raise _moved(ctx, key)
+    return order
 
 
-def _instrument(ctx: Context, symbol: str) -> Decision[Instrument]:
+def _moved(ctx: Context, key: Key) -> Exception:
+    move = ctx.state.moves.get(key.fund_id)
+    if move is None:
+        return Defect(f"order {key.order_id} of key {key.key!r} is missing")
+    detail = f"{key.key!r} made order {key.order_id} in shard {move.shard}, before the fund came here: read it there"
+    return OrderMoved(key.order_id, detail, f"#/{key.kind}")
+
+
+def _instrument(ctx: Context, symbol: str) -> tuple[Instrument, InstrumentDefined | None]:
+    """The instrument, and the event that defines it where the journal does not know it yet."""
     instrument, known = ctx.view.instrument(symbol), ctx.state.instruments.get(symbol)
     if instrument is not None and known is not None:
-        return known
+        return known, None
     if instrument is None:
         detail = f'{symbol!r} is neither built in nor configured: add [instruments."{symbol}"] to the configuration'
         raise Invalid(Code.UNKNOWN_SYMBOL, detail, "#/symbol")
-    yield InstrumentDefined(instrument=instrument)
-    return instrument
+    return instrument, InstrumentDefined(instrument=instrument)
 
 
 def _check(ctx: Context, command: SubmitOrder, fund: Fund, instrument: Instrument) -> None:
@@ -120,10 +140,9 @@ def _order(
 ) -> Order:
     quote = ctx.view.quotes.get(command.symbol)
     reached = dict(zip(path, times, strict=True))
-    fields = {name: value for name, value in asdict(command).items() if name not in _NOT_OF_AN_ORDER}
-    fields["broker"] = command.broker or fund.broker
     return Order(
-        **fields,
+        **dict(zip(_OF_AN_ORDER, _read_terms(command), strict=True)),
+        broker=command.broker or fund.broker,
         order_id=order_id,
         idempotency_key=command.key if command.key_kind == "idempotency_key" else None,
         state=path[-1],
@@ -140,19 +159,25 @@ def _refused(order: Order, refusal: RiskRefusal) -> Order:
     return replace(order, reason_code=refusal.code, reason=refusal.reason, ended_at=order.updated_at)
 
 
-def _with_submit(order: Order, epoch: int | None, at: datetime) -> Order:
-    request = started(order.next_request(RequestKind.SUBMIT), epoch, at)
+def _with_submit(order: Order, epoch: int | None) -> Order:
+    request = order.next_request(RequestKind.SUBMIT, epoch, order.updated_at)
     return replace(order, requests=(request,), request_count=1, client_id=request.client_id)
 
 
 def submit_signal(ctx: Context, command: SubmitSignal) -> Decision[SignalResult]:
-    """An order from an approved signal; otherwise a refusal, which is journalled. Raises nothing."""
+    """An order from an approved signal; otherwise a refusal, which is journalled.
+
+    Raises:
+        OrderMoved: the signal made an order already, in another shard.
+    """
     signal = command.signal
     fund_id = signal.fund_id or ctx.view.signals.fund
     try:
         if not signal.approved:
             raise Invalid(Code.SIGNAL_NOT_APPROVED, signal.disapproval or "not approved", "#/approved")
         result = yield from submit(ctx, _order_of(signal, fund_id, ctx.view.signals.order_type))
+    except OrderMoved:
+        raise
     except Refused as refused:
         yield SignalRefused(
             signal_id=signal.signal_id,
@@ -197,7 +222,9 @@ def adopt(ctx: Context, command: AdoptOrder) -> Decision[OrderResult]:
         Conflict: the order id, or the broker's id, is another order's.
     """
     _fund(ctx, command.fund_id)
-    yield from _instrument(ctx, command.symbol)
+    _known, new = _instrument(ctx, command.symbol)
+    if new is not None:
+        yield new
     if command.broker not in ctx.view.brokers:
         raise Invalid(Code.UNKNOWN_BROKER, f"{command.broker!r} is no broker", "#/broker")
     if ctx.state.orders.get(command.order_id) is not None:

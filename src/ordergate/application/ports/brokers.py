@@ -32,12 +32,14 @@ class Deduplication(StrEnum):
     NONE = "none"
 
 
-class Capabilities(Struct, frozen=True, kw_only=True):
+class Capabilities(Struct, frozen=True, gc=False, kw_only=True):
     """What a broker can do; declared, never guessed.
 
     Attributes:
         deduplication: of client ids.
         proves_absence: a lookup can prove that a request never arrived.
+        lists: it can be asked for its open orders, and by our client ids; one that cannot is asked order by
+            order, by its own ids.
         grace_s: how long after sending a request may still turn up; absence before then proves nothing.
         calls: how many calls may be under way at once.
     """
@@ -49,10 +51,11 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     grace_s: float
     replaces: bool
     calls: int
+    lists: bool = True
 
 
-class Send(Struct, frozen=True, kw_only=True):
-    """An order as the venue gets it; quantity in the instrument's unit."""
+class Send(Struct, frozen=True, gc=False, kw_only=True):
+    """An order as the venue gets it; quantity in the instrument's unit. Signal and levels inform, if anything."""
 
     client_id: str
     symbol: str
@@ -62,9 +65,14 @@ class Send(Struct, frozen=True, kw_only=True):
     tif: TimeInForce
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    strategy_id: str | None = None
+    signal_id: str | None = None
+    entry_price: Decimal | None = None
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class Change(Struct, frozen=True, gc=False, kw_only=True):
     """New terms for a working order; None leaves a term. `order` is the client id last accepted."""
 
     client_id: str
@@ -75,7 +83,7 @@ class Change(Struct, frozen=True, kw_only=True):
     stop_price: Decimal | None = None
 
 
-class Withdraw(Struct, frozen=True, kw_only=True):
+class Withdraw(Struct, frozen=True, gc=False, kw_only=True):
     """A cancel. `order` is the client id last accepted."""
 
     client_id: str
@@ -83,7 +91,7 @@ class Withdraw(Struct, frozen=True, kw_only=True):
     broker_order_id: str | None
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class Answer(Struct, frozen=True, gc=False, kw_only=True):
     """How a call ended; `raw` is the venue's reply as it came."""
 
     outcome: Outcome
@@ -101,7 +109,7 @@ class Presence(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-class Lookup(Struct, frozen=True, kw_only=True):
+class Lookup(Struct, frozen=True, gc=False, kw_only=True):
     """The answer to a lookup; `reports` say everything about a FOUND order, its executions included."""
 
     presence: Presence
@@ -109,7 +117,7 @@ class Lookup(Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class OpenOrders(Struct, frozen=True, kw_only=True):
+class OpenOrders(Struct, frozen=True, gc=False, kw_only=True):
     """The client ids of the orders that work at the venue. Says nothing where it is not complete."""
 
     as_of: datetime
@@ -142,6 +150,11 @@ class Broker(Protocol):
         """What it can do."""
         ...
 
+    @property
+    def taken_over(self) -> bool:
+        """Whether another session, of another node, has ended this one at the venue."""
+        ...
+
     async def connect(self, sink: Sink, cursor: str | None) -> None:
         """Starts the session; reports after `cursor` (all, if None) follow through the sink."""
         ...
@@ -158,8 +171,12 @@ class Broker(Protocol):
         """Asks for new terms; ACCEPTED means that the request was taken, the result comes as a report."""
         ...
 
-    async def lookup(self, client_id: str) -> Lookup:
-        """What the venue knows of the request with that client id, or of the order it belongs to."""
+    async def lookup(self, client_id: str, broker_order_id: str | None = None) -> Lookup:
+        """What the venue knows of the request with that client id, or of the order it belongs to.
+
+        Args:
+            broker_order_id: the venue's name of the order, as far as it was told.
+        """
         ...
 
     async def open_orders(self) -> OpenOrders:

@@ -9,9 +9,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, fields
 
-from ordergate.domain.errors import Code, Invalid, pointer_to
+from ordergate.domain.errors import Code, Invalid, pointer_to, quoted
 from ordergate.domain.funds import Fund
 from ordergate.domain.identifiers import parse_key, parse_name, parse_order_id
 from ordergate.domain.instruments import Instrument
@@ -22,7 +22,7 @@ from ordergate.domain.times import parse_time
 E = TypeVar("E", bound=StrEnum)
 
 
-class SubmitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class SubmitOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """Make an order and send it.
 
     Attributes:
@@ -54,19 +54,24 @@ class SubmitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def fingerprint(self) -> str:
         """SHA-256 of the normalised content: equal content, equal fingerprint, however it was written."""
-        given = {name: value for name, value in asdict(self).items() if value is not None}
-        content = {n: plain(v) if isinstance(v, Decimal) else v for n, v in given.items()}
+        content = {name: value for name, value in asdict(self).items() if value is not None}
+        for name in _NUMBERS & content.keys():
+            content[name] = plain(content[name])
         return hashlib.sha256(_FINGERPRINT.encode((_FINGERPRINT_VERSION, content))).hexdigest()
 
 
-class CancelOrder(Struct, frozen=True, kw_only=True):
+class CancelOrder(Struct, frozen=True, gc=False, kw_only=True):
     """Cancel what is left of an order; asking again while one is open changes nothing."""
 
     order_id: str
     reason: str | None = None
 
+    def raw(self) -> str | None:
+        """The reason as a body of JSON, which the journal keeps; None without one."""
+        return None if self.reason is None else msgspec.json.encode({"reason": self.reason}).decode()
 
-class ReplaceOrder(Struct, frozen=True, kw_only=True):
+
+class ReplaceOrder(Struct, frozen=True, gc=False, kw_only=True):
     """Change an order's terms; None leaves a term as it is.
 
     Attributes:
@@ -80,7 +85,7 @@ class ReplaceOrder(Struct, frozen=True, kw_only=True):
     version: int | None = None
 
 
-class AdoptOrder(Struct, frozen=True, kw_only=True):
+class AdoptOrder(Struct, frozen=True, gc=False, kw_only=True):
     """Take up an order that works at a broker without our having sent it (found there, or telephoned)."""
 
     order_id: str
@@ -97,21 +102,22 @@ class AdoptOrder(Struct, frozen=True, kw_only=True):
     cash_quantity: Decimal | None = None
 
 
-class Configure(Struct, frozen=True):
+class Configure(Struct, frozen=True, gc=False):
     """Make the journal know the funds and instruments as configured."""
 
     funds: tuple[Fund, ...]
     instruments: tuple[Instrument, ...]
 
 
-class OpenSession(Struct, frozen=True):
-    """Begin a new epoch of a broker's session; what older epochs sent is settled, not sent again."""
+class OpenSession(Struct, frozen=True, gc=False):
+    """Begin a new epoch of a broker's session on a node; what older epochs sent is settled, not sent again."""
 
     broker: str
     version: str
+    node: str | None = None
 
 
-class Release(Struct, frozen=True):
+class Release(Struct, frozen=True, gc=False):
     """Send an order's request that waits for the broker's session."""
 
     order_id: str
@@ -120,6 +126,9 @@ class Release(Struct, frozen=True):
 
 OrderCommand = SubmitOrder | CancelOrder | ReplaceOrder | AdoptOrder | Configure | OpenSession | Release
 
+_NUMBERS: Final = frozenset(
+    field.name for field in fields(SubmitOrder) if field.type in (Decimal, Decimal | None)
+)
 _FINGERPRINT: Final = msgspec.json.Encoder(decimal_format="string", order="sorted")
 _FINGERPRINT_VERSION: Final = "order/1"
 
@@ -134,16 +143,25 @@ def parse_choice(choices: type[E], value: object, pointer: str) -> E:
         return choices(value)  # type: ignore[arg-type]
     except ValueError:
         known = ", ".join(choice.value for choice in choices)
-        raise Invalid(Code.BAD_VALUE, f"{value!r} is none of {known}", pointer) from None
+        raise Invalid(Code.BAD_VALUE, f"{quoted(value)} is none of {known}", pointer) from None
 
 
-def _text(value: object, pointer: str) -> str:
+LONGEST_REASON: Final = 1_000
+_LONGEST_TEXT: Final = 4_000
+
+
+def parse_reason(value: object, pointer: str) -> str | None:
+    """Why an order is canceled: at most 1,000 characters, or None."""
+    return None if value is None else _text(value, pointer, LONGEST_REASON)
+
+
+def _text(value: object, pointer: str, longest: int = _LONGEST_TEXT) -> str:
     if not isinstance(value, str):
-        raise Invalid(Code.WRONG_TYPE, f"{value!r} is not text", pointer)
+        raise Invalid(Code.WRONG_TYPE, f"{quoted(value)} is not text", pointer)
     if not value.isascii() and value.encode(errors="ignore").decode() != value:
         raise Invalid(Code.BAD_VALUE, "holds text that is no Unicode", pointer)
-    if len(value) > 4_000:
-        raise Invalid(Code.BAD_VALUE, f"{len(value)} characters are too many: at most 4000", pointer)
+    if len(value) > longest:
+        raise Invalid(Code.BAD_VALUE, f"{len(value)} characters are too many: at most {longest}", pointer)
     return value
 
 

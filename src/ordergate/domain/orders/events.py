@@ -18,7 +18,7 @@ from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.states import Mark, Phase, State
 
 
-class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
+class Event(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag_field="kind"):
     """Common to all events."""
 
 
@@ -42,12 +42,13 @@ class InstrumentDefined(Event, frozen=True, kw_only=True, tag="InstrumentDefined
     instrument: Instrument
 
 
-class SessionOpened(Event, frozen=True, kw_only=True, tag="SessionOpened/1"):
-    """A new epoch of a broker's session began; `version` is the program's."""
+class SessionOpened(Event, frozen=True, kw_only=True, omit_defaults=True, tag="SessionOpened/1"):
+    """A new epoch of a broker's session began; `version` is the program's, `node` which of several has it."""
 
     broker: str
     epoch: int
     version: str
+    node: str | None = None
 
 
 class SignalRefused(Event, frozen=True, kw_only=True, omit_defaults=True, tag="SignalRefused/1"):
@@ -163,13 +164,18 @@ class FillBusted(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag=
 
 
 class OrderReplaced(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderReplaced/1"):
-    """The order has new terms at the broker, perhaps under a new id there; None leaves what was."""
+    """The order has new terms at the broker, perhaps under a new id there; None leaves what was.
+
+    Attributes:
+        completes: by the broker's record the order is complete with these terms; fills of it are still to come.
+    """
 
     number: int
     broker_order_id: str | None = None
     quantity: Decimal | None = None
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    completes: bool = False
 
 
 class OrderRestated(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderRestated/1"):
@@ -215,7 +221,7 @@ class OrderConfirmed(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, 
 
 ENDS = (OrderCanceled, OrderRejected, OrderExpired, OrderFailed)
 
-AnyEvent = (
+AnyOrderEvent = (
     FundConfigured
     | InstrumentDefined
     | SessionOpened

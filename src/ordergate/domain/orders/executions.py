@@ -19,7 +19,7 @@ from ordergate.domain.money import ONE, ZERO
 from ordergate.domain.orders.states import ExecutionKind, Side
 
 
-class Delta(Struct, frozen=True, array_like=True):
+class Delta(Struct, frozen=True, gc=False, array_like=True):
     """A change of one balance: `position_key` is `venue:type:symbol`, `source` is trade or fee."""
 
     position_key: str
@@ -27,7 +27,7 @@ class Delta(Struct, frozen=True, array_like=True):
     source: str
 
 
-class Fill(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Fill(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One execution as booked.
 
     Attributes:

@@ -20,7 +20,7 @@ from ordergate.domain.orders.states import (
 )
 
 
-class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Request(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One question of ours to a broker that has no answer yet.
 
     Attributes:
@@ -28,6 +28,8 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
         client_id: what the broker knows the request by.
         epoch: of the broker session that sent it; None until sent.
         quantity, limit_price, stop_price: the terms that a replace asks for; None leaves them.
+        repeated: it was sent again without proof that it had not arrived before; so that the repeat was not
+            sent proves nothing.
     """
 
     number: int
@@ -39,9 +41,10 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     quantity: Decimal | None = None
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    repeated: bool = False
 
 
-class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """An order and everything that is known about it.
 
     Attributes:
@@ -113,7 +116,10 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def open_request(self, kind: RequestKind) -> Request | None:
         """The last open request of that kind."""
-        return next((r for r in reversed(self.requests) if r.kind is kind), None)
+        for request in reversed(self.requests):
+            if request.kind is kind:
+                return request
+        return None
 
     @property
     def accepted_number(self) -> int:
@@ -122,19 +128,39 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def request(self, number: int) -> Request | None:
         """The open request with that number."""
-        return next((r for r in self.requests if r.number == number), None)
+        for request in self.requests:
+            if request.number == number:
+                return request
+        return None
 
-    def next_request(self, kind: RequestKind) -> Request:
-        """A fresh request of that kind, numbered after the last."""
+    def overtaken(self, request: Request) -> bool:
+        """Whether sending a replace now would undo a later one: their numbers are the order in which they count."""
+        if request.kind is not RequestKind.REPLACE:
+            return False
+        later = (r for r in self.requests if r.kind is RequestKind.REPLACE and r.number > request.number)
+        return self.accepted_number > request.number or any(r.phase is not Phase.READY for r in later)
+
+    def next_request(
+        self, kind: RequestKind, epoch: int | None = None, sent_at: datetime | None = None
+    ) -> Request:
+        """A fresh request of that kind, numbered after the last: sent in that epoch, or (None) waiting."""
         number = self.request_count + 1
-        return Request(number=number, kind=kind, client_id=client_order_id(self.order_id, number))
+        client_id = client_order_id(self.order_id, number)
+        if epoch is None:
+            return Request(number=number, kind=kind, client_id=client_id)
+        return Request(
+            number=number, kind=kind, client_id=client_id, phase=Phase.SENT, epoch=epoch, sent_at=sent_at
+        )
 
     def with_request(self, request: Request) -> "Order":
         """The same order with that request open, in place of one of the same number."""
-        others = tuple(r for r in self.requests if r.number != request.number)
-        requests = tuple(sorted((*others, request), key=lambda r: r.number))
+        requests = tuple(sorted((*self.other_requests(request.number), request), key=lambda r: r.number))
         return replace(self, requests=requests, request_count=max(self.request_count, request.number))
 
     def without_request(self, number: int) -> "Order":
         """The same order with that request answered."""
-        return replace(self, requests=tuple(r for r in self.requests if r.number != number))
+        return replace(self, requests=self.other_requests(number))
+
+    def other_requests(self, number: int) -> tuple[Request, ...]:
+        """The open requests but that one."""
+        return tuple([r for r in self.requests if r.number != number])

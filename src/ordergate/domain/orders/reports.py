@@ -26,9 +26,13 @@ class Outcome(StrEnum):
 
 
 class Finding(StrEnum):
-    """What a lookup of a request established, where it did not find the order."""
+    """What a lookup of a request established, where it did not find the order.
+
+    REPEATABLE: nothing is proven, but the broker knows repeats for ever, so a submit may be sent again.
+    """
 
     ABSENT = "absent"
+    REPEATABLE = "repeatable"
     UNPROVEN = "unproven"
 
 
@@ -41,7 +45,7 @@ class End(StrEnum):
     FAILED = "failed"
 
 
-class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Report(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """Common to all reports."""
 
     broker: str
@@ -52,10 +56,15 @@ class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Answered(Report, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer to one call of ours; `client_id` is the request's."""
+    """The answer to one call of ours; `client_id` is the request's.
+
+    Attributes:
+        epoch: of the session that the call was made in; None counts for any.
+    """
 
     outcome: Outcome
     reason: str | None = None
+    epoch: int | None = None
 
 
 class Acknowledged(Report, frozen=True, kw_only=True, omit_defaults=True):
@@ -63,7 +72,13 @@ class Acknowledged(Report, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Working(Report, frozen=True, kw_only=True, omit_defaults=True):
-    """The order is among those that work at the broker now."""
+    """The order is among those that work at the broker.
+
+    Attributes:
+        asked_after: the journal's last instant when the broker was asked; None where it said so unasked.
+    """
+
+    asked_after: datetime | None = None
 
 
 class Executed(Report, frozen=True, kw_only=True, omit_defaults=True):
@@ -140,11 +155,13 @@ class LookedUp(Report, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         final: nothing more will be tried; a person must settle it.
+        epoch: of the session that the request had been sent in when it was looked up; None counts for any.
     """
 
     finding: Finding
     reason: str | None = None
     final: bool = False
+    epoch: int | None = None
 
 
 AnyReport = (

@@ -36,7 +36,7 @@ class Side(StrEnum):
     @property
     def sign(self) -> int:
         """+1 where the position grows by a fill, -1 where it shrinks."""
-        return 1 if self in (Side.BUY, Side.COVER) else -1
+        return 1 if self is Side.BUY or self is Side.COVER else -1
 
 
 class OrderType(StrEnum):

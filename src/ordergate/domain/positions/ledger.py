@@ -15,7 +15,7 @@ from ordergate.domain.orders.executions import Delta, Fill
 BASE_TOKEN: Final = "BaseToken"  # noqa: S105  (no secret: the kind of an asset)
 
 
-class Balance(Struct, frozen=True, kw_only=True):
+class Balance(Struct, frozen=True, gc=False, kw_only=True):
     """What a fund has under one position key."""
 
     fund_id: str

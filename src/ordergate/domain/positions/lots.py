@@ -11,7 +11,7 @@ from ordergate.domain.funds import TaxLotMethod
 from ordergate.domain.money import ZERO
 
 
-class Lot(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Lot(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What one fill opened.
 
     Attributes:

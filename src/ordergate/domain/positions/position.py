@@ -16,7 +16,7 @@ from ordergate.domain.money import ZERO, divide
 from ordergate.domain.positions.lots import Lot, LotOrder
 
 
-class Position(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Position(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What a fund holds of a symbol.
 
     Attributes:
@@ -45,7 +45,7 @@ class Position(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return divide(self.cost, self.quantity * contract_size, 10)
 
 
-class Trade(Struct, frozen=True):
+class Trade(Struct, frozen=True, gc=False):
     """What a position needs to know of a fill: `quantity` is signed."""
 
     lot_id: str

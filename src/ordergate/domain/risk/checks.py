@@ -13,7 +13,7 @@ from ordergate.domain.instruments import Instrument
 from ordergate.domain.orders.commands import SubmitOrder
 
 
-class RiskRefusal(Struct, frozen=True):
+class RiskRefusal(Struct, frozen=True, gc=False):
     """Why an order may not be sent."""
 
     code: str
@@ -46,4 +46,8 @@ CHECKS: Final[tuple[Check, ...]] = (asset_class, strategy)
 
 def first_refusal(order: SubmitOrder, fund: Fund, instrument: Instrument) -> RiskRefusal | None:
     """What the first check that refuses says; None where all pass."""
-    return next((r for check in CHECKS if (r := check(order, fund, instrument)) is not None), None)
+    for check in CHECKS:
+        refusal = check(order, fund, instrument)
+        if refusal is not None:
+            return refusal
+    return None

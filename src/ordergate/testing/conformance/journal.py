@@ -10,6 +10,7 @@ class TestMine(JournalConformance):
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -292,6 +293,7 @@ class JournalConformance:
             await journal.move_cursor("kafka", 2**40)
             await journal.move_cursor("nats", 6)
             assert [await journal.cursor(name) for name in ("nats", "kafka", "other")] == [6, 2**40, 0]
+            assert await journal.cursors() == {"nats": 6, "kafka": 2**40}
 
         _with(factory, talk)
 
@@ -328,6 +330,24 @@ class JournalConformance:
                     await journal.commit(log.batch(1, {table: [one]}))
                     same = exact([one]) == exact([first])
                     assert (await _dump(journal, table) == before) == same, f"{table}.{field.name}"
+
+        _with(factory, talk)
+
+    def test_a_row_whose_earlier_form_is_named_is_as_if_written_whole(self, factory: Factory) -> None:
+        """For every pair of rows of every table; beside it, rows that are new."""
+
+        async def talk(journal: Journal) -> None:
+            log = _Log()
+            for table in TABLES:
+                rows = rows_of(table)
+                others = [same_key(table, row, other) for row, other in pairwise(rows)]
+                await journal.commit(log.batch(1, {table: rows}))
+                await journal.commit(log.batch(1, {table: others}))
+                whole = await _dump(journal, table)
+                await journal.commit(log.batch(1, {table: rows}))
+                batch = replace(log.batch(1, {table: others}), before={table: [*rows[:-2], None]})
+                await journal.commit(batch)
+                assert await _dump(journal, table) == whole, table
 
         _with(factory, talk)
 

@@ -3,7 +3,8 @@
 from unittest import SkipTest
 
 from ordergate.application.ports.brokers import Answer, Capabilities, Presence, Send, Withdraw
-from ordergate.domain.orders.reports import AnyReport, Outcome
+from ordergate.domain.identifiers import order_id_of
+from ordergate.domain.orders.reports import AnyReport, Confirmed, Ended, Executed, Outcome
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
 from ordergate.testing.conformance.counterpart import Counterpart, Fault, Recorder
 
@@ -26,6 +27,8 @@ class Talk:
     def __init__(self, venue: Counterpart) -> None:
         self.venue = venue
         self.sink = Recorder()
+        self.names: dict[str, str | None] = {}
+        """The venue's names of orders, by the client ids of their requests: as the journal would keep them."""
 
     @property
     def can(self) -> Capabilities:
@@ -40,6 +43,10 @@ class Talk:
         """A session with a sink that has seen nothing."""
         self.sink = Recorder()
         await self.venue.broker.connect(self.sink, cursor)
+        if not self.can.lists:
+            for client_id, name in list(self.names.items()):  # as settlement does
+                for report in (await self.venue.broker.lookup(client_id, name)).reports:
+                    self.sink.report(report)
 
     async def market(self, ticks: int = 0, lots: int = 1000) -> None:
         """A market so many ticks beside the counterpart's price, that much on either side."""
@@ -62,12 +69,15 @@ class Talk:
     async def submit(self, send: Send) -> Answer:
         """Submits and waits for everything that comes of it."""
         answer = await self.venue.broker.submit(send)
+        if answer.broker_order_id is not None:
+            self.names.setdefault(send.client_id, answer.broker_order_id)
         await self.venue.settle()
         return answer
 
     async def cancel(self, client_id: str, order: str) -> Answer:
         """Cancels and waits for everything that comes of it."""
-        withdraw = Withdraw(client_id=client_id, order=order, broker_order_id=None)
+        name = None if self.can.lists else self.names.get(order)
+        withdraw = Withdraw(client_id=client_id, order=order, broker_order_id=name)
         answer = await self.venue.broker.cancel(withdraw)
         await self.venue.settle()
         return answer
@@ -80,13 +90,18 @@ class Talk:
 
     async def found(self, client_id: str) -> tuple[AnyReport, ...]:
         """What a lookup tells of a request that must be known."""
-        lookup = await self.venue.broker.lookup(client_id)
+        order = order_id_of(client_id)
+        name = next((name for other, name in self.names.items() if order_id_of(other) == order), None)
+        lookup = await self.venue.broker.lookup(client_id, name)
         expect(lookup.presence is Presence.FOUND, f"{client_id} is {lookup.presence}, the venue has it")
         return lookup.reports
 
     async def working(self) -> frozenset[str]:
-        """The open orders, which must be complete."""
+        """The open orders, which must be complete; of a venue without a list those that a lookup finds open."""
         snapshot = await self.venue.broker.open_orders()
+        if not self.can.lists:
+            expect(not snapshot.complete, f"a venue without a list told a complete one: {snapshot}")
+            return frozenset([c for c in self.names if not any(map(_is_over, await self.found(c)))])
         expect(snapshot.complete, "without a fault the snapshot of open orders must be complete")
         return snapshot.client_ids
 
@@ -94,3 +109,7 @@ class Talk:
         """Expects the executions told so far to sum up to that."""
         expected = lots * self.venue.lot
         expect(self.sink.filled == expected, f"executions sum up to {self.sink.filled}, not {expected}")
+
+
+def _is_over(report: AnyReport) -> bool:
+    return isinstance(report, Ended | Confirmed) or (isinstance(report, Executed) and report.completes)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ordergate.adapters.journals import database, sqlite
-from ordergate.adapters.journals.database import open_journal, open_reader, path_of
+from ordergate.adapters.journals import schema, sqlite_file
+from ordergate.adapters.journals.database import open_journal, open_reader
+from ordergate.adapters.journals.location import path_of
 from ordergate.application.ports.journal import Batch, Head
-from ordergate.domain.errors import DiskError, StoreBusy, StoreError
+from ordergate.domain.errors import Defect, DiskError, StoreBusy, StoreError
 from ordergate.domain.funds import Fund
 
 FUND = Fund(fund_id="alpha", broker="paper")
@@ -68,9 +69,7 @@ def _names(path):
     return sorted(p.name for p in path.parent.iterdir() if not p.name.endswith((".lock", "-shm", "-wal")))
 
 
-@pytest.mark.parametrize(
-    "url", ["postgresql://host/db", "orders.db", "sqlite:", "sqlite:///", "", "sqlite:////"]
-)
+@pytest.mark.parametrize("url", ["mysql://host/db", "orders.db", "sqlite:", "sqlite:///", "", "sqlite:////"])
 def test_a_url_that_is_none_is_refused(url):
     with pytest.raises(StoreError, match=r"sqlite:///PATH|is a folder"):
         path_of(url)
@@ -126,9 +125,9 @@ class TestForeignFiles:
 
     def test_an_older_version(self, tmp_path, opening, monkeypatch):
         path = made(tmp_path / "orders.db")
-        monkeypatch.setattr(database, "REVISIONS", ("0001", "0002"))
+        monkeypatch.setattr(schema, "REVISIONS", (*schema.REVISIONS, "9999"))
         refused(
-            path, match="is of schema 0001, this program needs 0002: ordergate migrate up", opening=opening
+            path, match=r"is of schema \d+, this program needs 9999: ordergate migrate up", opening=opening
         )
 
 
@@ -222,14 +221,14 @@ def test_a_second_journal_in_one_process_is_refused(tmp_path):
 def test_a_failed_opening_lets_the_next_one_in(tmp_path, monkeypatch):
     path = made(tmp_path / "orders.db")
     with monkeypatch.context() as patch:
-        patch.setattr(database, "REVISIONS", ("0001", "0002"))
+        patch.setattr(schema, "REVISIONS", (*schema.REVISIONS, "9999"))
         with pytest.raises(StoreError):
             open_journal(url_of(path))
     asyncio.run(open_journal(url_of(path)).close())
 
 
 def test_a_lock_of_another_program_gives_a_clear_error_and_no_half_batch(tmp_path, monkeypatch):
-    monkeypatch.setattr(sqlite, "_BUSY_MS", 50)
+    monkeypatch.setattr(sqlite_file, "_BUSY_MS", 50)
     path = tmp_path / "orders.db"
 
     async def talk():
@@ -252,7 +251,7 @@ def test_a_lock_of_another_program_gives_a_clear_error_and_no_half_batch(tmp_pat
 
 def test_a_commit_that_a_reader_holds_up_is_no_doubt(tmp_path, monkeypatch):
     """Without a write-ahead log a reader can block COMMIT itself; the transaction is still open then."""
-    monkeypatch.setattr(sqlite, "_BUSY_MS", 50)
+    monkeypatch.setattr(sqlite_file, "_BUSY_MS", 50)
     path = made(tmp_path / "orders.db")
 
     async def talk():
@@ -282,6 +281,22 @@ def test_a_row_that_cannot_be_stored_does_not_leave_its_transaction_open():
         assert await journal.select("funds") == []
         await journal.commit(rows(FUND))
         assert await journal.head() == Head()
+        await journal.close()
+
+    asyncio.run(talk())
+
+
+def test_a_change_of_a_row_that_is_not_there_is_a_defect_and_writes_nothing():
+    async def talk():
+        journal = open_journal("sqlite://")
+        other = Fund(fund_id="beta", broker="paper")
+        changed = Batch(
+            first=0, lines=(), rows={"funds": [FUND, other]},
+            before={"funds": [None, Fund(fund_id="beta", broker="elsewhere")]},
+        )  # fmt: skip
+        with pytest.raises(Defect, match="1 rows of funds were to change, 0 are there"):
+            await journal.commit(changed)
+        assert await journal.select("funds") == []
         await journal.close()
 
     asyncio.run(talk())

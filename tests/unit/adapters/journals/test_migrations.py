@@ -1,9 +1,11 @@
 """The migrations lead to the schema, whole or not at all."""
 
+import asyncio
 import sqlite3
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations.ops import CreateTableOp
@@ -12,7 +14,8 @@ from alembic.script import ScriptDirectory
 from ordergate.adapters.journals import schema
 from ordergate.adapters.journals.database import open_journal
 from ordergate.adapters.journals.migrate import bind, config, upgrade
-from ordergate.adapters.journals.sqlite import connect
+from ordergate.adapters.journals.sqlite import SqliteReader
+from ordergate.adapters.journals.sqlite_file import connect
 from ordergate.domain.errors import StoreError
 
 
@@ -36,7 +39,7 @@ def test_an_upgraded_database_is_the_schema(connection):
 def test_the_comparison_would_find_a_difference(connection):
     upgrade(connection)
     connection.execute("ALTER TABLE orders ADD COLUMN forgotten TEXT")
-    connection.execute("DROP INDEX orders_state")
+    connection.execute("DROP INDEX orders_state_order_id")
     assert len(differences(connection)) == 2
 
 
@@ -89,3 +92,39 @@ def test_a_set_up_that_is_cut_off_leaves_nothing_and_can_be_repeated(tmp_path, m
         assert plain.execute("SELECT * FROM sqlite_master").fetchall() == []
     plain.close()
     open_journal(url)._connection.close()
+
+
+def test_a_database_of_the_first_schema_comes_up(tmp_path):
+    connection = connect(tmp_path / "old.db")
+    with bind(connection) as bound:
+        command.upgrade(config(bound), "0001")
+        bound.commit()
+    with pytest.raises(StoreError, match="ordergate migrate up"):
+        open_journal(f"sqlite:///{tmp_path / 'old.db'}")
+    upgrade(connection)
+    assert differences(connection) == []
+    connection.close()
+    open_journal(f"sqlite:///{tmp_path / 'old.db'}")._connection.close()
+
+
+FILTERS = {
+    "orders": (("fund_id",), ("symbol",), ("state",), ("strategy_id",), ("fund_id", "symbol", "state"), ()),
+    "fills": (("fund_id", "counts"), ("symbol", "counts"), ("fund_id", "symbol", "counts"), ("counts",)),
+    "positions": (("fund_id",), ("symbol",), ()),
+}
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize(("table", "names"), [(t, names) for t, many in FILTERS.items() for names in many])
+def test_a_page_of_a_list_is_found_without_a_sort(connection, table, names, behind):
+    upgrade(connection)
+    asked = []
+    connection.set_trace_callback(asked.append)
+    reader = SqliteReader(connection, None)
+    after = tuple("x" for _ in schema.KEYS[table]) if behind else None
+    asyncio.run(reader.select(table, dict.fromkeys(names, "x"), after=after, limit=101))
+    connection.set_trace_callback(None)
+    plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {asked[-1]}"))
+    assert "TEMP B-TREE" not in plan, plan
+    if table != "positions" and set(names) - {"counts"}:
+        assert any(f"({name}=?" in plan for name in names), plan

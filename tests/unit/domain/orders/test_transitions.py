@@ -7,6 +7,7 @@ what happens to it.
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
+from itertools import permutations
 
 import pytest
 from msgspec.structs import replace
@@ -597,10 +598,82 @@ def test_a_replace_that_a_later_one_has_overtaken_changes_nothing() -> None:
     assert book.order.client_id == "ord-1.3"
 
 
+def test_a_replace_in_doubt_is_not_sent_again_once_a_later_one_was_sent() -> None:
+    book = working().replace(200).report(answered(r.Outcome.UNKNOWN)).replace(300)
+    book.step(c.Release("ord-1", 2))
+    book.expect("RequestDropped", quantity=QUANTITY).report(replaced(), request=3)
+    book.expect("OrderReplaced", quantity=300)
+
+
+def test_a_replace_in_doubt_is_not_sent_again_once_a_later_one_was_done() -> None:
+    book = working().replace(200).report(answered(r.Outcome.UNKNOWN)).replace(300)
+    book.report(replaced(), request=3).step(c.Release("ord-1", 2))
+    book.expect("RequestDropped", quantity=300)
+
+
+def test_a_filled_order_closes_when_the_last_replace_in_doubt_is_dropped() -> None:
+    book = working().replace(200).report(answered(r.Outcome.UNKNOWN)).replace(limit=11)
+    book.report(replaced(), request=3).report(replace(fill("x1", QUANTITY, 10), completes=True))
+    book.expect("OrderFilled", state=FILLED).step(c.Release("ord-1", 2))
+    book.expect("RequestDropped", "OrderClosed", state=CLOSED)
+
+
+def test_a_replace_in_doubt_is_sent_again_before_one_that_still_waits() -> None:
+    book = working().replace(200).report(answered(r.Outcome.UNKNOWN)).close_session().replace(300)
+    book.open_session().step(c.Release("ord-1", 2))
+    book.expect("RequestOpened").step(c.Release("ord-1", 3))
+    book.expect("RequestOpened")
+
+
+def test_a_cancel_in_doubt_is_sent_again_whatever_was_sent_since() -> None:
+    book = working().cancel().report(answered(r.Outcome.UNKNOWN)).replace(300)
+    book.close_session().open_session().step(c.Release("ord-1", 2))
+    book.expect("RequestOpened")
+
+
 def test_the_brokers_terms_prevail_over_ours() -> None:
     book = working().replace(200, limit=11).report(replaced(150, "11.5"))
     book.expect("OrderReplaced", quantity=150)
     assert book.order.limit_price == D("11.5")
+
+
+def test_the_fill_that_completes_an_order_may_come_before_the_replace_that_it_was_done_under() -> None:
+    book = working().replace(150).report(replace(fill("x1", 150, 10), completes=True))
+    book.expect("OrderFilled", "BreakRaised", state=FILLED).report(replaced(150), request=2)
+    book.expect("OrderReplaced", "OrderConfirmed", "OrderClosed", state=CLOSED)
+
+
+def test_fills_and_a_replace_close_an_order_in_whatever_order_they_come() -> None:
+    last = replace(fill("x3", 40, 10), completes=True)
+    said = [fill("x1", 60, 10), fill("x2", 50, 10), last, replaced(150)]
+    for order in permutations(said):
+        book = working().replace(150)
+        for one in (*order, last):  # heard again, as from a lookup
+            book.report(one, request=2)
+        assert (book.order.state, book.order.filled_quantity) == (CLOSED, 150)
+
+
+def test_a_replace_that_completes_an_order_may_come_before_the_fills_that_it_is_about() -> None:
+    said = [fill("x1", 60, 10), fill("x2", 50, 10), replace(replaced(110), completes=True)]
+    for order in permutations(said):
+        book = working().replace(110)
+        for one in order:
+            book.report(one, request=2)
+        assert (book.order.state, book.order.filled_quantity) == (CLOSED, 110)
+
+
+def test_a_fill_that_comes_after_the_one_that_completed_its_order_does_not_reopen_it() -> None:
+    book = (
+        working().replace(150).report(fill("x1", 70, 10)).report(replace(fill("x2", 50, 10), completes=True))
+    )
+    book.report(fill("x3", 30, 10)).report(replaced(150), request=2)
+    book.expect("OrderReplaced", "OrderConfirmed", "OrderClosed", state=CLOSED)
+
+
+def test_what_completed_an_order_says_nothing_of_one_that_a_later_replace_makes_larger() -> None:
+    book = working().replace(150).report(replace(fill("x1", 100, 10), completes=True))
+    book.report(replaced(150), request=2).expect("OrderReplaced", state=PARTIAL, leaves=50)
+    book.report(fill("x2", 50, 10)).expect("OrderFilled", state=FILLED)
 
 
 def test_a_replace_never_leaves_less_than_is_filled() -> None:

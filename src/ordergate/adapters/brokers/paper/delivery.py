@@ -28,6 +28,11 @@ class Delivery:
         self._held: list[Record] = []
         self._release: asyncio.Task[None] | None = None
 
+    @property
+    def cursor(self) -> str:
+        """Up to where everything has been delivered."""
+        return str(self._delivered)
+
     def deliver(self, records: list[Record], injector: Injector) -> None:
         """Delivers the reports that follow those before."""
         for record in records:
@@ -54,7 +59,7 @@ class Delivery:
         while self._delivered + 1 in self._ahead:
             self._delivered += 1
             self._ahead.remove(self._delivered)
-        self.sink.report(replace(record.report, cursor=str(self._delivered)))
+        self.sink.report(replace(record.report, cursor=self.cursor))
 
     def _let_go(self) -> None:
         while self._held:

@@ -25,7 +25,7 @@ _FIRST: Final = Decimal("-Infinity")
 Entry = tuple[Decimal, int, VenueOrder]
 
 
-class Trade(Struct, frozen=True):
+class Trade(Struct, frozen=True, gc=False):
     """An order got `quantity` at `price`; `number` counts its fills, `completes` says it was the last."""
 
     order: VenueOrder
@@ -36,13 +36,13 @@ class Trade(Struct, frozen=True):
     quote: Quote
 
 
-class Trigger(Struct, frozen=True):
+class Trigger(Struct, frozen=True, gc=False):
     """An order's stop was reached."""
 
     order: VenueOrder
 
 
-class Kill(Struct, frozen=True):
+class Kill(Struct, frozen=True, gc=False):
     """An order that may not rest could not trade, or not all of it; it is out of the book."""
 
     order: VenueOrder

@@ -28,7 +28,7 @@ _KINDS: Final[dict[str, msgspec.json.Decoder[AnyReport]]] = {
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Record(Struct, frozen=True):
+class Record(Struct, frozen=True, gc=False):
     """A committed report with its place in the venue's sequence; `report.raw` is its body."""
 
     sequence: int

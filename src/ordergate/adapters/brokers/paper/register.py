@@ -1,23 +1,32 @@
 """What the venue knows of its orders and requests, and what of that is not yet on disk.
 
 Orders that work are in memory; those that ended, and all requests, are read from the store when somebody names
-them. Nothing that is taken in here counts before `commit`.
+them (a store that takes its time has fetched them before). Nothing that is taken in here counts before `commit`.
 """
 
+from collections.abc import Awaitable
 from datetime import datetime
-from typing import Any
+
+from msgspec import Struct
 
 from ordergate.adapters.brokers.paper.orders import Status, VenueOrder, number_of
 from ordergate.adapters.brokers.paper.records import Record, with_raw
-from ordergate.adapters.brokers.paper.rows import Batch, QuoteRow, Request
-from ordergate.adapters.brokers.paper.store import Store
+from ordergate.adapters.brokers.paper.rows import Batch, Execution, QuoteRow, Request
+from ordergate.adapters.brokers.paper.stores import VenueStore
 from ordergate.domain.orders.reports import AnyReport
+
+
+class Commit(Struct, frozen=True):
+    """What was written, or is being written as long as there is something to wait for; the reports go out then."""
+
+    records: list[Record]
+    under_way: Awaitable[None] | None = None
 
 
 class Register:
     """The orders, requests and reports of a venue whose store is open."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: VenueStore) -> None:
         self._store = store
         self._batch = Batch()
         self._number, self._sequence = store.last()
@@ -69,9 +78,9 @@ class Register:
         else:
             self.working.pop(order.number, None)
 
-    def add_execution(self, row: tuple[Any, ...]) -> None:
-        """A trade happened; `row` is in the order of the table's columns."""
-        self._batch.executions.append(row)
+    def add_execution(self, execution: Execution) -> None:
+        """A trade happened."""
+        self._batch.executions.append(execution)
 
     def report(self, number: int, report: AnyReport) -> None:
         """Something is to be said of an order."""
@@ -83,12 +92,16 @@ class Register:
         self._batch.quotes[row.quote.symbol] = row
         self._batch.pinned = self._batch.pinned or row.quote.pinned
 
-    def commit(self) -> list[Record]:
-        """Writes everything since the last commit; the reports may now be delivered.
+    def take(self, number: int) -> None:
+        """A quote that another node handed over under that number is about to be set."""
+        self._batch.taken.append(number)
+
+    def commit(self) -> Commit:
+        """Writes everything since the last commit.
 
         Raises:
             StoreError: nobody can say whether it was written; the venue must be opened again.
         """
         batch, self._batch = self._batch, Batch()
-        self._store.write(batch)
-        return [record for _, record in batch.reports]
+        under_way = self._store.write(batch)
+        return Commit([record for _, record in batch.reports], under_way)

@@ -23,7 +23,7 @@ time_text = lru_cache(maxsize=64)(format_time)
 """Times as text; one of them stands in many rows of a batch."""
 
 
-class Request(Struct, frozen=True):
+class Request(Struct, frozen=True, gc=False):
     """A request that arrived; `refused` says why it was not done."""
 
     client_id: str
@@ -33,7 +33,7 @@ class Request(Struct, frozen=True):
     time: datetime
 
 
-class QuoteRow(Struct, frozen=True):
+class QuoteRow(Struct, frozen=True, gc=False):
     """A quote and what is left of its sizes."""
 
     quote: Quote
@@ -41,19 +41,36 @@ class QuoteRow(Struct, frozen=True):
     ask_left: Decimal | None
 
 
+class Execution(Struct, frozen=True, gc=False):
+    """A trade of an order, with the market that it was done at."""
+
+    order_number: int
+    number: int
+    exec_id: str
+    time: datetime
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_currency: str | None
+    quote: Quote
+
+
 class Batch(Struct):
-    """What one transaction writes; execution rows are in the order of their columns.
+    """What one transaction writes.
 
     Attributes:
         quotes: the last of each symbol; they wait for a transaction, unless one is pinned.
+        taken: the numbers of the quotes among them that another node handed over.
     """
 
     orders: dict[int, VenueOrder] = field(default_factory=dict)
     requests: dict[str, Request] = field(default_factory=dict)
-    executions: list[tuple[Any, ...]] = field(default_factory=list)
+    executions: list[Execution] = field(default_factory=list)
     reports: list[tuple[int, Record]] = field(default_factory=list)
     quotes: dict[str, QuoteRow] = field(default_factory=dict)
-
+    taken: list[int] = field(default_factory=list)
     pinned: bool = False
 
     @property
@@ -73,13 +90,33 @@ def _number(value: str | None) -> Decimal | None:
 def request_row(request: Request) -> tuple[Any, ...]:
     """The columns of `requests`."""
     at = time_text(request.time)
-    return request.client_id, request.kind, request.order_number, request.refused, at
+    return request.client_id, str(request.kind), request.order_number, request.refused, at
 
 
 def read_request(row: tuple[Any, ...]) -> Request:
     """A row of `requests`."""
     client_id, kind, number, refused, at = row
     return Request(client_id, kind, number, refused, datetime.fromisoformat(at))
+
+
+def execution_row(execution: Execution) -> tuple[Any, ...]:
+    """The columns of `executions`."""
+    quote = execution.quote
+    return (
+        execution.order_number,
+        execution.number,
+        execution.exec_id,
+        time_text(execution.time),
+        execution.symbol,
+        str(execution.side),
+        text(execution.quantity),
+        text(execution.price),
+        text(execution.fee),
+        execution.fee_currency,
+        text(quote.bid),
+        text(quote.ask),
+        time_text(quote.time),
+    )
 
 
 def report_row(entry: tuple[int, Record]) -> tuple[Any, ...]:
@@ -106,15 +143,15 @@ def read_quote(row: tuple[Any, ...]) -> QuoteRow:
 
 
 def order_row(order: VenueOrder) -> tuple[Any, ...]:
-    """The columns of `orders`."""
+    """The columns of `orders`; SQLite takes long to find out what to do with a text that is not exactly str."""
     return (
         order.number,
         order.client_id,
         order.symbol,
-        order.side,
+        str(order.side),
         text(order.quantity),
-        order.order_type,
-        order.tif,
+        str(order.order_type),
+        str(order.tif),
         _maybe(order.limit_price),
         _maybe(order.stop_price),
         time_text(order.entered),
@@ -123,7 +160,7 @@ def order_row(order: VenueOrder) -> tuple[Any, ...]:
         order.priority,
         text(order.filled),
         order.fills,
-        order.status,
+        str(order.status),
         order.reason,
     )
 

@@ -10,7 +10,7 @@ from ordergate.domain.money import ZERO
 _ALL_BPS: Final = Decimal(10_000)
 
 
-class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Faults(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """What goes wrong, each as a probability from 0 to 1; drawn from `seed`, so a run can be repeated.
 
     Attributes:
@@ -50,7 +50,7 @@ PROBABILITIES: Final = (
 )
 
 
-class PaperSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PaperSettings(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """A paper venue.
 
     Attributes:

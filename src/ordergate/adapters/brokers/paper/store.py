@@ -4,7 +4,7 @@ Without a path the database is in memory and lives as long as the object, also o
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from ordergate.adapters.brokers.paper.rows import (
     Batch,
     QuoteRow,
     Request,
+    execution_row,
     order_row,
     quote_row,
     read_order,
@@ -27,8 +28,8 @@ from ordergate.adapters.brokers.paper.rows import (
     request_row,
 )
 from ordergate.adapters.brokers.paper.schema import APPLICATION_ID, TABLES, VERSION
+from ordergate.adapters.brokers.paper.stores import History, Reads
 from ordergate.domain.errors import StoreBusy, StoreError
-from ordergate.domain.orders.reports import AnyReport
 
 _PUT_ORDER: Final = f"INSERT OR REPLACE INTO orders ({ORDER_COLUMNS}) VALUES ({', '.join('?' * 17)})"
 _PUT_REQUEST: Final = "INSERT INTO requests VALUES (?, ?, ?, ?, ?)"
@@ -39,7 +40,13 @@ _CHUNK: Final = 500
 
 
 class Store:
-    """Reads and writes the file of one venue."""
+    """Reads and writes the file of one venue.
+
+    Attributes:
+        inline: every call is done when it returns.
+    """
+
+    inline: Final = True
 
     def __init__(self, name: str, path: Path | None) -> None:
         self._name, self._path = name, path
@@ -65,6 +72,10 @@ class Store:
             self.close()
             raise
 
+    def resume(self) -> None:
+        """As `open`: while a session is broken off, whoever locks the file has it."""
+        self.open()
+
     def close(self) -> None:
         """Closes the file; everything committed stays."""
         if self._connection is not None:
@@ -86,7 +97,7 @@ class Store:
             db.execute("BEGIN IMMEDIATE")
             db.executemany(_PUT_REQUEST, map(request_row, batch.requests.values()))
             db.executemany(_PUT_ORDER, map(order_row, batch.orders.values()))
-            db.executemany(_PUT_EXECUTION, batch.executions)
+            db.executemany(_PUT_EXECUTION, map(execution_row, batch.executions))
             db.executemany(_PUT_REPORT, map(report_row, batch.reports))
             db.executemany(_PUT_QUOTE, map(quote_row, batch.quotes.values()))
             db.execute("COMMIT")
@@ -94,6 +105,9 @@ class Store:
             with suppress(sqlite3.Error):
                 db.execute("ROLLBACK")
             raise StoreError(f"the paper venue cannot write {self._path or 'its memory'}: {error}") from error
+
+    async def fetch(self, reads: Sequence[Reads]) -> None:
+        """Nothing: a file has everything at hand."""
 
     def request(self, client_id: str) -> Request | None:
         """The request of that client id."""
@@ -122,10 +136,14 @@ class Store:
         sql = "SELECT sequence, kind, body FROM reports WHERE sequence > ? ORDER BY sequence LIMIT ?"
         return list(self._records(sql, (sequence, _CHUNK)))
 
-    def reports_of(self, number: int) -> list[AnyReport]:
-        """Everything that was reported of an order."""
+    def history(self, client_id: str) -> History | None:
+        """What is kept of the request of that client id; None where none ever arrived."""
+        request = self.request(client_id)
+        if request is None or request.order_number is None:
+            return None if request is None else History(request, None, [])
         sql = "SELECT sequence, kind, body FROM reports WHERE order_number = ? ORDER BY sequence"
-        return [record.report for record in self._records(sql, (number,))]
+        reports = [record.report for record in self._records(sql, (request.order_number,))]
+        return History(request, self.order(request.order_number), reports)
 
     def last(self) -> tuple[int, int]:
         """The greatest order number and report sequence so far."""

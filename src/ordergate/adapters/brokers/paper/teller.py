@@ -6,10 +6,9 @@ from ordergate.adapters.brokers.paper.matching import Step, Trade, Trigger
 from ordergate.adapters.brokers.paper.orders import Status, VenueOrder
 from ordergate.adapters.brokers.paper.pricing import fill_fee
 from ordergate.adapters.brokers.paper.register import Register
-from ordergate.adapters.brokers.paper.rows import time_text
+from ordergate.adapters.brokers.paper.rows import Execution
 from ordergate.adapters.brokers.paper.settings import PaperSettings
 from ordergate.domain.instruments import Instrument
-from ordergate.domain.money import text
 from ordergate.domain.orders.reports import (
     Acknowledged,
     Confirmed,
@@ -123,17 +122,18 @@ class Teller:
                 completes=trade.completes,
             ),
         )
-        numbers = (text(trade.quantity), text(trade.price), text(fee), currency)
-        market = (text(quote.bid), text(quote.ask), time_text(quote.time))
         self._register.add_execution(
-            (
-                order.number,
-                trade.number,
-                exec_id,
-                time_text(at),
-                order.symbol,
-                order.side,
-                *numbers,
-                *market,
+            Execution(
+                order_number=order.number,
+                number=trade.number,
+                exec_id=exec_id,
+                time=at,
+                symbol=order.symbol,
+                side=order.side,
+                quantity=trade.quantity,
+                price=trade.price,
+                fee=fee,
+                fee_currency=currency,
+                quote=quote,
             )
         )

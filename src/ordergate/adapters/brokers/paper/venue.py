@@ -13,11 +13,10 @@ from ordergate.adapters.brokers.paper.expiries import Expiries
 from ordergate.adapters.brokers.paper.faults import Injector
 from ordergate.adapters.brokers.paper.matching import Book, Kill, Trade
 from ordergate.adapters.brokers.paper.orders import Status, VenueOrder
-from ordergate.adapters.brokers.paper.records import Record
-from ordergate.adapters.brokers.paper.register import Register
+from ordergate.adapters.brokers.paper.register import Commit, Register
 from ordergate.adapters.brokers.paper.rows import QuoteRow
 from ordergate.adapters.brokers.paper.settings import PaperSettings
-from ordergate.adapters.brokers.paper.store import Store
+from ordergate.adapters.brokers.paper.stores import VenueStore
 from ordergate.adapters.brokers.paper.teller import Teller
 from ordergate.adapters.brokers.paper.terms import refused_change, refused_order
 from ordergate.application.ports.brokers import Answer, Change, Send, Withdraw
@@ -34,7 +33,12 @@ class Venue:
     """The books of one paper venue over its open store."""
 
     def __init__(
-        self, name: str, settings: PaperSettings, store: Store, instruments: Instruments, injector: Injector
+        self,
+        name: str,
+        settings: PaperSettings,
+        store: VenueStore,
+        instruments: Instruments,
+        injector: Injector,
     ) -> None:
         self._settings, self._instruments = settings, instruments
         self.injector = injector
@@ -69,9 +73,13 @@ class Venue:
         """A quote as it stood; nothing happens."""
         self._book(row.quote.symbol).restore_quote(row.quote, row.bid_left, row.ask_left)
 
-    def commit(self) -> list[Record]:
-        """Makes everything so far count; returns the reports to deliver."""
-        return [] if self.register.clean else self.register.commit()
+    def commit(self) -> Commit:
+        """Makes everything so far count.
+
+        Raises:
+            StoreError: it was not written, or nobody can say.
+        """
+        return Commit([]) if self.register.clean else self.register.commit()
 
     def submit(self, send: Send, at: datetime) -> Answer:
         """A new order."""
@@ -140,7 +148,7 @@ class Venue:
         steps = book.enter(order)
         if steps:
             self._keep_quote(book)  # its sizes may have been used
-        if new and not any(isinstance(step, Trade | Kill) for step in steps):
+        if new and not any(isinstance(step, (Trade, Kill)) for step in steps):
             self._teller.acknowledged(order)
         self.register.change(order)
         self._teller.steps(steps, instrument, at)

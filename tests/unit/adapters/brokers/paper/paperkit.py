@@ -4,12 +4,15 @@ A: buy 100 limit 10.00 ioc     a submit; cancel and `replace quantity 50 limit 1
 quote 10.00/10.02 300x200      bid/ask and, if given, their sizes
 """
 
-from datetime import UTC, datetime
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from ordergate.adapters.brokers.paper import Faults, PaperBroker, PaperSettings
+from ordergate.adapters.brokers.paper.postgres.store import PostgresStore
 from ordergate.adapters.clock import VirtualClock
 from ordergate.application.ports.brokers import Answer, Change, Send, Withdraw
 from ordergate.domain.instruments import built_in
@@ -40,15 +43,33 @@ class Sink:
         self.quotes.append(quote)
 
 
+class RunningClock:
+    """Time as it passes, from `start` on: a server does not wait for simulated time."""
+
+    def __init__(self, start: datetime) -> None:
+        self._start, self._began = start, time.monotonic()
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=time.monotonic() - self._began)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
 class Bench:
+    """`path` may be the URL of a PostgreSQL database; then it must run in real time."""
+
     def __init__(
         self,
         settings: PaperSettings | None = None,
-        path: Path | None = None,
+        path: Path | str | None = None,
         start: datetime = START,
         symbol: str = "ACME",
     ) -> None:
-        self.clock, self.symbol = VirtualClock(start), symbol
+        self.clock, self.symbol = (
+            RunningClock(start) if isinstance(path, str) else VirtualClock(start),
+            symbol,
+        )
         self.settings, self.path = settings or PaperSettings(), path
         self.sink = Sink()
         self.broker = self.another()
@@ -86,6 +107,8 @@ class Bench:
             self.broker.set_quote(self.a_quote(line))
             await self.clock.sleep(0)
             await self.clock.sleep(0)
+            if isinstance(self.path, str):
+                await self.broker.open_orders()  # travels behind the quote
             return None
         order, words = line.split(":")[0], line.split(":")[1].split()
         if words[0] == "cancel":
@@ -165,3 +188,19 @@ def faults(**chances: object) -> PaperSettings:
     return PaperSettings(
         faults=Faults(**{name: v if name in counts else Decimal(str(v)) for name, v in chances.items()})
     )
+
+
+def hold_writes(bench: Bench) -> tuple[asyncio.Event, asyncio.Event]:
+    """The next write waits before it is sent, as that of a process that is paused there: (reached, go on)."""
+    store, reached, go_on = bench.broker._store, asyncio.Event(), asyncio.Event()
+    assert isinstance(store, PostgresStore)
+    ask = store._ask
+
+    async def wait(failing: str, sql: str, *values: Any) -> Any:
+        if sql is store._writing:
+            reached.set()
+            await go_on.wait()
+        return await ask(failing, sql, *values)
+
+    store._ask = wait  # type: ignore[method-assign]
+    return reached, go_on

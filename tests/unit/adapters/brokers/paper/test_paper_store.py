@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from paperkit import START, Bench, Sink, faults
@@ -26,9 +27,9 @@ def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
         connection.close()
 
 
-def test_everything_survives_a_reopen(tmp_path: Path) -> None:
+def test_everything_survives_a_reopen(kept: Any) -> None:
     async def main() -> None:
-        bench = await Bench(path=tmp_path / "venue.db").open()
+        bench = await Bench(path=kept.place).open()
         await bench.do("quote 10.00/10.02 0x40")
         await bench.do("A: buy 100 limit 10.02")
         await bench.do("B: buy 100 limit 10.02")
@@ -43,13 +44,13 @@ def test_everything_survives_a_reopen(tmp_path: Path) -> None:
         await bench.reopen("8")
         assert await bench.do("quote 10.19/10.30 0x10") == ["C 10 @ 10.30"]
 
-    run_virtual(main())
+    kept.run(main())
 
 
-@pytest.mark.parametrize("stored", [True, False], ids=["file", "memory"])
-def test_client_ids_count_once_for_ever(tmp_path: Path, stored: bool) -> None:
+@pytest.mark.parametrize("stored", [True, False], ids=["stored", "memory"])
+def test_client_ids_count_once_for_ever(kept: Any, stored: bool) -> None:
     async def main() -> None:
-        bench = await Bench(path=tmp_path / "venue.db" if stored else None).open()
+        bench = await Bench(path=kept.place if stored else None).open()
         await bench.do("quote 10.00/10.02")
         send = bench.a_send("A.1", "A", ["buy", "10"])
         first, second = await asyncio.gather(bench.broker.submit(send), bench.broker.submit(send))
@@ -59,12 +60,12 @@ def test_client_ids_count_once_for_ever(tmp_path: Path, stored: bool) -> None:
         assert (third.outcome, third.broker_order_id) == ("duplicate", "P1")
         assert bench.news() == []
 
-    run_virtual(main())
+    kept.run(main()) if stored else run_virtual(main())
 
 
-def test_cancels_and_replaces_are_not_done_twice() -> None:
+def test_cancels_and_replaces_are_not_done_twice(kept: Any) -> None:
     async def main() -> None:
-        bench = await Bench().open()
+        bench = await Bench(path=kept.place).open()
         await bench.do("A: buy 10 limit 10.00")
         await bench.do("A: replace limit 10.01")
         bench.requests["A"] = 1
@@ -78,24 +79,22 @@ def test_cancels_and_replaces_are_not_done_twice() -> None:
         bench.requests["A"] = 0
         assert await bench.do("A: cancel") == ["rejected"], "its id names a submit"
 
-    run_virtual(main())
+    kept.run(main())
 
 
-def test_what_is_told_is_on_disk(tmp_path: Path) -> None:
+def test_what_is_told_is_on_disk(kept: Any) -> None:
     """At the moment of each report the file has it, and the answer comes after the reports."""
 
     class Checking(Sink):
         def report(self, report: AnyReport) -> None:
             super().report(report)
             assert isinstance(report, Executed)
-            (found,) = rows(path, f"SELECT body FROM reports WHERE sequence = {report.cursor}")
+            (found,) = kept.rows(f"SELECT body FROM reports WHERE sequence = {report.cursor}")
             assert found[0] == report.raw
-            assert rows(path, f"SELECT exec_id FROM executions WHERE exec_id = '{report.exec_id}'")
-
-    path = tmp_path / "venue.db"
+            assert kept.rows(f"SELECT exec_id FROM executions WHERE exec_id = '{report.exec_id}'")
 
     async def main() -> None:
-        bench = Bench(path=path)
+        bench = Bench(path=kept.place)
         bench.sink = Checking()
         await bench.open()
         await bench.do("quote 10.00/10.02")
@@ -103,7 +102,7 @@ def test_what_is_told_is_on_disk(tmp_path: Path) -> None:
         assert len(bench.sink.reports) == 5
         assert {answer.broker_order_id for answer in answers if answer} == {"P1", "P2", "P3", "P4", "P5"}
 
-    run_virtual(main())
+    kept.run(main())
 
 
 def test_requests_of_one_turn_share_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,9 +118,12 @@ def test_requests_of_one_turn_share_a_transaction(monkeypatch: pytest.MonkeyPatc
     run_virtual(main())
 
 
-def test_a_failed_write_ends_the_session_and_nothing_of_it_happened(
+def test_a_failed_write_ends_the_session_until_the_file_can_be_used_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def cannot(_store: Store) -> None:
+        raise StoreError("the disk is full")
+
     async def main() -> None:
         bench = await Bench(path=tmp_path / "venue.db").open()
         await bench.do("quote 10.00/10.02")
@@ -130,36 +132,56 @@ def test_a_failed_write_ends_the_session_and_nothing_of_it_happened(
                 "ordergate.adapters.brokers.paper.store._PUT_EXECUTION", "INSERT INTO nowhere VALUES (?)"
             )
             assert await bench.do("A: buy 10") == ["unknown"]
-        assert await bench.do("B: buy 10") == ["not_sent"]
-        assert (await bench.broker.lookup("A.1")).presence is Presence.UNAVAILABLE
-        assert not (await bench.broker.open_orders()).complete
-        await bench.reopen()
+            broken.setattr(Store, "open", cannot)
+            assert await bench.do("B: buy 10") == ["not_sent"]
+            assert (await bench.broker.lookup("A.1")).presence is Presence.UNAVAILABLE
+            assert not (await bench.broker.open_orders()).complete
         assert (await bench.broker.lookup("A.1")).presence is Presence.ABSENT
         bench.requests["A"] = 0
-        assert await bench.do("A: buy 10") == ["A rests"]
+        assert await bench.do("A: buy 10") == ["A 10 @ 10.02 done"]
 
     run_virtual(main())
 
 
-def test_an_execution_records_the_market_it_was_done_at(tmp_path: Path) -> None:
+def test_a_quote_mends_a_session_that_broke_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         bench = await Bench(path=tmp_path / "venue.db").open()
+        assert await bench.do("A: buy 10 limit 10.00") == ["A rests"]
+        with monkeypatch.context() as broken:
+            broken.setattr(
+                "ordergate.adapters.brokers.paper.store._PUT_EXECUTION", "INSERT INTO nowhere VALUES (?)"
+            )
+            with pytest.raises(StoreError):
+                bench.broker.set_quote(bench.a_quote("quote 9.99/10.00", pinned=True))
+        bench.news()
+        bench.broker.set_quote(bench.a_quote("quote 9.98/9.99", pinned=True))
+        while not (said := bench.news()):
+            await asyncio.sleep(0.01)
+        assert said == ["A 10 @ 9.99 done"], "once, and nothing of what was told before"
+
+    run_virtual(main())
+
+
+def test_an_execution_records_the_market_it_was_done_at(kept: Any) -> None:
+    async def main() -> None:
+        bench = await Bench(path=kept.place).open()
         await bench.do("quote 10.00/10.02")
         await bench.do("A: buy 10")
         await bench.broker.close()
 
-    run_virtual(main())
-    found = rows(tmp_path / "venue.db", "SELECT exec_id, price, bid, ask, quote_time FROM executions")
-    assert found == [("P1-1", "10.02", "10.00", "10.02", "2026-01-14T15:00:00.000000Z")]
-    assert rows(tmp_path / "venue.db", "SELECT symbol, bid, pinned FROM quotes") == [("ACME", "10.00", 0)]
+    kept.run(main())
+    found = kept.rows("SELECT exec_id, price, bid, ask, quote_time FROM executions")
+    assert [row[:4] for row in found] == [("P1-1", "10.02", "10.00", "10.02")]
+    assert found[0][4].replace(" ", "T").startswith("2026-01-14T15:00:00")
+    assert kept.rows("SELECT symbol, bid FROM quotes WHERE NOT pinned") == [("ACME", "10.00")]
 
 
-def test_pinned_quotes_are_live_again_and_stream_quotes_are_not(tmp_path: Path) -> None:
+def test_pinned_quotes_are_live_again_and_stream_quotes_are_not(kept: Any) -> None:
     async def main() -> None:
-        bench = await Bench(path=tmp_path / "venue.db").open()
+        bench = await Bench(path=kept.place).open()
         pinned = bench.a_quote("quote 10.00/10.02 100x100", pinned=True)
-        bench.broker.set_quote(pinned)
-        assert len(rows(tmp_path / "venue.db", "SELECT * FROM quotes")) == 1, "durable before it returns"
+        await bench.broker.put_quote(pinned)
+        assert len(kept.rows("SELECT * FROM quotes")) == 1, "durable before it returns"
         await bench.do("A: buy 60")
         bench.broker.set_quote(Quote("OTHR", START, Decimal(5), Decimal(6)))
         await bench.reopen()
@@ -167,7 +189,7 @@ def test_pinned_quotes_are_live_again_and_stream_quotes_are_not(tmp_path: Path) 
         bench.news()
         assert await bench.do("B: buy 60") == ["B 40 @ 10.02"], "what is left of the size"
 
-    run_virtual(main())
+    kept.run(main())
 
 
 def test_quotes_without_a_session(tmp_path: Path) -> None:
@@ -206,9 +228,9 @@ def test_quotes_that_nothing_can_trade_at_are_refused(bid: str, ask: str, size: 
     run_virtual(main())
 
 
-def test_resume_from_every_cursor(tmp_path: Path) -> None:
+def test_resume_from_every_cursor(kept: Any) -> None:
     async def main() -> None:
-        bench = await Bench(path=tmp_path / "venue.db").open()
+        bench = await Bench(path=kept.place).open()
         for order in "ABCD":
             await bench.do(f"{order}: buy 10 limit 10.00")
         told = [(report.cursor, report.client_id) for report in bench.sink.reports]
@@ -216,28 +238,28 @@ def test_resume_from_every_cursor(tmp_path: Path) -> None:
             await bench.reopen(cursor)
             assert [(r.cursor, r.client_id) for r in bench.sink.reports] == told[int(cursor or 0) :]
 
-    run_virtual(main())
+    kept.run(main())
 
 
-def test_a_long_replay_is_complete_and_in_order(tmp_path: Path) -> None:
+def test_a_long_replay_is_complete_and_in_order(kept: Any) -> None:
     async def main() -> None:
-        bench = await Bench(path=tmp_path / "venue.db").open()
+        bench = await Bench(path=kept.place).open()
         await asyncio.gather(*(bench._carry_out(f"O{n}: buy 10 limit 1.00") for n in range(1234)))
         await bench.reopen("17")
         assert [int(report.cursor or 0) for report in bench.sink.reports] == list(range(18, 1235))
 
-    run_virtual(main())
+    kept.run(main())
 
 
 @pytest.mark.parametrize("cursor", ["1", "x", "-1", "", "٣"])
-def test_a_cursor_that_the_file_never_gave_out_is_refused(cursor: str) -> None:
+def test_a_cursor_that_the_file_never_gave_out_is_refused(kept: Any, cursor: str) -> None:
     async def main() -> None:
-        bench = Bench()
+        bench = Bench(path=kept.place)
         with pytest.raises(StoreError, match="cursor"):
             await bench.open(cursor)
         await bench.open()
 
-    run_virtual(main())
+    kept.run(main())
 
 
 def test_one_holder_at_a_time(tmp_path: Path) -> None:
@@ -273,9 +295,9 @@ def test_files_of_others_are_refused(tmp_path: Path) -> None:
     run_virtual(main())
 
 
-def test_an_instrument_that_nobody_knows_any_more(tmp_path: Path) -> None:
+def test_an_instrument_that_nobody_knows_any_more(kept: Any) -> None:
     async def main() -> None:
-        bench = await Bench(path=tmp_path / "venue.db").open()
+        bench = await Bench(path=kept.place).open()
         await bench.do("A: buy 10 limit 10.00")
         await bench.broker.close()
         known = False
@@ -288,12 +310,12 @@ def test_an_instrument_that_nobody_knows_any_more(tmp_path: Path) -> None:
         known = True
         assert await bench.do("quote 9.00/9.02") == ["A 10 @ 9.02 done"]
 
-    run_virtual(main())
+    kept.run(main())
 
 
-def test_lookups() -> None:
+def test_lookups(kept: Any) -> None:
     async def main() -> None:
-        bench = await Bench(faults()).open()
+        bench = await Bench(faults(), path=kept.place).open()
         await bench.do("quote 10.00/10.02 0x40")
         await bench.do("A: buy 100 limit 10.02")  # .1
         await bench.do("A: replace quantity 90")  # .2
@@ -312,23 +334,23 @@ def test_lookups() -> None:
         assert await told("A.3") == await told("A.5") == [*history, "RequestRefused"]
         assert (await bench.broker.lookup("A.6")).presence is Presence.ABSENT
 
-    run_virtual(main())
+    kept.run(main())
 
 
-def test_nothing_is_sent_without_a_session() -> None:
+def test_nothing_is_sent_without_a_session(kept: Any) -> None:
     async def main() -> None:
-        bench = Bench()
+        bench = Bench(path=kept.place)
         assert await bench.do("A: buy 10") == ["not_sent"]
         assert await bench.do("A: cancel") == ["not_sent"]
         assert (await bench.broker.lookup("A.1")).presence is Presence.UNAVAILABLE
         await bench.broker.close()
 
-    run_virtual(main())
+    kept.run(main())
 
 
-def test_a_request_may_name_the_order_by_the_venues_id() -> None:
+def test_a_request_may_name_the_order_by_the_venues_id(kept: Any) -> None:
     async def main() -> None:
-        bench = await Bench().open()
+        bench = await Bench(path=kept.place).open()
         await bench.do("A: buy 10 limit 10.00")
         wrong = await bench.broker.cancel(Withdraw(client_id="X.1", order="X", broker_order_id="P9"))
         assert (wrong.outcome, wrong.reason) == ("rejected", "unknown order 'X'")
@@ -336,7 +358,7 @@ def test_a_request_may_name_the_order_by_the_venues_id() -> None:
         assert right.outcome == "accepted"
         assert bench.news() == ["A canceled"]
 
-    run_virtual(main())
+    kept.run(main())
 
 
 def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:

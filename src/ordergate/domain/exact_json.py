@@ -13,7 +13,7 @@ from ordergate.domain.money import EXACT
 _MOST_INT_DIGITS: Final = 20
 
 
-class _NoNumber(Struct, frozen=True):
+class _NoNumber(Struct, frozen=True, gc=False):
     """Stands for what JSON calls a number and is none, until the name of its field is known."""
 
     written: str

@@ -8,32 +8,34 @@ import tomllib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from ordergate.adapters.brokers.paper import PaperSettings
+from ordergate.adapters.brokers.sync import SyncSettings
 from ordergate.application.view import SignalRouting
-from ordergate.domain.errors import Invalid, OrdergateError
+from ordergate.config.errors import ConfigError
+from ordergate.config.sharding import ORIGIN, ShardSection, check_shards, shard_of_broker, url_of_shard
+from ordergate.domain.errors import Invalid
 from ordergate.domain.funds import Fund, TaxLotMethod
 from ordergate.domain.identifiers import parse_name
 from ordergate.domain.instruments import AssetClass, Instrument, Unit, built_in
 from ordergate.domain.money import parse_decimal, parse_positive
 from ordergate.domain.orders.states import OrderType
 
+__all__ = ["Config", "ConfigError", "ShardSection", "load", "schema"]
+
 DEFAULT_FUND: Final = "paper-momentum"
 DEFAULT_BROKER: Final = "paper"
 _WINDOW: Final = re.compile(r"(\d{1,6})(s|m|h|d)")
-_ORIGIN: Final = re.compile(r"[^\s+\x00-\x1f\x7f]+")
 # A venue's file is DATABASE.NAME: these endings are those of other files there, and of a file's own companions.
-_TAKEN: Final = re.compile(r"(?:.*[.-])?(?:audit-key|db|journal|lock|shm|wal)", re.IGNORECASE)
+_TAKEN: Final = re.compile(r"(?:.*[.-])?(?:audit-key|db|door|journal|lock|shm|wal)", re.IGNORECASE)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
-class ConfigError(OrdergateError):
-    """A configuration that cannot be used; the text names file, key and what would be right."""
 
 
 class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,9 +70,10 @@ class Signals(_Section, frozen=True, kw_only=True):
 
 
 class FundSection(_Section, frozen=True, kw_only=True):
-    """A fund. `dedupe_window` is such as 5m or 24h, or forever."""
+    """A fund. `dedupe_window` is such as 5m or 24h, or forever; `shard` is where it lies, if there are shards."""
 
     broker: str = DEFAULT_BROKER
+    shard: str | None = None
     base_currency: str = "USD"
     asset_classes: tuple[AssetClass, ...] = ()
     strategies: tuple[str, ...] = ()
@@ -95,6 +98,17 @@ class InstrumentSection(_Section, frozen=True, kw_only=True):
 class PaperBroker(PaperSettings, frozen=True, kw_only=True, tag_field="adapter", tag="paper"):
     """A broker on the paper venue."""
 
+    shard: str | None = None
+
+
+class SyncBroker(SyncSettings, frozen=True, kw_only=True, tag_field="adapter", tag="sync"):
+    """A broker that is a class of somebody's own."""
+
+    shard: str | None = None
+
+
+AnyBroker = PaperBroker | SyncBroker
+
 
 class Config(_Section, frozen=True, kw_only=True):
     """The whole file."""
@@ -103,9 +117,32 @@ class Config(_Section, frozen=True, kw_only=True):
     database: Database = Database()
     audit: Audit = Audit()
     signals: Signals = Signals()
+    shards: dict[str, ShardSection] = field(default_factory=dict)
     funds: dict[str, FundSection] = field(default_factory=lambda: {DEFAULT_FUND: FundSection()})
-    brokers: dict[str, PaperBroker] = field(default_factory=lambda: {DEFAULT_BROKER: PaperBroker()})
+    brokers: dict[str, AnyBroker] = field(default_factory=lambda: {DEFAULT_BROKER: PaperBroker()})
     instruments: dict[str, InstrumentSection] = field(default_factory=dict)
+
+    def shard(self, name: str) -> "Config":
+        """The configuration of one shard alone: its database, its log, its funds and their brokers.
+
+        Raises:
+            ConfigError: there is no such shard.
+        """
+        if name not in self.shards:
+            known = ", ".join(self.shards) or "none"
+            raise ConfigError(f"{name!r} is no shard; there are {known}")
+        section = self.shards[name]
+        return replace(
+            self,
+            database=Database(url=url_of_shard(name, section, self.database.url)),
+            audit=Audit(
+                origin=section.origin or f"{self.audit.origin}/{name}",
+                key_file=section.key_file or self.audit.key_file,
+            ),
+            shards={},
+            funds={n: replace(f, shard=None) for n, f in self.funds.items() if f.shard == name},
+            brokers={n: b for n, b in self.brokers.items() if shard_of_broker(self, n) == name},
+        )
 
     def fund_values(self) -> tuple[Fund, ...]:
         """The funds, as the journal knows them."""
@@ -139,14 +176,23 @@ def load(path: Path | None) -> Config:
 
 
 def _convert(raw: Mapping[str, Any], path: Path) -> Config:
+    brokers = raw.get("brokers")
+    if isinstance(brokers, dict):
+        brokers = {name: _with_adapter(section) for name, section in brokers.items()}
+        raw = {**raw, "brokers": brokers}
     try:
         return msgspec.convert(raw, Config, str_keys=True)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}; `ordergate config schema` shows what there is") from error
 
 
+def _with_adapter(section: Any) -> Any:
+    """A broker's table; one that names no adapter is a paper venue."""
+    return {"adapter": "paper", **section} if isinstance(section, dict) else section
+
+
 def _check(config: Config, path: Path) -> Config:
-    if not _ORIGIN.fullmatch(config.audit.origin):
+    if not ORIGIN.fullmatch(config.audit.origin):
         raise ConfigError(
             f"{path}: audit.origin: {config.audit.origin!r} is no name of a log: write it without spaces and "
             "'+', such as oms.example/journal"
@@ -158,24 +204,34 @@ def _check(config: Config, path: Path) -> Config:
     if config.signals.fund not in config.funds:
         known = ", ".join(config.funds)
         raise ConfigError(f"{path}: signals.fund: {config.signals.fund!r} is no fund; there are {known}")
+    check_shards(config, f"{path}: ")
     for symbol, section in config.instruments.items():
         _check_instrument(symbol, section, f"{path}: instruments.{_shown(symbol)}")
     return config
 
 
-def _check_broker(name: str, section: PaperBroker, where: str) -> None:
+def check_broker_name(name: str, where: str) -> None:
+    """Raises ConfigError unless a broker, and so a file, may have that name."""
     _checked(parse_name, name, where)
     if "/" in name or _TAKEN.fullmatch(name):
         raise ConfigError(
             f"{where}: a broker's name is part of a file's name: write it without '/', and not with an end "
             "such as lock, audit-key, db, wal or shm"
         )
+
+
+def _check_broker(name: str, section: AnyBroker, where: str) -> None:
+    check_broker_name(name, where)
+    if isinstance(section, SyncBroker):
+        if section.path is None:
+            raise ConfigError(f'{where}.class: is missing: write class = "package.module:Class"')
+        return
     _checked(parse_name, section.currency, f"{where}.currency")
     for key in ("cash", "slippage_bps", "fee_bps"):
         _checked(parse_decimal, getattr(section, key), f"{where}.{key}")
 
 
-def _check_fund(name: str, section: FundSection, brokers: Mapping[str, PaperBroker], where: str) -> None:
+def _check_fund(name: str, section: FundSection, brokers: Mapping[str, AnyBroker], where: str) -> None:
     _checked(parse_name, name, where)
     if section.broker not in brokers:
         known = ", ".join(brokers)
@@ -228,6 +284,7 @@ def _fund(name: str, section: FundSection) -> Fund:
     )
 
 
+@lru_cache(maxsize=4096)
 def _instrument(symbol: str, section: InstrumentSection) -> Instrument:
     return Instrument(
         symbol=symbol,

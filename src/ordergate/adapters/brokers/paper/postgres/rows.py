@@ -1,0 +1,146 @@
+"""What the venue keeps as PostgreSQL's values: NUMERIC, timestamptz, BIGINT. Nothing goes through text."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from ordergate.adapters.brokers.paper.orders import Status, VenueOrder
+from ordergate.adapters.brokers.paper.records import Record, decode
+from ordergate.adapters.brokers.paper.rows import Batch, Execution, QuoteRow, Request
+from ordergate.domain.market import Quote
+from ordergate.domain.money import without_exponent
+from ordergate.domain.orders.states import OrderType, Side, TimeInForce
+
+Row = Mapping[str, Any]
+
+
+def columns_of(batch: Batch) -> list[Sequence[Any]]:
+    """The lists that the writing statement takes, table after table."""
+    return [
+        *_turned(map(_request, batch.requests.values()), 5),
+        *_turned(map(_order, batch.orders.values()), 17),
+        *_turned(map(_execution, batch.executions), 13),
+        *_turned(map(_report, batch.reports), 4),
+        *_turned(map(_quote, batch.quotes.values()), 9),
+    ]
+
+
+def read_request(row: Row) -> Request:
+    """Of the reading statement, which names a request's columns so."""
+    return Request(
+        row["request_client_id"],
+        row["request_kind"],
+        row["request_order_number"],
+        row["request_refused"],
+        _utc(row["request_time"]),
+    )
+
+
+def read_order(row: Row) -> VenueOrder:
+    """A row of `orders`."""
+    return VenueOrder(
+        number=row["number"],
+        client_id=row["client_id"],
+        symbol=row["symbol"],
+        side=Side(row["side"]),
+        quantity=without_exponent(row["quantity"]),
+        order_type=OrderType(row["order_type"]),
+        tif=TimeInForce(row["tif"]),
+        limit_price=_number(row["limit_price"]),
+        stop_price=_number(row["stop_price"]),
+        entered=_utc(row["entered"]),
+        expires=None if row["expires"] is None else _utc(row["expires"]),
+        triggered=row["triggered"],
+        priority=row["priority"],
+        filled=without_exponent(row["filled"]),
+        fills=row["fills"],
+        status=Status(row["status"]),
+        reason=row["reason"],
+    )
+
+
+def read_record(row: Row) -> Record:
+    """A row of `reports`."""
+    return Record(row["sequence"], decode(row["kind"], row["body"]))
+
+
+def read_quote(row: Row) -> Quote:
+    """A row of `quotes` or `handed`: one that was set by hand."""
+    sizes = _number(row["bid_size"]), _number(row["ask_size"])
+    bid, ask = without_exponent(row["bid"]), without_exponent(row["ask"])
+    return Quote(row["symbol"], _utc(row["time"]), bid, ask, *sizes, pinned=True)
+
+
+def read_quote_row(row: Row) -> QuoteRow:
+    """A row of `quotes`."""
+    return QuoteRow(read_quote(row), bid_left=_number(row["bid_left"]), ask_left=_number(row["ask_left"]))
+
+
+def _number(value: Decimal | None) -> Any:
+    # asyncpg gives 100000 as 1.0E+5, and so would what the venue reports.
+    return None if value is None else without_exponent(value)
+
+
+def _utc(at: datetime) -> datetime:
+    return at.astimezone(UTC)
+
+
+def _turned(rows: Iterable[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
+    return list(zip(*rows, strict=True)) or [()] * width
+
+
+def _request(request: Request) -> tuple[Any, ...]:
+    return request.client_id, str(request.kind), request.order_number, request.refused, request.time
+
+
+def _order(order: VenueOrder) -> tuple[Any, ...]:
+    return (
+        order.number,
+        order.client_id,
+        order.symbol,
+        order.side,
+        order.quantity,
+        order.order_type,
+        order.tif,
+        order.limit_price,
+        order.stop_price,
+        order.entered,
+        order.expires,
+        order.triggered,
+        order.priority,
+        order.filled,
+        order.fills,
+        order.status,
+        order.reason,
+    )
+
+
+def _execution(execution: Execution) -> tuple[Any, ...]:
+    quote = execution.quote
+    return (
+        execution.order_number,
+        execution.number,
+        execution.exec_id,
+        execution.time,
+        execution.symbol,
+        execution.side,
+        execution.quantity,
+        execution.price,
+        execution.fee,
+        execution.fee_currency,
+        quote.bid,
+        quote.ask,
+        quote.time,
+    )
+
+
+def _report(entry: tuple[int, Record]) -> tuple[Any, ...]:
+    number, record = entry
+    return record.sequence, number, type(record.report).__name__, record.report.raw
+
+
+def _quote(row: QuoteRow) -> tuple[Any, ...]:
+    quote = row.quote
+    prices = quote.bid, quote.ask, quote.bid_size, quote.ask_size
+    return quote.symbol, quote.time, *prices, quote.pinned, row.bid_left, row.ask_left

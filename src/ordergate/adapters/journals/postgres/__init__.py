@@ -1,0 +1,1 @@
+"""The journal on PostgreSQL, which several nodes may write in turns."""

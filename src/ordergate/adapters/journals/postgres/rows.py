@@ -1,0 +1,91 @@
+"""Rows of the tables as PostgreSQL keeps them: decimals and times as such, NUL in texts under another sign."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Dialect
+from sqlalchemy.dialects import postgresql
+
+from ordergate.adapters.journals.rows import Code, RowCodec, json_text, micros
+from ordergate.adapters.journals.schema import KEYS, PROJECTIONS, ROW_TYPES
+from ordergate.domain.money import without_exponent
+from ordergate.domain.times import format_time
+
+_DIALECT: Final[Dialect] = postgresql.dialect()  # type: ignore[no-untyped-call]
+_NUL, _SIGN = "\x00", "\x01"
+
+
+def text_in(value: str) -> str:
+    """A text without NUL, which PostgreSQL takes in no text; sorts as the text itself does."""
+    if _NUL not in value and _SIGN not in value:
+        return str(value)
+    return value.replace(_SIGN, _SIGN + "\x02").replace(_NUL, _SIGN + _SIGN)
+
+
+def text_out(value: str) -> str:
+    """The text again."""
+    if _SIGN not in value:
+        return value
+    return value.replace(_SIGN + _SIGN, _NUL).replace(_SIGN + "\x02", _SIGN)
+
+
+def _time_out(value: datetime) -> datetime:
+    # The first and the last instant that Python knows are kept as -infinity and infinity, and come without zone.
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def _duration_out(value: int) -> timedelta:
+    return timedelta(microseconds=value)
+
+
+def _encoder(kind: Any) -> Code | None:
+    if not isinstance(kind, type) or issubclass(kind, tuple | Struct):
+        return json_text
+    if issubclass(kind, str):
+        return text_in
+    if issubclass(kind, bool):
+        return int
+    return micros if issubclass(kind, timedelta) else None
+
+
+# asyncpg gives 100000 as 1.0E+5, and what is computed with that would be written with other digits.
+_DECODERS: Final = (
+    (str, text_out),
+    (bool, bool),
+    (Decimal, without_exponent),
+    (datetime, _time_out),
+    (timedelta, _duration_out),
+)
+
+
+def _decoder(kind: Any) -> Code | None:
+    if not isinstance(kind, type) or issubclass(kind, tuple | Struct):
+        return msgspec.json.decode
+    return next((code for types, code in _DECODERS if issubclass(kind, types)), None)
+
+
+@cache
+def codec(table: str) -> RowCodec:
+    """Of a projection."""
+    return RowCodec(ROW_TYPES[table], KEYS[table], _encoder, _decoder)
+
+
+@cache
+def column_types(table: str) -> Sequence[str]:
+    """The SQL types of a projection's columns, in their order, without collations."""
+    compiled = (column.type.compile(dialect=_DIALECT) for column in PROJECTIONS[table].columns)
+    return tuple(kind.partition(" COLLATE")[0].lower() for kind in compiled)
+
+
+def as_in_sqlite(value: Any) -> Any:
+    """A stored value in the one form that dumps of all stores have."""
+    if isinstance(value, str):
+        return text_out(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return format_time(_time_out(value)) if isinstance(value, datetime) else value

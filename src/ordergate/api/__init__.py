@@ -1,0 +1,1 @@
+"""The doors: the world that calls us, one folder each."""

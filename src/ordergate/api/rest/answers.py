@@ -1,0 +1,231 @@
+"""How the bodies of answers look, for the OpenAPI document alone: they are encoded as they are.
+
+A test holds the fields against what the queries show.
+"""
+
+from pydantic import BaseModel, Field
+
+from ordergate.api.rest.schema_types import Index, Instant, Number
+from ordergate.domain.instruments import Unit
+from ordergate.domain.orders.states import ExecutionKind, Mark, OrderType, Side, State, TimeInForce
+
+
+class Order(BaseModel):
+    """An order as it is."""
+
+    order_id: str
+    fund_id: str
+    symbol: str
+    side: Side
+    quantity: Number
+    order_type: OrderType
+    tif: TimeInForce
+    broker: str
+    state: State
+    created_at: Instant
+    updated_at: Instant
+    limit_price: Number | None
+    stop_price: Number | None
+    cash_quantity: Number | None
+    strategy_id: str | None
+    actor: str | None
+    idempotency_key: str | None
+    signal_id: str | None
+    retry_of: str | None
+    thesis: str | None
+    entry_price: Number | None
+    stop_loss: Number | None
+    take_profit: Number | None
+    expires_at: Instant | None
+    arrival_bid: Number | None
+    arrival_ask: Number | None
+    version: int = Field(description="Counts changes; the ETag.")
+    filled_quantity: Number
+    client_id: str | None = Field(description="What the broker knows it by.")
+    broker_order_id: str | None
+    accepted_at: Instant | None
+    submitted_at: Instant | None
+    acknowledged_at: Instant | None
+    filled_at: Instant | None
+    ended_at: Instant | None
+    marks: list[Mark]
+    reason_code: str | None
+    reason: str | None
+    average_price: Number | None
+    leaves_quantity: Number
+    pending: list[str] = Field(description="Requests without an answer, such as cancel:sent.")
+
+
+class Fill(BaseModel):
+    """An execution, with its slippage: positive is adverse."""
+
+    fill_id: str
+    order_id: str
+    fund_id: str
+    symbol: str
+    side: Side
+    quantity: Number
+    price: Number
+    fee: Number
+    fee_currency: str | None
+    time: Instant
+    broker: str
+    exec_id: str
+    kind: ExecutionKind
+    late: bool
+    slippage_bps: Number | None = Field(description="Against the mid when the order arrived.")
+    slippage_pips: Number | None
+    entry_slippage_bps: Number | None = Field(description="Against the signal's entry price.")
+    entry_slippage_pips: Number | None
+    limit_slippage_bps: Number | None = Field(description="Against the limit.")
+    limit_slippage_pips: Number | None
+
+
+class Lot(BaseModel):
+    """What one fill opened, and what of it is open."""
+
+    lot_id: str
+    opened_at: Instant
+    quantity: Number
+    remaining: Number
+    price: Number
+
+
+class Position(BaseModel):
+    """What a fund holds of a symbol."""
+
+    fund_id: str
+    symbol: str
+    quantity: Number = Field(description="Below zero is short.")
+    unit: Unit
+    average_price: Number | None
+    currency: str
+    cost: Number
+    realized_pnl: Number
+    unrealized_pnl: Number | None = Field(description="At the last quote; null without one.")
+    fees: dict[str, Number]
+    updated_at: Instant
+    lots: list[Lot] = Field(description="The open ones, oldest first; at most 100.")
+    more_lots: bool = Field(description="There are more open lots than these.")
+
+
+class Orders(BaseModel):
+    """A page of orders."""
+
+    items: list[Order]
+    next_page_token: str | None
+
+
+class Fills(BaseModel):
+    """A page of fills."""
+
+    items: list[Fill]
+    next_page_token: str | None
+
+
+class Positions(BaseModel):
+    """A page of positions."""
+
+    items: list[Position]
+    next_page_token: str | None
+
+
+class Transition(BaseModel):
+    """One step of an order; rows of one entry share its index."""
+
+    index: Index
+    time: Instant
+    actor: str
+    principal: str
+    source: str
+    event: str
+    from_: State | None = Field(alias="from")
+    to: State | None
+    detail: str
+
+
+class Timeline(BaseModel):
+    """What became of an order, oldest first."""
+
+    order_id: str
+    items: list[Transition]
+
+
+class Quote(BaseModel):
+    """The last quote; a pinned one was set by hand."""
+
+    symbol: str
+    time: Instant
+    bid: Number
+    ask: Number
+    bid_size: Number | None
+    ask_size: Number | None
+    pinned: bool
+
+
+class Detail(BaseModel):
+    """One thing that was wrong."""
+
+    code: str
+    detail: str
+    pointer: str | None = Field(
+        None, description="JSON Pointer (RFC 6901) into the body, such as #/limit_price."
+    )
+    parameter: str | None = Field(None, description="A parameter or header.")
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable; the words beside it may change.")
+    instance: str
+    request_id: str
+    errors: list[Detail]
+
+
+class OrderProblem(Problem):
+    """An error of a request about an order."""
+
+    outcome: str = Field(
+        json_schema_extra={"enum": ["not_sent", "rejected", "unknown"]},
+        description="not_sent: this request has done nothing; an earlier one with its key may have. "
+        "rejected: the order is kept and over. unknown: it may have happened.",
+    )
+    retry: str = Field(
+        json_schema_extra={"enum": ["never", "same_key"]},
+        description="never: the same content is refused again. same_key: repeat it as it is.",
+    )
+    order_id: str | None = Field(None, description="Of the order that was kept.")
+
+
+class BatchResult(BaseModel):
+    """What became of one order: `order` or `problem`."""
+
+    status: int
+    order: Order | None = None
+    problem: OrderProblem | None = None
+
+
+class BatchResults(BaseModel):
+    """One result an order, in their order."""
+
+    results: list[BatchResult]
+
+
+class Health(BaseModel):
+    """That the service lives."""
+
+    status: str
+    instance: str = Field(
+        description="Names this run of the service; the file beside its database has it too."
+    )
+
+
+class Status(BaseModel):
+    """How the service is."""
+
+    status: str

@@ -1,0 +1,224 @@
+"""Submitting orders, one or many; looking at one, changing and canceling it."""
+
+import asyncio
+import re
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from ordergate.api.rest import problems
+from ordergate.api.rest.call import LARGEST_BATCH, Call, Reply, json_reply, read_json
+from ordergate.api.rest.door import Door
+from ordergate.api.rest.problems import DoorCode, Failure, failure
+from ordergate.application.audit.story import show_transition, story
+from ordergate.application.decide.context import OrderResult
+from ordergate.application.queries import show_order
+from ordergate.domain.errors import Code, Invalid, quoted
+from ordergate.domain.money import parse_positive
+from ordergate.domain.orders.commands import (
+    CancelOrder,
+    ReplaceOrder,
+    SubmitOrder,
+    check_fields,
+    parse_order,
+    parse_reason,
+)
+from ordergate.domain.orders.order import Order
+from ordergate.domain.orders.states import State
+
+MOST_ORDERS: Final = 500
+_REPLAYED: Final = (b"idempotent-replayed", b"true")
+_ETAG: Final = re.compile(r'"([0-9]{1,9})"')
+_ESCAPED: Final = re.compile(r'\\(["\\])')
+_TERMS: Final = ("quantity", "limit_price", "stop_price")
+
+
+async def submit(door: Door, call: Call) -> Reply:
+    """POST /v1/orders."""
+    validate_only = _flag(call, "validate_only")
+    text = await call.text()
+    command = _parse(read_json(text), call.header(b"idempotency-key"))
+    if validate_only:
+        result: OrderResult = await door.gate.preview(command, call.origin())
+        return _reply(result.order, 200, replayed=result.replayed, stored=result.replayed)
+    result = await door.gate.execute(command, call.origin(), text)
+    return order_reply(result.order, replayed=result.replayed)
+
+
+def order_reply(order: Order, *, replayed: bool) -> Reply:
+    """The order that a request has made, or made before.
+
+    Raises:
+        Failure: the gate refused it; it is kept as REJECTED.
+    """
+    return _reply(order, 200 if replayed else 202, replayed=replayed)
+
+
+def _reply(order: Order, status: int, *, replayed: bool = False, stored: bool = True) -> Reply:
+    headers = ((b"etag", b'"%d"' % order.version), *((_REPLAYED,) if replayed else ()))
+    if stored:
+        headers = ((b"location", f"/v1/orders/{order.order_id}".encode()), *headers)
+    if order.state is State.REJECTED and not order.request_count:
+        raise Failure(_refused(order, stored=stored), headers)
+    return json_reply(status, show_order(order), headers)
+
+
+def _refused(order: Order, *, stored: bool) -> problems.Problem:
+    return problems.problem(
+        422,
+        order.reason_code or "REJECTED",
+        order.reason or "the order was refused",
+        outcome="rejected",
+        retry="never",
+        order_id=order.order_id if stored else msgspec.UNSET,
+    )
+
+
+def _parse(body: Any, header: str | None) -> SubmitOrder:
+    if isinstance(body, dict):
+        if header is not None:
+            body = _with_key(body, header)
+        elif body.get("idempotency_key") is None:
+            detail = "name the request: give idempotency_key in the body, or the header Idempotency-Key"
+            error = problems.Detail(code=DoorCode.KEY_MISSING, detail=detail, pointer="#/idempotency_key")
+            raise Failure(problems.problem(400, DoorCode.KEY_MISSING, detail, errors=(error,)))
+    return parse_order(body)
+
+
+def _with_key(body: dict[str, Any], header: str) -> dict[str, Any]:
+    """The body with the key of the header, which may be quoted as RFC 8941 does it."""
+    if not header.isascii():  # it would be another key than the same one in the body
+        detail = "is not ASCII: such a key stands in the body alone"
+        raise failure(400, DoorCode.BAD_PARAMETER, detail, parameter="Idempotency-Key")
+    marked = len(header) > 1 and header[0] == header[-1] == '"'
+    key = _ESCAPED.sub(r"\1", header[1:-1]) if marked else header
+    if body.get("idempotency_key") not in (None, key):
+        detail = "is another key than that of the header Idempotency-Key: give one of them, or the same"
+        raise Invalid(Code.BAD_VALUE, detail, "#/idempotency_key")
+    return {**body, "idempotency_key": key}
+
+
+def _flag(call: Call, name: str) -> bool:
+    value = call.query((name,)).get(name, ["false"])[0]
+    if value not in ("true", "false"):
+        raise failure(
+            400, DoorCode.BAD_PARAMETER, f"{quoted(value)} is neither true nor false", parameter=name
+        )
+    return value == "true"
+
+
+class _Orders(msgspec.Struct):
+    """The batch's items as they were written."""
+
+    orders: list[msgspec.Raw]
+
+
+async def submit_batch(door: Door, call: Call) -> Reply:
+    """POST /v1/orders/batch."""
+    validate_only = _flag(call, "validate_only")
+    text = await call.text(LARGEST_BATCH)
+    body = check_fields(read_json(text), ("orders",))
+    orders = body.get("orders")
+    if not isinstance(orders, list):
+        raise Invalid(Code.WRONG_TYPE, f"write a list of 1 to {MOST_ORDERS} orders", "#/orders")
+    if not 1 <= len(orders) <= MOST_ORDERS:
+        raise Invalid(Code.BAD_VALUE, f"{len(orders)} orders: write 1 to {MOST_ORDERS}", "#/orders")
+    pairs = zip(orders, _written(text), strict=True)
+    results = await asyncio.gather(
+        *(_one(door, call, order, None if validate_only else bytes(raw).decode()) for order, raw in pairs)
+    )
+    return json_reply(200, {"results": results})
+
+
+def _written(text: str) -> list[msgspec.Raw]:
+    """Each order as it was written, by a stricter reader: JSON can name half a character, text cannot hold it."""
+    try:
+        return msgspec.json.decode(text, type=_Orders).orders
+    except msgspec.DecodeError as error:
+        raise failure(400, DoorCode.NOT_JSON, f"the body: is not JSON of ours ({error})") from None
+
+
+async def _one(door: Door, call: Call, body: Any, raw: str | None) -> dict[str, Any]:
+    """What became of one order; of one without its text, what would."""
+    try:
+        command = _parse(body, None)
+        if raw is None:
+            result: OrderResult = await door.gate.preview(command, call.origin())
+        else:
+            result = await door.gate.execute(command, call.origin(), raw)
+        done = raw is not None and not result.replayed
+        if result.order.state is State.REJECTED and not result.order.request_count:
+            told = _refused(result.order, stored=raw is not None or result.replayed)
+        else:
+            return {"status": 202 if done else 200, "order": show_order(result.order)}
+    except Exception as error:
+        told = problems.of_error(error, about_orders=True)
+        if told.code == DoorCode.INTERNAL_ERROR:
+            problems.log_unexpected(error, call.request_id)
+    shown = problems.encode(told, call.scope["path"], call.request_id)
+    return {"status": told.status, "problem": msgspec.Raw(shown)}
+
+
+async def show(door: Door, call: Call) -> Reply:
+    """GET /v1/orders/{order_id}."""
+    call.query(())
+    return json_reply_of(await door.gate.queries.order(call.path["order_id"]))
+
+
+def json_reply_of(order: Order) -> Reply:
+    """An order as it is."""
+    return json_reply(200, show_order(order), ((b"etag", b'"%d"' % order.version),))
+
+
+async def cancel(door: Door, call: Call) -> Reply:
+    """POST /v1/orders/{order_id}/cancel."""
+    call.query(())
+    text = await call.text()
+    reason = _reason(read_json(text)) if text.strip() else None
+    command = CancelOrder(order_id=call.path["order_id"], reason=reason)
+    result: OrderResult = await door.gate.execute(command, call.origin(), text or None)
+    return _reply(result.order, 202)
+
+
+def _reason(body: Any) -> str | None:
+    return parse_reason(check_fields(body, ("reason",)).get("reason"), "#/reason")
+
+
+async def replace(door: Door, call: Call) -> Reply:
+    """PATCH /v1/orders/{order_id}."""
+    call.query(())
+    order_id, version = call.path["order_id"], _version(call.header(b"if-match"))
+    text = await call.text()
+    terms = _terms(read_json(text))
+    command = ReplaceOrder(order_id=order_id, version=version, **terms)
+    result: OrderResult = await door.gate.execute(command, call.origin(), text)
+    return _reply(result.order, 202)
+
+
+def _terms(body: Any) -> dict[str, Decimal]:
+    fields = check_fields(body, _TERMS)
+    return {n: parse_positive(v, f"#/{n}") for n, v in fields.items() if v is not None}
+
+
+def _version(header: str | None) -> int | None:
+    """The version that the caller has seen; None where any will do."""
+    if header is None:
+        detail = 'say which version you have seen: If-Match with the order\'s ETag, such as "3", or *'
+        raise failure(428, DoorCode.IF_MATCH_MISSING, detail, parameter="If-Match")
+    if header == "*":
+        return None
+    match = _ETAG.fullmatch(header)
+    if match is None:
+        detail = f'{quoted(header)} is not one entity tag of an order, such as "3", and not *'
+        raise failure(400, DoorCode.BAD_PARAMETER, detail, parameter="If-Match")
+    return int(match[1])
+
+
+async def timeline(door: Door, call: Call) -> Reply:
+    """GET /v1/orders/{order_id}/timeline."""
+    call.query(())
+    order_id = call.path["order_id"]
+    told = await story((await door.gate.find(order_id)).journal, order_id)
+    rows = [show_transition(row) for row in told]
+    return json_reply(200, {"order_id": order_id, "items": rows})

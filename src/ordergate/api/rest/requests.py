@@ -1,0 +1,129 @@
+"""How the bodies of requests look, for the OpenAPI document alone: it is the domain that reads them.
+
+A test holds the fields against what the parsers take.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ordergate.api.rest.schema_types import Key, Name, NotNegative, OrderId, Positive, When
+from ordergate.domain.orders.states import OrderType, Side, TimeInForce
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _OrderTerms(_Request):
+    fund_id: Name
+    symbol: Key
+    side: Side
+    quantity: Positive = Field(description="In the instrument's unit.")
+    order_type: OrderType
+    order_id: OrderId | None = Field(None, description="Left out, ordergate names the order.")
+    limit_price: Positive | None = None
+    stop_price: Positive | None = None
+    tif: TimeInForce | None = Field(None, description="Left out: day.")
+    strategy_id: Name | None = None
+    broker: Name | None = Field(None, description="Left out, the fund's.")
+    actor: Name | None = Field(None, description="Who acts; left out, the principal.")
+    signal_id: Key | None = None
+    retry_of: OrderId | None = None
+    thesis: Annotated[str, Field(max_length=4_000)] | None = None
+    entry_price: Positive | None = None
+    stop_loss: Positive | None = None
+    take_profit: Positive | None = None
+    expires_at: When | None = None
+
+
+class OrderRequest(_OrderTerms):
+    """An order to submit."""
+
+    idempotency_key: Key = Field(description="Names the request: the same key never makes two orders.")
+
+
+class KeyedOrderRequest(_OrderTerms):
+    """An order to submit; the key may stand in the header Idempotency-Key instead."""
+
+    idempotency_key: Key | None = Field(None, description="Needed, unless the header Idempotency-Key has it.")
+
+
+class BatchRequest(_Request):
+    """Orders to submit at once; each stands for itself."""
+
+    orders: list[OrderRequest | Any] = Field(
+        min_length=1, max_length=500, description="What is no order gets a problem among the results."
+    )
+
+
+class CancelRequest(_Request):
+    """Why."""
+
+    reason: Annotated[str, Field(max_length=1_000)] | None = None
+
+
+class ReplaceRequest(_Request):
+    """New terms; what is left out stays."""
+
+    quantity: Positive | None = None
+    limit_price: Positive | None = None
+    stop_price: Positive | None = None
+
+
+class SignalRequest(_Request):
+    """A strategy's signal, in either of two dialects."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "allOf": [
+                {"anyOf": [{"required": ["signal_id"]}, {"required": ["id"]}]},
+                {"anyOf": [{"required": ["signal_type"]}, {"required": ["direction"]}]},
+            ]
+        },
+    )
+
+    signal_id: Key | None = Field(None, description="Names the signal: the same one never makes two orders.")
+    id: Key | None = Field(None, description="The same as signal_id.")
+    symbol: Key
+    signal_type: Key | None = Field(
+        None, description="buy, sell, long, short, close_long, close_short; hold makes none."
+    )
+    direction: Key | None = Field(None, description="The same as signal_type.")
+    position_size: Positive | None = None
+    volume: Positive | None = None
+    position_size_recommended: Positive | None = None
+    entry_price: Positive | None = None
+    stop_loss: Positive | None = None
+    take_profit: Positive | None = None
+    strategy_id: Name | None = None
+    fund_id: Name | None = None
+    approved: bool | None = None
+    risk_approval_status: Key | None = None
+    expires_at: When | None = None
+    valid_until: When | None = None
+    time: When | None = None
+    timestamp: When | None = None
+    created_at: When | None = None
+    timestamp_ms: Annotated[int, Field(ge=0, lt=10**14)] | None = None
+    timeframe: Any = None
+    confidence: Any = None
+    confidence_score: Any = None
+    model_version: Any = None
+    metadata: Any = None
+    reason: Any = None
+    checks: Any = None
+    state: Any = None
+    explanation: Any = None
+    feature_importance: Any = None
+    decision_path: Any = None
+
+
+class QuoteRequest(_Request):
+    """Best bid and ask; a size that is left out is unlimited."""
+
+    bid: Positive
+    ask: Positive
+    bid_size: NotNegative | None = None
+    ask_size: NotNegative | None = None

@@ -1,0 +1,13 @@
+"""Everything that the door can do. Hot paths come first: routes are tried in order."""
+
+from typing import Final
+
+from ordergate.api.rest.operation import Operation
+from ordergate.api.rest.routes import around, following, reading, submitting
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *submitting.OPERATIONS,
+    *following.OPERATIONS,
+    *reading.OPERATIONS,
+    *around.OPERATIONS,
+)

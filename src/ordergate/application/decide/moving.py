@@ -1,0 +1,167 @@
+"""A fund's move to another shard, step by step: each may be asked for again, and is done once."""
+
+from typing import Final
+
+from ordergate.application.decide.context import Context, Decision
+from ordergate.domain import moving as m
+from ordergate.domain.errors import Code, Conflict, Invalid
+from ordergate.domain.moves import Holding, Move, MovePhase, arrived, in_parts
+from ordergate.domain.orders.order import Order
+from ordergate.domain.positions.ledger import Balance
+
+MOST_BYTES: Final = 48_000
+"""Of what one entry carries, as JSON: what stands around it, and must fit too, is far below the rest."""
+_NAMED: Final = 20
+
+
+def check_here(ctx: Context, fund_id: str) -> None:
+    """Raises Conflict where the fund has left this shard, or has not arrived yet."""
+    move = ctx.state.moves.get(fund_id)
+    if move is None or move.phase is MovePhase.HERE:
+        return
+    if move.phase is MovePhase.LEFT:
+        detail = f"fund {fund_id!r} has moved to shard {move.shard}: ask there"
+        raise Conflict(Code.FUND_MOVED, detail, "#/fund_id")
+    detail = (
+        f"fund {fund_id!r} is still on its way from shard {move.shard}: ordergate funds move completes that"
+    )
+    raise Conflict(Code.FUND_EXPECTED, detail, "#/fund_id")
+
+
+def expect(ctx: Context, command: m.ExpectFund) -> Decision[Move]:
+    """Closes the door to a fund until it has come.
+
+    Raises:
+        Conflict: the fund is here, or comes from elsewhere, or something of it was left behind here.
+    """
+    fund_id, move = command.fund_id, ctx.state.moves.get(command.fund_id)
+    if move is not None and move.phase is MovePhase.EXPECTED:
+        if move.shard != command.shard and move.parts:
+            raise Conflict(Code.FUND_EXPECTED, f"fund {fund_id!r} comes from shard {move.shard}", "#/fund_id")
+        if move.shard == command.shard:
+            return move
+    elif fund_id in ctx.state.funds.rows and (move is None or move.phase is MovePhase.HERE):
+        raise Conflict(Code.FUND_MOVED, f"fund {fund_id!r} is in this shard already", "#/fund_id")
+    left_behind = sorted(symbol for fund, symbol in ctx.state.positions.rows if fund == fund_id)
+    if left_behind:
+        detail = (
+            f"fund {fund_id!r} still has {', '.join(left_behind[:_NAMED])} here, booked after it had left"
+        )
+        raise Conflict(Code.FUND_BUSY, detail, "#/fund_id")
+    yield m.FundExpected(fund_id=fund_id, shard=command.shard, origin=command.origin)
+    return ctx.state.moves.rows[fund_id]
+
+
+def leave(ctx: Context, command: m.LeaveFund) -> Decision[Move]:
+    """Lets go of a fund and of all that it holds, for good.
+
+    Raises:
+        Invalid: there is no such fund.
+        Conflict: it has orders that are not finished, or is elsewhere.
+    """
+    fund_id, move = command.fund_id, ctx.state.moves.get(command.fund_id)
+    if move is not None and move.phase is MovePhase.LEFT and move.shard == command.shard:
+        return move
+    check_here(ctx, fund_id)
+    fund = ctx.state.funds.get(fund_id)
+    if fund is None:
+        raise Invalid(Code.UNKNOWN_FUND, f"{fund_id!r} is no fund of this shard", "#/fund_id")
+    open_orders = [order for order in ctx.state.orders.rows.values() if order.fund_id == fund_id]
+    if open_orders:
+        raise Conflict(Code.FUND_BUSY, _unfinished(fund_id, open_orders), "#/fund_id")
+    parts = in_parts(_holdings(ctx, fund_id), _balances(ctx, fund_id), MOST_BYTES)
+    for number, part in enumerate([None, *parts]):
+        yield m.FundLeft(
+            fund_id=fund_id,
+            shard=command.shard,
+            origin=command.origin,
+            number=number,
+            parts=len(parts) + 1,
+            fund=fund if part is None else None,
+            holdings=() if part is None else part.holdings,
+            balances=() if part is None else part.balances,
+        )
+    return ctx.state.moves.rows[fund_id]
+
+
+def _unfinished(fund_id: str, orders: list[Order]) -> str:
+    shown = [f"{order.order_id} ({order.state})" for order in sorted(orders, key=lambda o: o.order_id)]
+    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
+    return f"fund {fund_id!r} has orders that are not finished: {', '.join(shown[:_NAMED])}{more}"
+
+
+def _holdings(ctx: Context, fund_id: str) -> list[Holding]:
+    rows = ctx.state.positions.rows
+    held = [rows[key] for key in sorted(rows) if key[0] == fund_id and rows[key].quantity]
+    return [Holding(position=position, lots=tuple(ctx.state.open_lots(position))) for position in held]
+
+
+def _balances(ctx: Context, fund_id: str) -> list[Balance]:
+    rows = ctx.state.balances.rows
+    return [rows[key] for key in sorted(rows) if key[0] == fund_id and rows[key].amount]
+
+
+def take_part(ctx: Context, command: m.TakePart) -> Decision[Move]:
+    """Books what has left another shard; nothing, where that was done.
+
+    Raises:
+        Conflict: the fund is not expected, or not this part of it.
+    """
+    left = command.left
+    move = _expected(ctx, left.fund_id)
+    if left.number < move.parts:
+        return move
+    if left.number > move.parts:
+        detail = f"part {left.number} of fund {left.fund_id!r} has come before part {move.parts}"
+        raise Conflict(Code.FUND_EXPECTED, detail, "#/number")
+    known = ctx.state.positions
+    yield m.FundArrived(
+        fund_id=left.fund_id,
+        shard=move.shard,
+        end=command.end,
+        index=command.index,
+        number=left.number,
+        fund=left.fund,
+        holdings=tuple(arrived(h, known.get((left.fund_id, h.position.symbol))) for h in left.holdings),
+        balances=left.balances,
+    )
+    return ctx.state.moves.rows[left.fund_id]
+
+
+def take_keys(ctx: Context, command: m.TakeKeys) -> Decision[Move]:
+    """Takes over the keys that have not come yet.
+
+    Raises:
+        Conflict: the fund is not expected.
+    """
+    move = _expected(ctx, command.fund_id)
+    new = tuple(
+        key for key in command.keys if move.key is None or (key.kind, key.key) > (move.key_kind, move.key)
+    )
+    if new:
+        yield m.KeysArrived(fund_id=command.fund_id, shard=move.shard, end=command.end, keys=new)
+    return ctx.state.moves.rows[command.fund_id]
+
+
+def open_fund(ctx: Context, command: m.OpenFund) -> Decision[Move]:
+    """Opens a fund of which all has come; nothing, where that was done.
+
+    Raises:
+        Conflict: it is not expected, or something of it is missing.
+    """
+    known = ctx.state.moves.get(command.fund_id)
+    if known is not None and known.phase is MovePhase.HERE:
+        return known
+    move = _expected(ctx, command.fund_id)
+    if move.parts != command.parts:
+        detail = f"of fund {command.fund_id!r}, {move.parts} of {command.parts} parts have come"
+        raise Conflict(Code.FUND_EXPECTED, detail, "#/parts")
+    yield m.FundOpened(fund_id=command.fund_id, shard=move.shard, end=command.end)
+    return ctx.state.moves.rows[command.fund_id]
+
+
+def _expected(ctx: Context, fund_id: str) -> Move:
+    move = ctx.state.moves.get(fund_id)
+    if move is None or move.phase is not MovePhase.EXPECTED:
+        raise Conflict(Code.FUND_EXPECTED, f"fund {fund_id!r} is not expected in this shard", "#/fund_id")
+    return move

@@ -1,0 +1,153 @@
+"""Following what other nodes have written to the same journal.
+
+Their entries are folded as our own are. Memory holds only what can still change: what an entry moves that memory
+has forgotten (an order that has ended, a position that was flat) is read from the tables instead, as it stands at
+the journal's end, while nobody can write.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from ordergate.application.engine import Engine
+from ordergate.application.entry import Entry, decode
+from ordergate.application.ports.journal import JournalReader, Line
+from ordergate.application.recovery import apply, check_head, instant_of
+from ordergate.application.tail import Tail
+from ordergate.domain.book import Book
+from ordergate.domain.errors import AuditError
+from ordergate.domain.fold import advance_cursor
+from ordergate.domain.orders import events as e
+from ordergate.domain.orders.executions import Fill
+from ordergate.protocols.tlog import leaf_hash
+
+FAR: Final = 10_000
+"""So many entries take too long to fold while others wait."""
+
+_AT_ONCE: Final = 500
+_NEW: Final = (e.OrderEntered, e.OrderAdopted)
+_EXECUTIONS: Final = (e.OrderFilled, e.FillCorrected, e.FillBusted)
+
+
+class Following:
+    """Brings an engine, and the tree that it hashes onto, to where others have come.
+
+    Args:
+        publish: is given what was folded, in order.
+    """
+
+    def __init__(self, engine: Engine, tail: Tail, publish: Callable[[Sequence[Entry]], None]) -> None:
+        self._engine, self._tail, self._publish = engine, tail, publish
+        self._to_read_again: list[Fill] = []
+
+    async def along(self, reader: JournalReader) -> bool:
+        """Folds what others have written by now, while they go on; whether memory has all that it moved.
+
+        Raises:
+            StoreError: the journal cannot be read.
+            AuditError: an entry cannot be read by this version, or is not what its hash says.
+        """
+        near = False
+        while not near:
+            lines = await reader.lines(self._engine.size, _AT_ONCE)
+            self._fold_lines(lines)
+            near = len(lines) < _AT_ONCE
+        return not self._to_read_again
+
+    async def is_far(self, reader: JournalReader) -> bool:
+        """Whether so much is missing that others should not wait for it; `reader` holds the journal's end."""
+        return (await reader.head()).size - self._engine.size > FAR
+
+    async def to_the_end(self, reader: JournalReader) -> None:
+        """Folds everything that others have written; `reader` holds the journal's end.
+
+        Raises:
+            StoreError: the journal cannot be read; nothing may be stepped before the next call succeeds.
+            AuditError: as `along`, or the tree is not the one that was signed.
+        """
+        head = await reader.head()
+        if head.size > self._engine.size:
+            await self._fold_up_to(head.size, reader)
+            check_head(head, self._tail.root())
+        if self._to_read_again:
+            await read_again(self._engine.state, self._to_read_again, reader)
+            self._to_read_again = []
+
+    async def _fold_up_to(self, size: int, reader: JournalReader) -> None:
+        while self._engine.size < size:
+            lines = await reader.lines(self._engine.size, min(_AT_ONCE, size - self._engine.size))
+            if not lines:
+                raise AuditError(f"entry {self._engine.size} is missing", self._engine.size)
+            self._fold_lines(lines)
+
+    def _fold_lines(self, lines: Sequence[Line]) -> None:
+        folded: list[Entry] = []
+        for entry, line in self._read(lines):
+            fill = forgotten(self._engine.state, entry)
+            if fill is not None:
+                self._to_read_again.append(fill)
+            self._fold(entry, line)
+            folded.append(entry)
+        self._publish(folded)
+
+    def _read(self, lines: Sequence[Line]) -> Iterator[tuple[Entry, Line]]:
+        for index, line in enumerate(lines, self._engine.size):
+            if leaf_hash(line.data) != line.hash:
+                raise AuditError(f"entry {index} is not what its hash says", index)
+            yield decode(line.data, index), line
+
+    def _fold(self, entry: Entry, line: Line) -> None:
+        state = self._engine.state
+        event = entry.event
+        if (
+            not isinstance(event, e.OrderEvent)
+            or isinstance(event, _NEW)
+            or event.order_id in state.orders.rows
+        ):
+            apply(state, entry)
+        elif entry.broker is not None and entry.cursor is not None:
+            advance_cursor(state, entry.broker, entry.cursor)
+        state.settle()
+        self._tail.follow(line)
+        self._engine.size, self._engine.last = entry.index + 1, instant_of(entry)
+
+
+def forgotten(state: Book, entry: Entry) -> Fill | None:
+    """The execution, where memory does not have all that it moves."""
+    event = entry.event
+    if not isinstance(event, _EXECUTIONS):
+        return None
+    fill = event.fill
+    known = fill.order_id in state.orders.rows and (fill.fund_id, fill.symbol) in state.positions.rows
+    return None if known else fill
+
+
+async def read_again(state: Book, moved: Sequence[Fill], reader: JournalReader) -> None:
+    """Positions, their lots and balances as the tables have them, in place of what was folded without them.
+
+    All is read before anything is changed: memory that were half the tables' would not be made good by the next fold.
+
+    Raises:
+        StoreError: the tables cannot be read; memory is as it was.
+    """
+    keys = sorted({(fill.fund_id, fill.symbol) for fill in moved})
+    positions = await reader.get("positions", keys)
+    lots = [
+        lot
+        for fund_id, symbol in keys
+        for lot in await reader.select("lots", {"fund_id": fund_id, "symbol": symbol, "closed_at": None})
+    ]
+    orders = tuple(sorted({fill.order_id for fill in moved}))
+    booked = await reader.select("fills", {"order_id": orders})
+    owned = sorted({(fill.fund_id, delta.position_key) for fill in booked for delta in fill.deltas})
+    balances = await reader.get("balances", owned)
+    for key in keys:
+        state.forget_position(key)
+    for key in owned:
+        state.balances.rows.pop(key, None)
+    for position in positions:
+        if position.quantity:
+            state.positions.load(position)
+    for lot in lots:
+        state.lots.load(lot)
+    for balance in balances:
+        state.balances.load(balance)

@@ -1,0 +1,86 @@
+"""What waits for the runner: reports and cancels first, then everything else."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from ordergate.application.engine import Command
+from ordergate.application.entry import Origin
+from ordergate.domain.orders.commands import CancelOrder
+from ordergate.domain.orders.reports import AnyReport, Report
+
+BATCH_MOST: Final = 512
+
+
+class Barrier(Struct, frozen=True):
+    """Nothing to do; answered once everything before it is committed."""
+
+
+class Preview(Struct, frozen=True):
+    """A command that is answered as if it were run, and changes nothing."""
+
+    command: Command
+
+
+Given = Command | AnyReport | Barrier | Preview
+
+
+class Item(Struct):
+    """An input on its way; `done` is None where nobody waits."""
+
+    given: Given
+    origin: Origin
+    raw: str | None
+    done: asyncio.Future[Any] | None
+
+    def answer(self, answer: Any, error: Exception | None = None) -> None:
+        """Tells whoever waits, unless he has been told or has gone."""
+        if self.done is None or self.done.done():
+            return
+        if error is not None:
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(answer)
+
+
+class Inbox:
+    """Two queues of items."""
+
+    def __init__(self) -> None:
+        self._urgent: deque[Item] = deque()
+        self._normal: deque[Item] = deque()
+
+    def __len__(self) -> int:
+        return len(self._urgent) + len(self._normal)
+
+    @property
+    def normal(self) -> int:
+        """How many wait that are no reports or cancels."""
+        return len(self._normal)
+
+    def put(self, item: Item) -> None:
+        """Behind those of its kind."""
+        urgent = isinstance(item.given, (Report, CancelOrder))
+        (self._urgent if urgent else self._normal).append(item)
+
+    def put_back(self, items: Sequence[Item]) -> None:
+        """In front of everything, as they stood."""
+        self._urgent.extendleft(reversed(items))
+
+    def take(self) -> list[Item]:
+        """A batch of them."""
+        items: list[Item] = []
+        for queue in (self._urgent, self._normal):
+            while queue and len(items) < BATCH_MOST:
+                items.append(queue.popleft())
+        return items
+
+    def take_all(self) -> list[Item]:
+        """Every one."""
+        items = [*self._urgent, *self._normal]
+        self._urgent.clear()
+        self._normal.clear()
+        return items

@@ -1,0 +1,235 @@
+"""A running ordergate: a journal, its runner, and a session at every broker."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from ordergate import __version__
+from ordergate.adapters.brokers.paper import PaperBroker
+from ordergate.adapters.brokers.sync import SyncBroker, SyncSettings
+from ordergate.application.engine import Command
+from ordergate.application.entry import Origin
+from ordergate.application.outlets import Follower, Outlet
+from ordergate.application.ownership import Keeper, Presence
+from ordergate.application.ports.brokers import Broker
+from ordergate.application.ports.clock import Clock
+from ordergate.application.ports.journal import Journal
+from ordergate.application.ports.leases import Leases
+from ordergate.application.queries import Queries
+from ordergate.application.runner import Runner
+from ordergate.application.session import BrokerSession
+from ordergate.config import Config, check_broker_name
+from ordergate.domain.errors import Code, Conflict, NotFound, quoted
+from ordergate.domain.market import Quote
+from ordergate.domain.orders.commands import Configure
+from ordergate.domain.orders.order import Order
+from ordergate.domain.orders.states import Phase
+from ordergate.protocols.tlog import Verifier
+
+_PAUSE_S: Final = 0.002
+
+
+class Gate:
+    """A running ordergate.
+
+    Attributes:
+        runner: takes commands.
+        brokers: by name.
+        queries: reads orders, fills, positions.
+        lists: the same for what may take long; see `reading_aside`.
+        verifier: of the checkpoints that it signs.
+        loop: that it runs on.
+        database: its file; None in memory and on a server.
+        files: what files beside the database are named after; None in memory.
+        running: the runner at work; it ends before `close` only where it fails.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        runner: Runner,
+        journal: Journal,
+        clock: Clock,
+        brokers: Sequence[Broker],
+        verifier: Verifier,
+        leases: Leases,
+        database: Path | None = None,
+        files: Path | None = None,
+    ) -> None:
+        self.config, self.runner, self.journal, self.clock = config, runner, journal, clock
+        self.brokers = {broker.name: broker for broker in brokers}
+        self.verifier, self.database, self.files = verifier, database, files
+        self.loop = asyncio.get_running_loop()
+        self.running: asyncio.Task[None] | None = None
+        self.queries = self.lists = Queries(journal)
+        self.leases = leases
+        self._keeper = Keeper(leases, clock, runner.fail)
+        self._sessions: list[BrokerSession] = []
+
+    async def execute(self, command: Command, origin: Origin | None = None, raw: str | None = None) -> Any:
+        """Runs a command; see `Runner.execute`."""
+        return await self.runner.execute(command, origin or Origin(source="sdk"), raw)
+
+    async def preview(self, command: Command, origin: Origin | None = None) -> Any:
+        """What `execute` would answer now; see `Runner.preview`."""
+        return await self.runner.preview(command, origin or Origin(source="sdk"))
+
+    async def open(self) -> None:
+        """Journals what is configured, and opens a session at every broker that no other node has."""
+        await self._keeper.check_clock()
+        if self.leases.node is not None:
+            await self._keeper.add(Presence(self.leases.node))
+        origin = Origin()
+        symbols = sorted(self.config.instruments.keys() | self.runner.engine.state.instruments.rows.keys())
+        instruments = tuple(i for symbol in symbols if (i := self.config.catalogue(symbol)) is not None)
+        await self.runner.execute(Configure(self.config.fund_values(), instruments), origin)
+        for broker in self.brokers.values():
+            if isinstance(broker, PaperBroker):
+                await broker.watch(self.runner)
+            await self._open_session(broker)
+
+    async def attach(self, name: str, made: object) -> None:
+        """Takes up a broker that is an instance of somebody's own class; nothing, where it has that one.
+
+        Raises:
+            Conflict: another broker has that name.
+            ConfigError: a broker cannot have that name.
+            ClassError: it is no such class.
+            StoreError: its notebook cannot be used.
+        """
+        known = self.brokers.get(name)
+        if known is not None:
+            if isinstance(known, SyncBroker) and known.made is made:
+                return
+            raise Conflict(
+                Code.BAD_VALUE, f"{name!r} is another broker: give this one another name", "#/broker"
+            )
+        check_broker_name(name, f"broker {name!r}")
+        broker = SyncBroker(name, SyncSettings(), beside(self.files, name), self.clock, made)
+        self.brokers[name] = broker
+        view = self.runner.engine.view
+        view.brokers |= {name}
+        try:
+            await self._open_session(broker)
+        except BaseException:
+            del self.brokers[name]
+            view.brokers -= {name}
+            await broker.close()
+            raise
+
+    async def _open_session(self, broker: Broker) -> None:
+        session = BrokerSession(broker, self.runner, self.clock, __version__, self.leases.node)
+        await self._keeper.add(session)
+        self._sessions.append(session)
+
+    async def set_quote(self, broker: str, quote: Quote) -> None:
+        """Sets the market of a paper venue, and lets it trade what that makes marketable.
+
+        Raises:
+            NotFound: no paper venue of that name, or no such instrument.
+            Invalid: a price is not above zero, or a size below it.
+            StoreError: no node of the venue could take it; see `PaperBroker.put_quote`.
+        """
+        await self._set(broker, quote)
+        await self.quiet()
+
+    async def put_quote(self, broker: str, quote: Quote) -> None:
+        """As `set_quote`, but waits for the fills alone, not for everything else that is under way."""
+        await self._set(broker, quote)
+        await asyncio.sleep(0)  # a venue says at the end of a turn what the turn caused
+        await self.runner.settled()
+
+    async def _set(self, broker: str, quote: Quote) -> None:
+        self.check_symbol(quote.symbol)
+        await self.venue(broker).put_quote(quote)
+
+    def check_symbol(self, symbol: str) -> None:
+        """Raises NotFound unless there is such an instrument."""
+        if self.runner.engine.view.instrument(symbol) is None:
+            detail = f"{quoted(symbol)} is neither built in nor configured"
+            raise NotFound(Code.UNKNOWN_SYMBOL, detail, "#/symbol")
+
+    @property
+    def paper_venues(self) -> list[str]:
+        """The names of the brokers that are paper venues."""
+        return [name for name, broker in self.brokers.items() if isinstance(broker, PaperBroker)]
+
+    def feed(self, quote: Quote) -> None:
+        """A quote of a stream, for every paper venue."""
+        for venue in self.brokers.values():
+            if isinstance(venue, PaperBroker):
+                venue.set_quote(quote)
+
+    def venue(self, broker: str) -> PaperBroker:
+        """The paper venue of that name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        venue = self.brokers.get(broker)
+        if not isinstance(venue, PaperBroker):
+            known = ", ".join(n for n, b in self.brokers.items() if isinstance(b, PaperBroker))
+            raise NotFound(
+                Code.UNKNOWN_BROKER, f"{broker!r} is no paper venue; there are {known}", "#/broker"
+            )
+        return venue
+
+    async def quiet(self) -> None:
+        """Returns once no call to a broker is under way and all that brokers have said is journalled."""
+        await asyncio.sleep(0)  # a venue says at the end of a turn what the turn caused
+        await self.runner.settled()
+        while any(session.busy for session in self._sessions):
+            await self.clock.sleep(_PAUSE_S)
+            await self.runner.settled()
+
+    async def follow(self, outlet: Outlet) -> None:
+        """Feeds an outlet from where it was left, while no other node does."""
+        follower = Follower(outlet, self.journal, self.clock)
+        self.runner.listen(follower.committed)
+        await self._keeper.add(follower)
+
+    async def answered(self, order_id: str, timeout_s: float) -> Order:
+        """The order, once no request of it waits for an answer, or after that long as it is then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while (order := await self.queries.order(order_id)) and _waits(order):
+                    await self.clock.sleep(_PAUSE_S)
+        return await self.queries.order(order_id)
+
+    @property
+    def shards(self) -> "Mapping[str, Gate]":
+        """Itself alone, without a name: there are no shards."""
+        return {"": self}
+
+    async def find(self, _order_id: str) -> "Gate":
+        """Where any order is."""
+        return self
+
+    @property
+    def quotes(self) -> Mapping[str, Quote]:
+        """The last quote of each symbol."""
+        return self.runner.engine.view.quotes
+
+    def failed(self) -> None:
+        """The runner has ended: other nodes take over as soon as the leases run out."""
+        self._keeper.abandon()
+
+    async def close(self) -> None:
+        """Sends no more, finishes what waits, and lets go of the brokers."""
+        self.runner.engine.view.sessions.clear()
+        await self._keeper.close()
+        for broker in self.brokers.values():
+            if isinstance(broker, PaperBroker):
+                await broker.unwatch()
+        self.runner.stop()
+
+
+def _waits(order: Order) -> bool:
+    return any(request.phase in (Phase.READY, Phase.SENT, Phase.UNKNOWN) for request in order.requests)
+
+
+def beside(place: Path | None, name: str) -> Path | None:
+    """The file of a broker of that name."""
+    return None if place is None else place.with_name(f"{place.name}.{name}")

@@ -1,0 +1,206 @@
+"""Opening a gate on a database: the one place that names real adapters."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from ordergate.adapters.brokers.paper import PaperBroker
+from ordergate.adapters.brokers.sync import SyncBroker, make
+from ordergate.adapters.clock import SystemClock
+from ordergate.adapters.ids import TimeIds
+from ordergate.adapters.journals.aside import ReaderAside
+from ordergate.adapters.journals.location import locate, path_of, place_beside
+from ordergate.adapters.journals.stores import open_journal, open_leases, open_reader
+from ordergate.adapters.leases import OnlyNode
+from ordergate.adapters.secrets.audit_key import AuditKey, AuditKeyError, find_key, find_or_make_key
+from ordergate.application.audit.ending import open_signed, signs
+from ordergate.application.engine import Engine
+from ordergate.application.nodes import load_tree
+from ordergate.application.ports.brokers import Broker
+from ordergate.application.ports.clock import Clock
+from ordergate.application.ports.ids import Ids
+from ordergate.application.ports.journal import Head, Journal
+from ordergate.application.ports.leases import Leases
+from ordergate.application.queries import Queries
+from ordergate.application.recovery import check_head, last_instant, load_state
+from ordergate.application.runner import Runner
+from ordergate.application.tail import Tail
+from ordergate.application.view import View
+from ordergate.bootstrap.gate import Gate, beside
+from ordergate.config import AnyBroker, Config, ConfigError
+from ordergate.config import SyncBroker as SyncSection
+from ordergate.protocols.tlog import Signer
+
+MEMORY: Final = "sqlite://"
+
+
+@asynccontextmanager
+async def open_gate(
+    config: Config,
+    url: str | None = None,
+    *,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+    address: str | None = None,
+) -> AsyncIterator[Gate]:
+    """A running gate on a database, recovered to where it was; on a server, one node beside others.
+
+    Args:
+        url: of the database; None takes the configured one.
+        address: where this node can be reached, for those who ask which nodes there are.
+
+    Raises:
+        ConfigError: the configuration has shards; see `open_shards`. Or the journal there is another log's.
+        StoreError, AuditError, AuditKeyError: the database or its key cannot be used.
+    """
+    if config.shards:
+        raise ConfigError(
+            "the configuration has shards: open them with open_shards, or one with config.shard(NAME)"
+        )
+    url, clock = url or config.database.url, clock or SystemClock()
+    journal = await open_journal(url)
+    try:
+        path = path_of(url)
+        key = _key(config, url, await journal.head())
+        brokers = _brokers(config, url, clock)
+        leases = open_leases(url, address)
+        try:
+            async with assemble(
+                config, journal, key.signer, clock, ids or TimeIds(), brokers, path, leases, place_beside(url)
+            ) as gate:
+                yield gate
+        finally:
+            await leases.close()
+    finally:
+        await journal.close()
+
+
+def _key(config: Config, url: str, head: Head) -> AuditKey:
+    """The key to sign with. One that was made here must have signed the journal: another machine may have another."""
+    key_file = Path(config.audit.key_file) if config.audit.key_file else None
+    origin, place = config.audit.origin, place_beside(url)
+    _check_origin(head, origin, locate(url).shown)
+    if not head.size:
+        return find_or_make_key(origin, key_file, place)
+    key = find_key(origin, key_file, place)
+    named = "name the right one with ORDERGATE_AUDIT_KEY or audit.key_file, or put its file back"
+    if key is None:
+        raise AuditKeyError(f"the audit key that signs {locate(url).shown} is not here: {named}")
+    if key.generated and not signs(head, key.signer.verifier):
+        raise AuditKeyError(f"{key.source} is not the audit key that has signed {locate(url).shown}: {named}")
+    return key
+
+
+def _check_origin(head: Head, origin: str, shown: str) -> None:
+    """Raises ConfigError where the journal is another log's: two that write one journal are one muddle."""
+    if not head.size:
+        return
+    found = open_signed(head.checkpoint, None, "the last checkpoint").origin
+    if found != origin:
+        raise ConfigError(
+            f"audit.origin: {shown} holds the log {found!r}, not {origin!r}: write that origin, or name a database of "
+            "its own"
+        )
+
+
+@asynccontextmanager
+async def reading_aside(gate: Gate) -> AsyncIterator[None]:
+    """Meanwhile the gate's lists are read beside the writer: for a service, where others must not wait for them.
+
+    A database in memory has no such place; one on a server is read beside the writer anyway.
+    """
+    if gate.database is None:
+        yield
+        return
+    aside = ReaderAside(await open_reader(f"sqlite:///{gate.database}"))
+    gate.lists = Queries(aside)
+    try:
+        yield
+    finally:
+        gate.lists = gate.queries
+        await aside.close()
+
+
+@asynccontextmanager
+async def assemble(
+    config: Config,
+    journal: Journal,
+    signer: Signer,
+    clock: Clock,
+    ids: Ids,
+    brokers: Sequence[Broker],
+    database: Path | None = None,
+    leases: Leases | None = None,
+    files: Path | None = None,
+) -> AsyncIterator[Gate]:
+    """A running gate from parts; the journal stays open behind it. Without leases it is the only node.
+
+    Args:
+        files: what files beside the database are named after; None takes the database itself.
+    """
+    leases = leases or OnlyNode()
+    runner = await _runner(config, journal, signer, clock, ids, alone=leases.node is None)
+    gate = Gate(config, runner, journal, clock, brokers, signer.verifier, leases, database, files or database)
+    running = gate.running = asyncio.get_running_loop().create_task(runner.run())
+    running.add_done_callback(lambda _ended: gate.failed())
+    try:
+        await _together(gate.open(), running)
+        yield gate
+    finally:
+        await gate.close()
+        await running
+
+
+def leave_to_itself() -> None:
+    """Spares a gate Python's cyclic garbage collector: for processes that do little else.
+
+    A gate's values have no cycles, so that looking for some is in vain: it takes a tenth of the time, and more
+    with more orders. What is alive when this is called is never looked at again, and the rest seldom.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+async def _together(opening: Any, running: asyncio.Task[None]) -> None:
+    """Waits for the opening; a runner that fails meanwhile says why."""
+    task = asyncio.ensure_future(opening)
+    done, _pending = await asyncio.wait({task, running}, return_when=asyncio.FIRST_COMPLETED)
+    if running in done:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await running
+    await task
+
+
+async def _runner(
+    config: Config, journal: Journal, signer: Signer, clock: Clock, ids: Ids, *, alone: bool
+) -> Runner:
+    async with journal.snapshot() as reader:
+        head = await reader.head()
+        tree = await load_tree(reader, head.size)
+        check_head(head, tree.root())
+        state = await load_state(reader)
+        last = await last_instant(reader, head)
+    view = View(
+        instrument=config.catalogue,
+        new_order_id=ids.order_id,
+        brokers=frozenset(config.brokers),
+        signals=config.signal_routing(),
+    )
+    return Runner(Engine(state, view, head.size, last), journal, Tail(signer, tree), clock, alone=alone)
+
+
+def _brokers(config: Config, url: str, clock: Clock) -> list[Broker]:
+    def broker(name: str, settings: AnyBroker) -> Broker:
+        file = beside(place_beside(url), name)
+        if isinstance(settings, SyncSection):
+            made = make(settings.path or "", settings.options)
+            return SyncBroker(name, settings, file, clock, made)
+        place = url if locate(url).kind == "server" else file
+        return PaperBroker(name, settings, place, clock, config.catalogue)
+
+    return [broker(name, settings) for name, settings in config.brokers.items()]

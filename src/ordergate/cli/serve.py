@@ -1,0 +1,154 @@
+"""`ordergate serve`: the service."""
+
+import asyncio
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from ordergate.adapters.journals.door import DoorFile, remove_door, write_door
+from ordergate.adapters.journals.location import safe_to_show
+from ordergate.bootstrap import Gate, all_reading_aside, leave_to_itself, open_any
+from ordergate.cli import terminal as t
+from ordergate.cli.places import Place, ShardName, only, places
+from ordergate.config import Config
+from ordergate.domain.errors import OrdergateError
+
+if TYPE_CHECKING:
+    from ordergate.api.rest.server import Server
+
+_BACKLOG: Final = 2_048
+_LOCALHOST: Final = "127.0.0.1"
+
+
+class ServeError(OrdergateError):
+    """The service cannot listen where it was told to."""
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="A loopback address; else as configured: 127.0.0.1.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="0 takes a free one; else as configured: 8012.")
+    ] = None,
+    shard: ShardName = None,
+    db: t.Db = None,
+    config: t.ConfigFile = None,
+) -> None:
+    """Serve orders over HTTP until SIGINT or SIGTERM."""
+    with t.failing(as_json=False):
+        settings = t.read_config(config)
+        at = places(db, settings, shard)
+        address = loopback(settings.server.host if host is None else host)
+        listener = _listen(address, settings.server.port if port is None else port)
+        with closing(listener), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(settings, at, listener))
+
+
+def loopback(host: str) -> str:
+    """The address of a host that only this machine can reach.
+
+    Raises:
+        ServeError: it is another's, or no address.
+    """
+    if host == "localhost":
+        return _LOCALHOST
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        raise ServeError(f"{host!r} is no address: write 127.0.0.1, ::1 or localhost") from None
+    if not address.is_loopback:
+        raise ServeError(
+            f"{host} can be reached from other machines, and whoever reaches this service may trade: there is no "
+            "authentication yet. Listen on 127.0.0.1, ::1 or localhost"
+        )
+    return str(address)
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    """A listening socket: taken before the database is touched."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # elsewhere it would let two processes have one port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or error
+        raise ServeError(
+            f"{address} port {port} cannot be listened on: {reason}; name another with --port"
+        ) from error
+    return listener
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's where it is installed; it does not exist for Windows."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _serve(settings: Config, at: Sequence[Place], listener: socket.socket) -> None:
+    from ordergate.api.rest.app import build  # only here: other commands need not wait for a web framework
+    from ordergate.api.rest.server import Server, stopped_by_signals
+
+    with ExitStack() as signals:  # caught until the gate is closed, but not while it is still opening
+        address = _url_of(listener)
+        async with open_any(settings, at[0].url, only(at), address) as gate, all_reading_aside(gate):
+            leave_to_itself()
+            app = build(gate)
+            door = DoorFile(url=address, pid=os.getpid(), instance=app.state.door.instance)
+            server = Server(app, lambda: _say(door, _where(at)))
+            signals.enter_context(stopped_by_signals(server.stop))
+            with ExitStack() as doors:
+                for shard in gate.shards.values():
+                    _stop_with(shard, server)
+                    doors.enter_context(_door_file(shard.database, door))
+                await server.serve([listener])
+
+
+def _where(at: Sequence[Place]) -> str:
+    return f"shards {', '.join(str(place.shard) for place in at)}" if len(at) > 1 else safe_to_show(at[0].url)
+
+
+def _say(door: DoorFile, url: str) -> None:
+    print(f"ordergate serves {door.url} on {url}", flush=True)  # noqa: T201
+
+
+def _stop_with(gate: Gate, server: "Server") -> None:
+    """A gate that fails ends the service; the error is raised where the gate is closed."""
+
+    def ended(_task: asyncio.Task[Any]) -> None:
+        server.stop()
+
+    if gate.running is not None:
+        gate.running.add_done_callback(ended)
+
+
+@contextmanager
+def _door_file(database: Path | None, door: DoorFile) -> Iterator[None]:
+    """Says beside the database where its door is."""
+    if database is None:
+        yield
+        return
+    write_door(database, door)
+    try:
+        yield
+    finally:
+        remove_door(database, door)
+
+
+def _url_of(listener: socket.socket) -> str:
+    address, port = listener.getsockname()[:2]
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"

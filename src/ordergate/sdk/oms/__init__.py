@@ -1,0 +1,6 @@
+"""Order management in process: orders, fills, positions with tax lots, and what happens to them."""
+
+from ordergate.sdk.oms.records import Fill, FundConfig, Order, OrderUpdate, Position, TaxLot
+from ordergate.sdk.oms.service import OrderService
+
+__all__ = ["Fill", "FundConfig", "Order", "OrderService", "OrderUpdate", "Position", "TaxLot"]

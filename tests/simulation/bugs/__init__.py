@@ -1,0 +1,23 @@
+"""Mistakes that somebody could make, planted into the real code to see that the simulation finds them.
+
+Each is a small patch at a seam of the package, undone afterwards. Its docstring is what the table in the
+documents says of it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.simulation.bugs import committing, reporting, sending, sharing
+from tests.simulation.bugs.registry import ALL
+
+__all__ = ["ALL", "committing", "planted", "reporting", "sending", "sharing"]
+
+
+@contextmanager
+def planted(name: str | None) -> Iterator[None]:
+    """With that mistake in the code; None is none."""
+    if name is None:
+        yield
+        return
+    with contextmanager(ALL[name])():
+        yield
