@@ -39,8 +39,13 @@ class Following:
         self._engine, self._tail, self._publish = engine, tail, publish
         self._to_read_again: list[Fill] = []
 
-    async def along(self, reader: JournalReader) -> bool:
-        """Folds what others have written by now, while they go on; whether memory has all that it moved.
+    @property
+    def is_complete(self) -> bool:
+        """Whether memory has all that the folded entries moved; else the journal's end must be held to read it."""
+        return not self._to_read_again
+
+    async def along(self, reader: JournalReader) -> None:
+        """Folds what others have written by now, while they go on.
 
         Raises:
             StoreError: the journal cannot be read.
@@ -51,7 +56,6 @@ class Following:
             lines = await reader.lines(self._engine.size, _AT_ONCE)
             self._fold_lines(lines)
             near = len(lines) < _AT_ONCE
-        return not self._to_read_again
 
     async def is_far(self, reader: JournalReader) -> bool:
         """Whether so much is missing that others should not wait for it; `reader` holds the journal's end."""

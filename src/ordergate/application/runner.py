@@ -81,6 +81,11 @@ class Runner:
         """How many inputs wait."""
         return len(self._inbox)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether memory has all that the entries read so far moved; it always has when something is stepped."""
+        return self._following.is_complete
+
     def listen(self, listener: Listener) -> None:
         """Calls `listener` with the entries of every batch, ours and others', once they are committed."""
         self._listeners.append(listener)
@@ -202,7 +207,8 @@ class Runner:
         """Folds what others have written, while nothing waits to be done."""
         self._news = False
         try:
-            if await self._following.along(self._journal):
+            await self._following.along(self._journal)
+            if self._following.is_complete:
                 return
             reader = await self._journal.lock()
             try:

@@ -153,7 +153,8 @@ class Rig:
 
 def _at_rest(states: list[dict[str, Any]]) -> bool:
     sizes = {state["size"] for state in states}
-    return len(sizes) == 1 and not any(state["waiting"] or state["unclear"] for state in states)
+    complete = all(state["complete"] for state in states)
+    return len(sizes) == 1 and complete and not any(state["waiting"] or state["unclear"] for state in states)
 
 
 @asynccontextmanager

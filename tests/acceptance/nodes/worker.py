@@ -114,6 +114,7 @@ class Worker:
         orders = list(engine.state.orders.rows.values())
         return {
             "size": engine.size,
+            "complete": self.gate.runner.is_complete,
             "remembers": remembered(engine.state),
             "waiting": sum(order.state is State.ACCEPTED for order in orders),
             "unclear": sum(any(r.phase is not Phase.PARKED for r in order.requests) for order in orders),

@@ -67,10 +67,11 @@ async def held(one: Follower, journal: MemoryJournal, _dice: Random) -> None:
 
 
 async def along(one: Follower, journal: MemoryJournal, dice: Random) -> None:
-    everything = await one.following.along(journal)
+    await one.following.along(journal)
     assert one.engine.size == (await journal.head()).size
-    if not everything or dice.random() < 0.5:
+    if not one.following.is_complete or dice.random() < 0.5:
         await one.following.to_the_end(journal)
+        assert one.following.is_complete
 
 
 @pytest.mark.parametrize("how", [held, along])
@@ -97,6 +98,24 @@ def test_the_comparison_has_teeth(part: str, monkeypatch: pytest.MonkeyPatch) ->
 
     with pytest.raises((AssertionError, KeyError, AttributeError)):
         asyncio.run(several())
+
+
+def test_memory_is_complete_only_once_what_it_had_forgotten_is_read() -> None:
+    async def main() -> None:
+        journal, one, seen = MemoryJournal(), Follower(), set()
+        day = BusyDay(1)
+        desk = await Desk.open(journal, SIGNER)
+        while desk.engine.size < 700:
+            await day.run(desk, desk.engine.size + 5)
+            await one.following.along(journal)
+            seen.add(one.following.is_complete)
+            if one.following.is_complete:
+                assert rows(one.engine.state) == rows(await load_state(journal))
+            await one.following.to_the_end(journal)
+            assert one.following.is_complete
+        assert seen == {True, False}
+
+    asyncio.run(main())
 
 
 def test_what_could_not_be_read_again_is_read_the_next_time() -> None:
