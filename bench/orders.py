@@ -7,16 +7,39 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from msgspec.structs import replace
+
 from ordergate.config import DEFAULT_FUND
+from ordergate.config.limits import LimitSections
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import SubmitOrder
 from ordergate.domain.orders.states import OrderType, Side
+from ordergate.domain.risk.limits import PAPER
 
 SYMBOL: Final = "EURUSD"
 BID: Final = Decimal("1.08470")
 ASK: Final = Decimal("1.08475")
 LOT: Final = Decimal("0.01")
 _FAR_BELOW: Final = Decimal("1.00000")
+RICH: Final = LimitSections(funds={DEFAULT_FUND: replace(PAPER, nav_usd=Decimal(10) ** 12)})
+"""The built-in fund's limits, and money for any number of orders."""
+
+RICH_TOML: Final = """
+[limits.funds.paper-momentum]
+nav_usd = 1000000000000
+leverage = { fx = 30, metals = 30 }
+max_order_notional_usd = 1000000
+max_gross_exposure_pct = "none"
+max_net_exposure_pct = "none"
+max_position_pct = "none"
+max_sector_pct = "none"
+max_asset_class_pct = "none"
+max_country_pct = "none"
+allowed_order_types = []
+allowed_asset_classes = []
+enable_shorting = true
+"""
+"""The same as a configuration file has it."""
 
 
 def order(number: int, symbol: str = SYMBOL, fund: str = DEFAULT_FUND) -> SubmitOrder:

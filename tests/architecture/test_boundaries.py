@@ -11,7 +11,7 @@ ALLOWED = {
     "ordergate.domain": {
         "collections", "datetime", "decimal", "enum", "functools", "hashlib", "json", "msgspec", "operator",
         "re",
-        "typing",
+        "typing", "zoneinfo",
         "__future__",
     },
     "ordergate.protocols": {

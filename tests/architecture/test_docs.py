@@ -83,10 +83,15 @@ def test_the_cells_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest
             default_gate.close()
 
 
-RUNNABLE = [page for page in PAGES if blocks(page)]
+FIRST = ("README.md", "start.md")
+RUNNABLE = [
+    pytest.param(page, id=page.name, marks=() if page.name in FIRST else pytest.mark.slow)
+    for page in PAGES
+    if blocks(page)
+]
 
 
-@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", RUNNABLE)
 def test_the_commands_of_a_page_run(page: Path, tmp_path: Path) -> None:
     environment = {
         **os.environ,

@@ -21,6 +21,9 @@ from ordergate.domain.orders.states import ExecutionKind, Mark, OrderType, Side
 from ordergate.domain.positions.ledger import Balance
 from ordergate.domain.positions.lots import Lot
 from ordergate.domain.positions.position import Position
+from ordergate.domain.risk import commands as k
+from ordergate.domain.risk.kill_switch import Mode, Trigger
+from ordergate.domain.risk.limits import Level, Limits
 from ordergate.domain.signals import Signal, SubmitSignal
 from tests.journals.desk import BROKER, START, Desk
 
@@ -34,7 +37,11 @@ class BusyDay:
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
-        self._plots: list[list[Input]] = [_a_fund_that_comes_and_goes()]
+        self._plots: list[list[Input]] = [
+            _a_fund_that_comes_and_goes(),
+            _limits_that_nobody_meets(),
+            _a_drill(),
+        ]
         self._orders = self._cursor = 0
 
     async def run(self, desk: Desk, size: int) -> None:
@@ -164,6 +171,35 @@ def _a_fund_that_comes_and_goes() -> list[Input]:
         m.OpenFund(fund_id="gamma", end=end, parts=2),
         m.LeaveFund(fund_id="gamma", shard="other", origin=end.origin),
     ]
+
+
+def _limits_that_nobody_meets() -> list[Input]:
+    """Of the firm, a fund and a strategy, whose runs are counted; one change is for a while."""
+    wide = Limits(nav_usd=Decimal(10) ** 12, max_gross_exposure_usd=Decimal(10) ** 13, max_quote_age_s=10**6)
+    fund = k.SetLimits(level=Level.FUND, name="alpha", limits=wide, reason="wide enough")
+    for_a_while = replace(
+        fund, limits=replace(wide, enable_shorting=True), reverts_at=START + timedelta(milliseconds=9)
+    )
+    firm = replace(fund, level=Level.FIRM, name="", limits=Limits(max_order_notional_usd=Decimal(10) ** 12))
+    runs = replace(fund, level=Level.STRATEGY, name="momentum", limits=Limits(max_runs=10**6))
+    return [
+        runs,
+        fund,
+        k.ValueFunds(),
+        firm,
+        for_a_while,
+        k.EnableStrategy(strategy_id="momentum", reason="it may"),
+        k.ValueFunds(),
+    ]
+
+
+def _a_drill() -> list[Input]:
+    """The kill switch of a strategy that nobody follows, thrown by a trigger, lifted by a person, thrown again."""
+    thrown = k.ThrowSwitch(
+        level=Level.STRATEGY, name="idle", reason="a drill", mode=Mode.REDUCE_ONLY, trigger=Trigger.STALE_FEED
+    )
+    lifted = k.LiftHalt(level=Level.STRATEGY, name="idle", reason="the drill is over")
+    return [thrown, replace(thrown, mode=Mode.HALT), lifted, thrown]
 
 
 class _Broker:

@@ -25,8 +25,14 @@ from ordergate.protocols.tlog import Signer
 BROKER: Final = "paper"
 START: Final = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
 FUNDS: Final = (
-    Fund(fund_id="alpha", broker=BROKER),
-    Fund(fund_id="beta", broker=BROKER, strategies=("momentum",), dedupe_window=timedelta(minutes=5)),
+    Fund(fund_id="alpha", broker=BROKER, unlimited=True),
+    Fund(
+        fund_id="beta",
+        broker=BROKER,
+        strategies=("momentum",),
+        dedupe_window=timedelta(minutes=5),
+        unlimited=True,
+    ),
 )
 
 

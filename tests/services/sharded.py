@@ -24,8 +24,8 @@ def config(folder: Path | None = None, *, beta: str = "us", window: str = "forev
         shards={"eu": ShardSection(), "us": ShardSection()},
         brokers={name: PaperBroker(shard=shard) for shard, name in BROKERS.items()},
         funds={
-            "alpha": FundSection(broker=BROKERS["eu"], shard="eu"),
-            "beta": FundSection(broker=BROKERS[beta], shard=beta, dedupe_window=window),
+            "alpha": FundSection(broker=BROKERS["eu"], shard="eu", unlimited=True),
+            "beta": FundSection(broker=BROKERS[beta], shard=beta, dedupe_window=window, unlimited=True),
         },
         signals=Signals(fund="beta"),
     )
@@ -45,10 +45,12 @@ shard = "eu"
 shard = "us"
 
 [funds.alpha]
+unlimited = true
 shard = "eu"
 broker = "paper-eu"
 
 [funds.beta]
+unlimited = true
 shard = "{beta}"
 broker = "paper-{beta}"
 

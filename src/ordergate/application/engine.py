@@ -11,8 +11,9 @@ from functools import cache
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from ordergate.application.decide import changing, moving, reporting, setup, submitting
+from ordergate.application.decide import changing, halting, limiting, moving, reporting, setup, submitting
 from ordergate.application.decide.context import Context, Decision, raise_break
 from ordergate.application.entry import Encoded, Entry, Origin, encode
 from ordergate.application.view import View
@@ -21,15 +22,17 @@ from ordergate.domain.book import Book
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.errors import ClockError
 from ordergate.domain.fold import advance_cursor, evolve
+from ordergate.domain.market import Quote, mid
 from ordergate.domain.money import EXACT
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders.events import InstrumentDefined, OrderAdopted, OrderEntered, OrderEvent
 from ordergate.domain.orders.reports import AnyReport, Confirmed, Report
 from ordergate.domain.orders.states import State
+from ordergate.domain.risk import commands as k
 from ordergate.domain.signals import SubmitSignal
 from ordergate.domain.times import MICROSECOND, format_time
 
-Command = c.OrderCommand | SubmitSignal | m.MoveCommand
+Command = c.OrderCommand | SubmitSignal | k.RiskCommand | m.MoveCommand
 Input = Command | AnyReport
 
 _MICROSECONDS: Final = tuple(number * MICROSECOND for number in range(len(State)))
@@ -80,6 +83,17 @@ class Engine:
             raise
         finally:
             setcontext(outside)
+
+    def take_quote(self, quote: Quote) -> None:
+        """A quote: seen by decisions from now on, and what funds hold is worth so much."""
+        self.view.quotes[quote.symbol] = quote
+        if quote.bid > 0:
+            self.state.exposures.mark(quote.symbol, mid(quote.bid, quote.ask))
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether time has brought something that `ValueFunds` would do."""
+        with localcontext(EXACT):
+            return limiting.is_due(replace(self._context, now=lambda: now))
 
     def preview(self, command: Command, now: datetime, origin: Origin) -> Any:
         """The answer that `step` would give; leaves nothing behind.
@@ -143,6 +157,7 @@ class Engine:
             decision: Decision[Any] = reporting.report(self._context, given)
             raw = given.raw if given.raw is None or given.raw.isascii() else _writable(given.raw)
             return self._run(decision, given, now, broker_origin(given.broker), raw)
+        self._context.by = origin.principal
         return self._run(_COMMANDS[type(given)](self._context, given), None, now, origin, raw)
 
     def _run(
@@ -213,6 +228,13 @@ _COMMANDS: Final[Mapping[type, Callable[[Context, Any], Decision[Any]]]] = {
     c.Release: changing.release,
     c.Configure: setup.configure,
     c.OpenSession: setup.open_session,
+    k.ConfigureLimits: limiting.configure_limits,
+    k.SetLimits: limiting.set_limits,
+    k.ThrowSwitch: halting.throw_switch,
+    k.LiftHalt: halting.lift,
+    k.EnableStrategy: limiting.enable_strategy,
+    k.AnswerGate: changing.answer_gate,
+    k.ValueFunds: limiting.value_funds,
     m.ExpectFund: moving.expect,
     m.LeaveFund: moving.leave,
     m.TakePart: moving.take_part,

@@ -126,7 +126,7 @@ def forgotten(state: Book, entry: Entry) -> Fill | None:
 
 
 async def read_again(state: Book, moved: Sequence[Fill], reader: JournalReader) -> None:
-    """Positions, their lots and balances as the tables have them, in place of what was folded without them.
+    """Positions, their lots, balances, profits and volumes as the tables have them, in place of what was folded.
 
     All is read before anything is changed: memory that were half the tables' would not be made good by the next fold.
 
@@ -144,8 +144,14 @@ async def read_again(state: Book, moved: Sequence[Fill], reader: JournalReader) 
     booked = await reader.select("fills", {"order_id": orders})
     owned = sorted({(fill.fund_id, delta.position_key) for fill in booked for delta in fill.deltas})
     balances = await reader.get("balances", owned)
+    funds = sorted({fund_id for fund_id, _symbol in keys})
+    accounts = await reader.get("accounts", [(fund_id,) for fund_id in funds])
+    volumes = await reader.get("volumes", keys)
     for key in keys:
         state.forget_position(key)
+        state.volumes.rows.pop(key, None)
+    for fund_id in funds:
+        state.accounts.rows.pop(fund_id, None)
     for key in owned:
         state.balances.rows.pop(key, None)
     for position in positions:
@@ -155,3 +161,7 @@ async def read_again(state: Book, moved: Sequence[Fill], reader: JournalReader) 
         state.lots.load(lot)
     for balance in balances:
         state.balances.load(balance)
+    for account in accounts:
+        state.accounts.load(account)
+    for volume in volumes:
+        state.volumes.load(volume)

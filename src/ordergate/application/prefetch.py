@@ -11,6 +11,7 @@ from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.moving import TakePart
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders.reports import Executed, Report
+from ordergate.domain.risk.commands import AnswerGate
 from ordergate.domain.signals import SubmitSignal
 
 Loaded = list[tuple[Table[Any], Any]]
@@ -31,7 +32,7 @@ async def prefetch(
 def _named_orders(given: Input) -> Iterable[str]:
     if isinstance(given, Report):
         return () if given.client_id is None else (order_id_of(given.client_id),)
-    if isinstance(given, (c.CancelOrder, c.ReplaceOrder, c.Release, c.AdoptOrder)):
+    if isinstance(given, (c.CancelOrder, c.ReplaceOrder, c.Release, c.AdoptOrder, AnswerGate)):
         return (given.order_id,)
     if isinstance(given, c.SubmitOrder) and given.order_id is not None:
         return (given.order_id,)

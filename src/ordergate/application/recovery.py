@@ -15,7 +15,9 @@ from ordergate.domain.orders.states import TERMINAL, State
 from ordergate.protocols.tlog import Checkpoint, TlogError
 
 _UNFINISHED = tuple(state for state in State if state not in TERMINAL)
-_WHOLE = ("funds", "instruments", "sessions", "balances", "moves")
+_WHOLE = (
+    "funds", "instruments", "sessions", "balances", "moves", "limits", "halts", "strategies", "accounts", "volumes",
+)  # fmt: skip
 
 
 async def load_state(reader: JournalReader) -> Book:

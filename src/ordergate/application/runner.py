@@ -14,20 +14,21 @@ from typing import Any, Final
 import structlog
 
 from ordergate.application.clock_check import LARGEST_DIFFERENCE, LARGEST_JUMP, ClockCheck
+from ordergate.application.clock_halt import halt_for
 from ordergate.application.engine import Command, Engine
 from ordergate.application.entry import Entry, Origin
 from ordergate.application.following import Following
-from ordergate.application.inbox import Barrier, Given, Inbox, Item, Preview
+from ordergate.application.inbox import Barrier, Given, Inbox, Item, Preview, is_urgent, refuse
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import Batch, Journal
 from ordergate.application.prefetch import Loaded
 from ordergate.application.stepping import Stepping, Written
 from ordergate.application.tail import Tail
-from ordergate.domain.errors import Code, Conflict, OutcomeUnknown, StoreError
+from ordergate.domain.errors import ClockError, Code, Conflict, OutcomeUnknown, StoreError
 from ordergate.domain.market import Quote
-from ordergate.domain.orders.commands import CancelOrder, Release
+from ordergate.domain.orders.commands import Release
 from ordergate.domain.orders.events import SessionOpened
-from ordergate.domain.orders.reports import AnyReport, Report
+from ordergate.domain.orders.reports import AnyReport
 
 INBOX_MOST: Final = 20_000
 _RETRY_S: Final = 1.0
@@ -45,6 +46,7 @@ class Runner:
     Attributes:
         commit_took: of the last commit.
         unreachable: why the store cannot be used at present; None while it can.
+        outage: why it last could not; stirred: set with every quote and outage, of which no entry tells.
     """
 
     def __init__(
@@ -60,10 +62,13 @@ class Runner:
         self._listeners: list[Listener] = []
         self._failure: BaseException | None = None
         self._stopping = False
+        self._alone, self._has_stepped = alone, False
         self._clock_check = ClockCheck(clock, LARGEST_JUMP if alone else LARGEST_DIFFERENCE)
         self._under_way: list[Item] = []
         self.commit_took = timedelta(0)
         self.unreachable: StoreError | None = None
+        self.outage: StoreError | None = None
+        self.stirred = asyncio.Event()
         journal.watch(self._others_wrote)
 
     @property
@@ -115,7 +120,7 @@ class Runner:
         return await self._put(Preview(command), origin, None)
 
     def _check_room(self, command: Command) -> None:
-        if self._inbox.normal >= INBOX_MOST and not isinstance(command, (CancelOrder, Release)):
+        if self._inbox.normal >= INBOX_MOST and not (is_urgent(command) or isinstance(command, Release)):
             raise Conflict(Code.INBOX_FULL, f"{INBOX_MOST} requests are waiting: try again shortly")
 
     async def deliver(self, report: AnyReport) -> None:
@@ -133,7 +138,8 @@ class Runner:
 
     def quote(self, quote: Quote) -> None:
         """Takes a quote: seen by decisions from now on, never journalled."""
-        self._engine.view.quotes[quote.symbol] = quote
+        self._engine.take_quote(quote)
+        self.stirred.set()
 
     def _put(self, given: Given, origin: Origin, raw: str | None) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -217,8 +223,12 @@ class Runner:
                 await self._journal.release()
         except StoreError as error:
             self._look_again()
-            self.unreachable = error
+            self._lost_the_store(error)
             _log.warning("the journal cannot be read", error=str(error))
+
+    def _lost_the_store(self, error: StoreError) -> None:
+        self.unreachable = self.outage = error
+        self.stirred.set()
 
     def _look_again(self) -> None:
         """What could not be read now will be there later, and no news may come of it any more."""
@@ -240,20 +250,28 @@ class Runner:
             listener(entries)
 
     async def _write(self, items: Sequence[Item], bad: Mapping[int, Exception], loaded: Loaded) -> None:
-        self._clock_check.check()
-        engine, stepping, written = self._engine, self._stepping, Written()
+        engine, written = self._engine, Written()
         mark, size, last = self._tail.mark(), engine.size, engine.last
-        stepped = [
-            stepping.unhandled(item, bad[place], written) if place in bad else stepping.step(item, written)
-            for place, item in enumerate(items)
-        ]
+
+        def take_back() -> None:
+            engine.state.undo()
+            engine.size, engine.last = size, last
+            engine.state.release(loaded)
+            self._tail.back(mark)
+
+        try:
+            self._clock_check.check()
+            stepped = self._stepping.step_all(items, bad, written)
+        except ClockError as jumped:
+            take_back()
+            if self._alone and self._has_stepped:  # else nothing has left in this run
+                await halt_for(jumped, engine, self._journal, self._tail)
+            raise
+        self._has_stepped = True
         if written.entries:
             error = await self._commit(self._tail.batch(written.encoded, engine.state))
             if error is not None:
-                engine.state.undo()
-                engine.size, engine.last = size, last
-                engine.state.release(loaded)
-                self._tail.back(mark)
+                take_back()
                 await self._not_written(items, error)
                 return
             engine.state.settle()
@@ -302,31 +320,19 @@ class Runner:
 
         Reports wait: they will be written yet, if they have not been.
         """
-        self.unreachable = error
+        self._lost_the_store(error)
         if self._stopping:
             raise OutcomeUnknown(f"the gate stops, and cannot find out what was written: {error}")
-        for item in self._under_way:
-            if not isinstance(item.given, Report):
-                item.answer(None, OutcomeUnknown(f"the store is gone: {error}"))
-        self._refuse_waiting(error)
+        refuse(self._under_way, OutcomeUnknown(f"the store is gone: {error}"))
+        self._inbox.put_back(refuse(self._inbox.take_all(), error))
         await self._clock.sleep(_RETRY_S)
-
-    def _refuse_waiting(self, error: StoreError) -> None:
-        waiting = self._inbox.take_all()
-        self._inbox.put_back([item for item in waiting if isinstance(item.given, Report)])
-        for item in waiting:
-            if not isinstance(item.given, Report):
-                item.answer(None, error)
 
     async def _not_written(self, items: Sequence[Item], error: StoreError) -> None:
         """Commands learn that nothing happened, also those refused for what stood beside; reports wait."""
-        self.unreachable = error
+        self._lost_the_store(error)
         _log.error("a batch could not be written", error=str(error), inputs=len(items))
-        reports = [item for item in items if isinstance(item.given, Report)]
+        reports = refuse(items, error)
         self._inbox.put_back(reports)
-        for item in items:
-            if not isinstance(item.given, Report):
-                item.answer(None, error)
         if reports and self._stopping:
             raise error  # brokers deliver them again to the next run
         if reports:

@@ -20,7 +20,7 @@ from ordergate.application.runner import Runner
 from ordergate.domain.errors import OutcomeUnknown, Refused, StoreError
 from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.orders.commands import Release
-from ordergate.domain.orders.events import RequestDoubted, SendDisproved
+from ordergate.domain.orders.events import GateAnswered, RequestDoubted, SendDisproved
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.reports import Finding, LookedUp, Working
 from ordergate.domain.orders.states import Phase, RequestKind, State
@@ -105,7 +105,7 @@ class Settlement:
     def _committed(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             event = entry.event
-            if isinstance(event, (RequestDoubted, SendDisproved)):
+            if isinstance(event, (RequestDoubted, SendDisproved, GateAnswered)):
                 self._take_up(event.order_id, event.number)
                 continue
             request = request_of(entry)
@@ -138,7 +138,7 @@ class Settlement:
         request = order.request(key[1]) if order is not None else None
         if order is None or request is None or order.broker != self._broker.name:
             return None
-        return None if request.phase is Phase.PARKED else (order, request)
+        return None if request.phase in (Phase.PARKED, Phase.RISK) else (order, request)
 
     async def _settle(self, key: _Key) -> None:
         """Goes on until the request is answered or parked, ever more slowly."""

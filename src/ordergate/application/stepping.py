@@ -87,6 +87,19 @@ class Stepping:
         ]
         await prefetch(inputs, self._engine.state, self._engine.view, reader, loaded)
 
+    def step_all(
+        self, items: Sequence[Item], bad: Mapping[int, Exception], written: Written
+    ) -> list[Stepped]:
+        """Steps a batch, but for those that nothing could be fetched for.
+
+        Raises:
+            Defect, ClockError: as `step`.
+        """
+        return [
+            self.unhandled(item, bad[place], written) if place in bad else self.step(item, written)
+            for place, item in enumerate(items)
+        ]
+
     def step(self, item: Item, written: Written) -> Stepped:
         """Steps one item.
 

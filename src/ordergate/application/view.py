@@ -3,12 +3,15 @@
 What was used of it stands in the event.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct, field
 
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.market import Quote
+from ordergate.domain.risk.case import BrokerAccount
 
 
 class SignalRouting(Struct, frozen=True, kw_only=True):
@@ -16,6 +19,22 @@ class SignalRouting(Struct, frozen=True, kw_only=True):
 
     fund: str = "paper-momentum"
     order_type: str = "market"
+
+
+class GateTerms(Struct, frozen=True, kw_only=True):
+    """How an external gate is asked.
+
+    Attributes:
+        timeout_s: how long an order waits for it.
+        advisory: silence agrees; else it refuses.
+    """
+
+    timeout_s: int = 5
+    advisory: bool = False
+
+
+PAR: Final[Mapping[str, Decimal]] = {"USDT/USD": Decimal(1)}
+"""The rate of the one currency of the built-in instruments that no pair of them converts."""
 
 
 class View(Struct, kw_only=True):
@@ -26,6 +45,9 @@ class View(Struct, kw_only=True):
         brokers: names that orders may be sent to.
         quotes: the last quote of each symbol.
         sessions: per broker whose session is up and ours, its epoch.
+        rates: fixed ones, such as `{"USDT/USD": 1}`.
+        gates: the external ones, by name.
+        account: what a broker has said last of its account; None where it says nothing.
     """
 
     instrument: Callable[[str], Instrument | None]
@@ -34,3 +56,6 @@ class View(Struct, kw_only=True):
     signals: SignalRouting = SignalRouting()
     quotes: dict[str, Quote] = field(default_factory=dict)
     sessions: dict[str, int] = field(default_factory=dict)
+    rates: Mapping[str, Decimal] = field(default_factory=lambda: PAR)
+    gates: dict[str, GateTerms] = field(default_factory=dict)
+    account: Callable[[str], BrokerAccount | None] = lambda _broker: None

@@ -4,28 +4,38 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from ordergate import __version__
 from ordergate.adapters.brokers.paper import PaperBroker
 from ordergate.adapters.brokers.sync import SyncBroker, SyncSettings
+from ordergate.adapters.gates import check_gate
 from ordergate.application.engine import Command
 from ordergate.application.entry import Origin
+from ordergate.application.guarding import Guard
 from ordergate.application.outlets import Follower, Outlet
 from ordergate.application.ownership import Keeper, Presence
 from ordergate.application.ports.brokers import Broker
 from ordergate.application.ports.clock import Clock
+from ordergate.application.ports.gates import RiskGate
 from ordergate.application.ports.journal import Journal
 from ordergate.application.ports.leases import Leases
 from ordergate.application.queries import Queries
 from ordergate.application.runner import Runner
 from ordergate.application.session import BrokerSession
-from ordergate.config import Config, check_broker_name
+from ordergate.application.view import GateTerms
+from ordergate.config import Config, ConfigError, check_broker_name
 from ordergate.domain.errors import Code, Conflict, NotFound, quoted
+from ordergate.domain.instruments import Instrument
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import Configure
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import Phase
+from ordergate.domain.risk.case import BrokerAccount
+from ordergate.domain.risk.commands import ConfigureLimits, ThrowSwitch
+from ordergate.domain.risk.kill_switch import Trigger
+from ordergate.domain.risk.limits import Level
 from ordergate.protocols.tlog import Verifier
 
 _PAUSE_S: Final = 0.002
@@ -57,6 +67,7 @@ class Gate:
         leases: Leases,
         database: Path | None = None,
         files: Path | None = None,
+        gates: Mapping[str, RiskGate] = MappingProxyType({}),
     ) -> None:
         self.config, self.runner, self.journal, self.clock = config, runner, journal, clock
         self.brokers = {broker.name: broker for broker in brokers}
@@ -67,6 +78,13 @@ class Gate:
         self.leases = leases
         self._keeper = Keeper(leases, clock, runner.fail)
         self._sessions: list[BrokerSession] = []
+        runner.engine.view.account = self._account_of
+        self._guard = Guard(runner, clock, config.triggers)
+        for name, gate in gates.items():
+            self._guard.gating.add(name, gate)
+
+    def _account_of(self, broker: str) -> BrokerAccount | None:
+        return getattr(self.brokers.get(broker), "account", None)
 
     async def execute(self, command: Command, origin: Origin | None = None, raw: str | None = None) -> Any:
         """Runs a command; see `Runner.execute`."""
@@ -84,11 +102,48 @@ class Gate:
         origin = Origin()
         symbols = sorted(self.config.instruments.keys() | self.runner.engine.state.instruments.rows.keys())
         instruments = tuple(i for symbol in symbols if (i := self.config.catalogue(symbol)) is not None)
-        await self.runner.execute(Configure(self.config.fund_values(), instruments), origin)
+        await self._configure(instruments, origin)
         for broker in self.brokers.values():
             if isinstance(broker, PaperBroker):
                 await broker.watch(self.runner)
             await self._open_session(broker)
+        await self._keeper.add(self._guard)
+
+    async def _configure(self, instruments: tuple[Instrument, ...], origin: Origin) -> None:
+        state, limits = self.runner.engine.state, self.config.limit_values()
+        limited = {stated.name for stated in limits if stated.level is Level.FUND}
+        for fund in self.config.fund_values():
+            known = (
+                fund.unlimited or fund.fund_id in limited or (Level.FUND, fund.fund_id) in state.limits.rows
+            )
+            if not known:
+                raise ConfigError(
+                    f"funds.{fund.fund_id}: has no limits: write some under [limits.funds.{fund.fund_id}], or "
+                    "unlimited = true"
+                )
+        await self.runner.execute(Configure(self.config.fund_values(), instruments), origin)
+        if limits:
+            await self.runner.execute(ConfigureLimits(limits), origin)
+
+    def add_gate(self, gate: RiskGate, terms: GateTerms = GateTerms()) -> None:  # noqa: B008 (it is frozen)
+        """Asks a gate of the embedder's own where limits name it. Every node of a journal needs the same ones.
+
+        Raises:
+            Conflict: another gate has that name.
+            GateClassError: it is no such object.
+        """
+        check_gate(gate)
+        self._guard.gating.add(gate.name, gate)
+        self.runner.engine.view.gates[gate.name] = terms
+
+    async def audit_failed(self, reason: str) -> None:
+        """Halts the firm, for its journal is not what was signed.
+
+        Raises:
+            StoreError: the store cannot take it.
+        """
+        halt = ThrowSwitch(level=Level.FIRM, name="", reason=reason, trigger=Trigger.AUDIT)
+        await self.runner.execute(halt, Origin(source="audit"))
 
     async def attach(self, name: str, made: object) -> None:
         """Takes up a broker that is an instance of somebody's own class; nothing, where it has that one.

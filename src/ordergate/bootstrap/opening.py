@@ -10,6 +10,7 @@ from typing import Any, Final
 from ordergate.adapters.brokers.paper import PaperBroker
 from ordergate.adapters.brokers.sync import SyncBroker, make
 from ordergate.adapters.clock import SystemClock
+from ordergate.adapters.gates import make as make_gate
 from ordergate.adapters.ids import TimeIds
 from ordergate.adapters.journals.aside import ReaderAside
 from ordergate.adapters.journals.location import locate, path_of, place_beside
@@ -21,6 +22,7 @@ from ordergate.application.engine import Engine
 from ordergate.application.nodes import load_tree
 from ordergate.application.ports.brokers import Broker
 from ordergate.application.ports.clock import Clock
+from ordergate.application.ports.gates import RiskGate
 from ordergate.application.ports.ids import Ids
 from ordergate.application.ports.journal import Head, Journal
 from ordergate.application.ports.leases import Leases
@@ -141,9 +143,11 @@ async def assemble(
     Args:
         files: what files beside the database are named after; None takes the database itself.
     """
-    leases = leases or OnlyNode()
+    leases, gates = leases or OnlyNode(), _gates(config)
     runner = await _runner(config, journal, signer, clock, ids, alone=leases.node is None)
-    gate = Gate(config, runner, journal, clock, brokers, signer.verifier, leases, database, files or database)
+    gate = Gate(
+        config, runner, journal, clock, brokers, signer.verifier, leases, database, files or database, gates
+    )
     running = gate.running = asyncio.get_running_loop().create_task(runner.run())
     running.add_done_callback(lambda _ended: gate.failed())
     try:
@@ -190,8 +194,19 @@ async def _runner(
         new_order_id=ids.order_id,
         brokers=frozenset(config.brokers),
         signals=config.signal_routing(),
+        rates=config.rates,
+        gates=config.gate_terms(),
     )
     return Runner(Engine(state, view, head.size, last), journal, Tail(signer, tree), clock, alone=alone)
+
+
+def _gates(config: Config) -> dict[str, RiskGate]:
+    """Those that are made in this process."""
+    return {
+        name: make_gate(section.made_by, section.options)
+        for name, section in config.gates.items()
+        if section.made_by is not None
+    }
 
 
 def _brokers(config: Config, url: str, clock: Clock) -> list[Broker]:

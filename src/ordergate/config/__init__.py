@@ -18,8 +18,11 @@ from msgspec.structs import replace
 
 from ordergate.adapters.brokers.paper import PaperSettings
 from ordergate.adapters.brokers.sync import SyncSettings
-from ordergate.application.view import SignalRouting
+from ordergate.application.triggers import Triggers
+from ordergate.application.view import PAR, GateTerms, SignalRouting
 from ordergate.config.errors import ConfigError
+from ordergate.config.limits import LimitSections, check_limit_sections, with_envelope
+from ordergate.config.risk import GateSection, check_gate_sections, terms_of
 from ordergate.config.sharding import ORIGIN, ShardSection, check_shards, shard_of_broker, url_of_shard
 from ordergate.domain.errors import Invalid
 from ordergate.domain.funds import Fund, TaxLotMethod
@@ -27,6 +30,7 @@ from ordergate.domain.identifiers import parse_name
 from ordergate.domain.instruments import AssetClass, Instrument, Unit, built_in
 from ordergate.domain.money import parse_decimal, parse_positive
 from ordergate.domain.orders.states import OrderType
+from ordergate.domain.risk.limits import PAPER, ConfiguredLimits
 
 __all__ = ["Config", "ConfigError", "ShardSection", "load", "schema"]
 
@@ -70,7 +74,11 @@ class Signals(_Section, frozen=True, kw_only=True):
 
 
 class FundSection(_Section, frozen=True, kw_only=True):
-    """A fund. `dedupe_window` is such as 5m or 24h, or forever; `shard` is where it lies, if there are shards."""
+    """A fund.
+
+    `dedupe_window` is such as 5m or 24h, or forever; `shard` is where it lies, if there are shards. A fund that has no
+    limits does not start unless it is `unlimited`.
+    """
 
     broker: str = DEFAULT_BROKER
     shard: str | None = None
@@ -79,6 +87,7 @@ class FundSection(_Section, frozen=True, kw_only=True):
     strategies: tuple[str, ...] = ()
     tax_lot_method: TaxLotMethod = TaxLotMethod.FIFO
     dedupe_window: str = "forever"
+    unlimited: bool = False
 
 
 class InstrumentSection(_Section, frozen=True, kw_only=True):
@@ -93,6 +102,9 @@ class InstrumentSection(_Section, frozen=True, kw_only=True):
     contract_size: Decimal = Decimal(1)
     pip_size: Decimal | None = None
     base: str | None = None
+    sector: str | None = None
+    country: str | None = None
+    average_daily_volume: Decimal | None = None
 
 
 class PaperBroker(PaperSettings, frozen=True, kw_only=True, tag_field="adapter", tag="paper"):
@@ -121,6 +133,10 @@ class Config(_Section, frozen=True, kw_only=True):
     funds: dict[str, FundSection] = field(default_factory=lambda: {DEFAULT_FUND: FundSection()})
     brokers: dict[str, AnyBroker] = field(default_factory=lambda: {DEFAULT_BROKER: PaperBroker()})
     instruments: dict[str, InstrumentSection] = field(default_factory=dict)
+    limits: LimitSections = LimitSections()
+    rates: dict[str, Decimal] = field(default_factory=lambda: dict(PAR))
+    gates: dict[str, GateSection] = field(default_factory=dict)
+    triggers: Triggers = Triggers()
 
     def shard(self, name: str) -> "Config":
         """The configuration of one shard alone: its database, its log, its funds and their brokers.
@@ -142,11 +158,26 @@ class Config(_Section, frozen=True, kw_only=True):
             shards={},
             funds={n: replace(f, shard=None) for n, f in self.funds.items() if f.shard == name},
             brokers={n: b for n, b in self.brokers.items() if shard_of_broker(self, n) == name},
+            limits=self.limits.of_shard(
+                section.limits,
+                [n for n, f in self.funds.items() if f.shard == name],
+                [n for n in self.brokers if shard_of_broker(self, n) == name],
+            ),
         )
 
     def fund_values(self) -> tuple[Fund, ...]:
         """The funds, as the journal knows them."""
         return tuple(_fund(name, section) for name, section in self.funds.items())
+
+    def limit_values(self) -> tuple[ConfiguredLimits, ...]:
+        """The limits, as they are given to the journal; the built-in fund has its own where none are named."""
+        section = self.funds.get(DEFAULT_FUND)
+        built_in_fund = {DEFAULT_FUND: PAPER} if section is not None and not section.unlimited else {}
+        return self.limits.values(built_in_fund)
+
+    def gate_terms(self) -> dict[str, GateTerms]:
+        """How the external gates are asked."""
+        return terms_of(self.gates)
 
     def signal_routing(self) -> SignalRouting:
         """What signals become."""
@@ -180,6 +211,7 @@ def _convert(raw: Mapping[str, Any], path: Path) -> Config:
     if isinstance(brokers, dict):
         brokers = {name: _with_adapter(section) for name, section in brokers.items()}
         raw = {**raw, "brokers": brokers}
+    raw = with_envelope(raw)
     try:
         return msgspec.convert(raw, Config, str_keys=True)
     except msgspec.ValidationError as error:
@@ -205,6 +237,8 @@ def _check(config: Config, path: Path) -> Config:
         known = ", ".join(config.funds)
         raise ConfigError(f"{path}: signals.fund: {config.signals.fund!r} is no fund; there are {known}")
     check_shards(config, f"{path}: ")
+    check_limit_sections(config, f"{path}: ")
+    check_gate_sections(config.gates, f"{path}: ")
     for symbol, section in config.instruments.items():
         _check_instrument(symbol, section, f"{path}: instruments.{_shown(symbol)}")
     return config
@@ -246,7 +280,7 @@ def _check_instrument(symbol: str, section: InstrumentSection, where: str) -> No
     _checked(parse_name, symbol, where)
     for key in ("currency", "base"):
         _checked(parse_name, getattr(section, key), f"{where}.{key}")
-    for key in ("tick", "lot_step", "minimum", "contract_size", "pip_size"):
+    for key in ("tick", "lot_step", "minimum", "contract_size", "pip_size", "average_daily_volume"):
         _checked(parse_positive, getattr(section, key), f"{where}.{key}")
 
 
@@ -281,6 +315,7 @@ def _fund(name: str, section: FundSection) -> Fund:
         strategies=section.strategies,
         tax_lot_method=section.tax_lot_method,
         dedupe_window=_window(section.dedupe_window, f"funds.{name}.dedupe_window"),
+        unlimited=section.unlimited,
     )
 
 
@@ -297,6 +332,9 @@ def _instrument(symbol: str, section: InstrumentSection) -> Instrument:
         base=section.base or symbol.partition("/")[0],
         currency=section.currency,
         pip_size=section.pip_size,
+        sector=section.sector,
+        country=section.country,
+        average_daily_volume=section.average_daily_volume,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from msgspec import Struct
 
 from ordergate.config.errors import ConfigError
+from ordergate.domain.risk.limits import Limits
 
 ORIGIN: Final = re.compile(r"[^\s+\x00-\x1f\x7f]+")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -19,11 +20,15 @@ _MEMORY: Final = ("sqlite://", f"{_SQLITE}:memory:")
 
 
 class ShardSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A shard: a journal of its own. What it leaves out follows from `database`, `audit` and its name."""
+    """A shard: a journal of its own. What it leaves out follows from `database`, `audit` and its name.
+
+    `limits` are what its funds together may have of the firm's.
+    """
 
     database: str | None = None
     origin: str | None = None
     key_file: str | None = None
+    limits: Limits | None = None
 
 
 class _Fund(Protocol):

@@ -22,6 +22,11 @@ from ordergate.domain.orders.states import TERMINAL
 from ordergate.domain.positions.ledger import Balance
 from ordergate.domain.positions.lots import Lot
 from ordergate.domain.positions.position import Position, open_numbers
+from ordergate.domain.risk.account import Account, Volume
+from ordergate.domain.risk.exposure import Exposures
+from ordergate.domain.risk.kill_switch import Halt
+from ordergate.domain.risk.limits import LimitSet, Scope
+from ordergate.domain.risk.throttles import Traffic
 
 
 class Key(Struct, frozen=True, gc=False, kw_only=True):
@@ -45,6 +50,15 @@ class Refusal(Struct, frozen=True, gc=False, kw_only=True):
     reason: str
     refused_at: datetime
     fund_id: str | None = None
+
+
+class Strategy(Struct, frozen=True, gc=False, kw_only=True):
+    """How often a strategy has run since a person enabled it."""
+
+    strategy_id: str
+    runs: int = 0
+    enabled_at: datetime | None = None
+    enabled_by: str | None = None
 
 
 class Session(Struct, frozen=True, gc=False, kw_only=True):
@@ -71,9 +85,10 @@ class Table(Generic[Row]):
         name: of the table in the store.
         key: the names of the columns that make a row's key; a tuple where there are several.
         keeps: whether a row stays in memory after its commit; None where every row does.
+        changed: is told of every row as it was and is (None: not there).
     """
 
-    __slots__ = ("_log", "get", "keeps", "key", "name", "row_type", "rows")
+    __slots__ = ("_log", "changed", "get", "keeps", "key", "name", "row_type", "rows")
 
     def __init__(
         self,
@@ -82,8 +97,9 @@ class Table(Generic[Row]):
         log: Undo,
         key: tuple[str, ...],
         keeps: Callable[[Row], bool] | None,
+        changed: Callable[[Row | None, Row | None], None] | None = None,
     ) -> None:
-        self.name, self.row_type, self.keeps, self._log = name, row_type, keeps, log
+        self.name, self.row_type, self.keeps, self._log, self.changed = name, row_type, keeps, log, changed
         self.key: Callable[[Row], Any] = attrgetter(*key)
         self.rows: dict[Any, Row] = {}
         self.get: Callable[[Any], Row | None] = self.rows.get
@@ -91,12 +107,19 @@ class Table(Generic[Row]):
     def put(self, row: Row) -> None:
         """Writes a row."""
         key = self.key(row)
-        self._log.append((self, key, self.rows.get(key)))
+        before = self.rows.get(key)
+        self._log.append((self, key, before))
         self.rows[key] = row
+        if self.changed is not None:
+            self.changed(before, row)
 
     def load(self, row: Row) -> None:
         """Takes a row that is in the store already."""
-        self.rows.setdefault(self.key(row), row)
+        key = self.key(row)
+        if key not in self.rows:
+            self.rows[key] = row
+            if self.changed is not None:
+                self.changed(None, row)
 
 
 def _never(_row: Struct) -> bool:
@@ -104,7 +127,13 @@ def _never(_row: Struct) -> bool:
 
 
 class Book:
-    """All tables. `tables` lists those that are projections of the journal, in the order of the schema."""
+    """All tables. `tables` lists those that are projections of the journal, in the order of the schema.
+
+    Attributes:
+        exposures: what funds may come to hold, kept as orders and positions change.
+        traffic: what was asked for within the last seconds.
+        stated: the names of the limits of each scope that has any.
+    """
 
     def __init__(self) -> None:
         log: Undo = []
@@ -112,15 +141,32 @@ class Book:
         self.funds = Table("funds", Fund, log, ("fund_id",), None)
         self.instruments = Table("instruments", Instrument, log, ("symbol",), None)
         self.sessions = Table("sessions", Session, log, ("broker",), None)
-        self.orders = Table("orders", Order, log, ("order_id",), lambda r: r.state not in TERMINAL)
+        self.exposures, self.traffic = Exposures(self.instruments.get), Traffic()
+        self.orders = Table(
+            "orders",
+            Order,
+            log,
+            ("order_id",),
+            lambda r: r.state not in TERMINAL,
+            self.exposures.order_changed,
+        )
         self.fills = Table("fills", Fill, log, ("order_id", "exec_id"), None)
-        self.positions = Table("positions", Position, log, ("fund_id", "symbol"), lambda r: bool(r.quantity))
+        self.positions = Table(
+            "positions", Position, log, ("fund_id", "symbol"), lambda r: bool(r.quantity),
+            self.exposures.position_changed,
+        )  # fmt: skip
         self.lots = Table("lots", Lot, log, ("fund_id", "symbol", "number"), lambda r: bool(r.remaining))
         self.balances = Table("balances", Balance, log, ("fund_id", "position_key"), None)
         self.keys = Table("keys", Key, log, ("fund_id", "kind", "key"), _never)
         self.breaks = Table("breaks", Break, log, ("break_id",), _never)
         self.refusals = Table("refusals", Refusal, log, ("number",), _never)
         self.moves = Table("moves", Move, log, ("fund_id",), None)
+        self.stated: dict[Scope, frozenset[str]] = {}
+        self.limits = Table("limits", LimitSet, log, ("level", "name"), None, self._limits_changed)
+        self.halts = Table("halts", Halt, log, ("level", "name"), None)
+        self.strategies = Table("strategies", Strategy, log, ("strategy_id",), None)
+        self.accounts = Table("accounts", Account, log, ("fund_id",), None)
+        self.volumes = Table("volumes", Volume, log, ("fund_id", "symbol"), None)
         self.tables: tuple[Table[Any], ...] = (
             self.funds,
             self.instruments,
@@ -134,24 +180,38 @@ class Book:
             self.breaks,
             self.refusals,
             self.moves,
+            self.limits,
+            self.halts,
+            self.strategies,
+            self.accounts,
+            self.volumes,
         )
         self.order_by_broker_id: dict[tuple[str, str], str] = {}
         self._executions: dict[str, dict[str, None]] = {}
 
-    def mark(self) -> int:
-        """A point to undo to."""
-        return len(self._log)
+    def _limits_changed(self, before: LimitSet | None, after: LimitSet | None) -> None:
+        if after is not None:
+            self.stated[after.scope] = after.stated
+        elif before is not None:
+            self.stated.pop(before.scope, None)
 
-    def undo(self, mark: int = 0) -> None:
+    def mark(self) -> tuple[int, int]:
+        """A point to undo to."""
+        return len(self._log), self.traffic.mark()
+
+    def undo(self, mark: tuple[int, int] = (0, 0)) -> None:
         """Back to a point."""
         log = self._log
-        while len(log) > mark:
+        self.traffic.undo(mark[1])
+        while len(log) > mark[0]:
             table, key, old = log.pop()
             undone = table.rows.get(key)
             if old is None:
                 table.rows.pop(key, None)
             else:
                 table.rows[key] = old
+            if table.changed is not None:
+                table.changed(undone, old)
             self._reindex(undone, old)
 
     def _reindex(self, undone: Struct | None, old: Struct | None) -> None:
@@ -171,6 +231,7 @@ class Book:
         """What was written is in the store: forget the undo, and what has ended."""
         touched = self._touched()
         self._log.clear()
+        self.traffic.settle()
         for table, keys in touched.items():
             if table.keeps is not None:
                 self._forget_ended(table, keys)
@@ -209,6 +270,7 @@ class Book:
         """Drops a position and its lots, to be loaded anew."""
         position = self.positions.rows.pop(key, None)
         if position is not None:
+            self.exposures.position_changed(position, None)
             for number in open_numbers(position):
                 self.lots.rows.pop((*key, number), None)
 

@@ -44,6 +44,7 @@ class Code(StrEnum):
     FUND_BUSY = "fund_busy"
     INSTRUMENT_IN_USE = "instrument_in_use"
     SIGNAL_NOT_APPROVED = "signal_not_approved"
+    SIGNAL_EXPIRED = "signal_expired"
     SIGNAL_NO_ORDER = "signal_no_order"
     ORDER_NOT_FOUND = "order_not_found"
     ORDER_ID_TAKEN = "order_id_taken"
@@ -55,6 +56,13 @@ class Code(StrEnum):
     NOTHING_TO_CHANGE = "nothing_to_change"
     TOO_MANY_REQUESTS = "too_many_requests"
     INBOX_FULL = "inbox_full"
+    LIMITS_VERSION = "limits_version"
+    HALTED = "halted"
+    NOT_HALTED = "not_halted"
+    SAME_PRINCIPAL = "same_principal"
+    UNKNOWN_STRATEGY = "unknown_strategy"
+    NOT_AWAITED = "not_awaited"
+    REPLACE_WAITS = "replace_waits"
 
 
 def pointer_to(name: str) -> str:

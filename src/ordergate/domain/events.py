@@ -1,6 +1,7 @@
-"""Every kind of event: what happens to orders, and to funds on the move."""
+"""Every kind of event: what happens to orders, to risk's own state, and to funds on the move."""
 
 from ordergate.domain.moving import MoveEvent
 from ordergate.domain.orders.events import AnyOrderEvent
+from ordergate.domain.risk.events import RiskEvent
 
-AnyEvent = AnyOrderEvent | MoveEvent
+AnyEvent = AnyOrderEvent | RiskEvent | MoveEvent

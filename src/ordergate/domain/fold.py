@@ -10,7 +10,9 @@ from msgspec.structs import replace
 from ordergate.domain.book import Book, Key, Refusal, Session
 from ordergate.domain.errors import Defect
 from ordergate.domain.events import AnyEvent
+from ordergate.domain.fold_book import book_fill
 from ordergate.domain.fold_moves import MOVE_FOLDS
+from ordergate.domain.fold_risk import RISK_FOLDS, count_message, count_order
 from ordergate.domain.money import ZERO
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.executions import Fill, effective, supersede
@@ -18,9 +20,6 @@ from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import TERMINAL, WORKING, Phase, RequestKind, State
 from ordergate.domain.orders.transitions import by_quantity
 from ordergate.domain.orders.ways import check_way
-from ordergate.domain.positions.ledger import Balance, deltas
-from ordergate.domain.positions.lots import ORDERS
-from ordergate.domain.positions.position import Position, Trade, book, unbook
 
 
 def evolve(state: Book, event: AnyEvent, index: int, time: datetime) -> None:
@@ -82,6 +81,7 @@ def _entered(state: Book, event: e.OrderEntered, _index: int, _time: datetime) -
             expires_at=event.key_expires,
         )
     )
+    count_order(state, event)
 
 
 def _adopted(state: Book, event: e.OrderAdopted, _index: int, _time: datetime) -> None:
@@ -116,8 +116,8 @@ def _put(state: Book, event: e.OrderEvent, order: Order, time: datetime, **chang
     for reached, at in zip(event.path, event.times, strict=True):
         changes |= _reached(order, reached, at)
     after = replace(order, version=order.version + 1, updated_at=at, **changes)
-    if after.state in TERMINAL and after.requests:
-        after = replace(after, requests=())
+    if after.state in TERMINAL and (after.requests or after.awaits):
+        after = replace(after, requests=(), awaits=None, decide_by=None)
     came_to = State.FILLED if State.CLOSED in event.path else after.state
     if came_to in _BY_QUANTITY and came_to is not by_quantity(after.filled_quantity, after.quantity):
         numbers = f"{after.filled_quantity} filled of {after.quantity}"
@@ -147,9 +147,26 @@ def _advanced(state: Book, event: e.OrderAdvanced, _index: int, time: datetime) 
 
 
 def _with_request(state: Book, event: e.OrderSent | e.RequestOpened, _index: int, time: datetime) -> None:
-    order = _order(state, event).with_request(event.request)
+    known = _order(state, event)
+    if event.request.number > known.request_count and event.request.kind is not RequestKind.SUBMIT:
+        count_message(state, known, time)
+    order = known.with_request(event.request)
     client_id = event.request.client_id if event.request.kind is RequestKind.SUBMIT else order.client_id
-    _put(state, event, order, time, client_id=client_id)
+    waits: dict[str, Any] = {}
+    if isinstance(event, e.RequestOpened) and event.awaits is not None:
+        waits = {"awaits": event.awaits, "decide_by": event.decide_by}
+    _put(state, event, order, time, client_id=client_id, **waits)
+
+
+def _gate_answered(state: Book, event: e.GateAnswered, _index: int, time: datetime) -> None:
+    order = _order(state, event)
+    request = order.request(event.number)
+    if request is None or order.awaits is None or event.gate not in order.awaits:
+        raise Defect(f"order {order.order_id} does not wait for {event.gate} about request {event.number}")
+    awaits = tuple(gate for gate in order.awaits if gate != event.gate) if event.approved else ()
+    if not awaits and event.approved:
+        order = order.with_request(replace(request, phase=Phase.READY))
+    _put(state, event, order, time, awaits=awaits or None, decide_by=order.decide_by if awaits else None)
 
 
 def _disproved(state: Book, event: e.SendDisproved, _index: int, time: datetime) -> None:
@@ -213,8 +230,8 @@ def _executed(
     _put(state, event, order, time, **changes, filled_quantity=quantity, filled_value=value)
     for before, after in changed:
         if before is not None and before.counts:
-            _book(state, before, time, taken_back=True)
-        state.put_fill(_book(state, after, time, taken_back=False) if after.counts else after)
+            book_fill(state, before, time, taken_back=True)
+        state.put_fill(book_fill(state, after, time, taken_back=False) if after.counts else after)
 
 
 def _value(fill: Fill | None) -> Decimal:
@@ -236,40 +253,6 @@ def filled_after(state: Book, order: Order, fill: Fill) -> Decimal:
     for before, after in revisions(state, fill):
         filled += effective(after, order.ratio) - effective(before, order.ratio)
     return filled
-
-
-def _book(state: Book, fill: Fill, time: datetime, *, taken_back: bool) -> Fill:
-    """Moves position, lots and balances by a fill that counts now, or no longer does."""
-    instrument = state.instruments.rows[fill.symbol]
-    fund = state.funds.rows[fill.fund_id]
-    position = state.positions.get((fill.fund_id, fill.symbol)) or Position(
-        fund_id=fill.fund_id, symbol=fill.symbol, updated_at=time
-    )
-    trade = Trade(
-        fill.fill_id, fill.quantity * fill.side.sign, fill.price, fill.fee, fill.fee_currency, fill.time
-    )
-    order = ORDERS[fund.tax_lot_method]
-    booking = unbook if taken_back else book
-    position, lots = booking(position, trade, state.open_lots(position), order, instrument.contract_size)
-    for lot in lots:
-        state.lots.put(lot)
-    state.positions.put(replace(position, oldest_open=_oldest_open(state, position), updated_at=time))
-    moved = deltas(fill, fill.quantity, instrument)
-    for delta in moved:
-        before = state.balances.get((fill.fund_id, delta.position_key))
-        amount = (before.amount if before else ZERO) + (-delta.amount if taken_back else delta.amount)
-        state.balances.put(Balance(fund_id=fill.fund_id, position_key=delta.position_key, amount=amount))
-    return replace(fill, deltas=moved)
-
-
-def _oldest_open(state: Book, position: Position) -> int:
-    lots, number = state.lots.rows, position.oldest_open
-    while number <= position.lot_count:
-        lot = lots.get((position.fund_id, position.symbol, number))
-        if lot is not None and lot.remaining:
-            break
-        number += 1
-    return number
 
 
 def _replaced(state: Book, event: e.OrderReplaced, _index: int, time: datetime) -> None:
@@ -313,11 +296,13 @@ _FOLDS: Final[Mapping[type, Callable[[Book, Any, int, datetime], None]]] = {
     e.OrderEntered: _entered,
     e.OrderAdopted: _adopted,
     e.OrderAdvanced: _advanced,
+    e.GateAnswered: _gate_answered,
     e.OrderSent: _with_request,
     e.RequestOpened: _with_request,
     e.SendDisproved: _disproved,
     e.OrderAcknowledged: _acknowledged,
     e.OrderMarked: _marked,
+    e.ReplaceRefused: _advanced,
     e.RequestDoubted: _doubted,
     e.RequestDropped: _dropped,
     e.OrderFilled: _executed,
@@ -332,4 +317,5 @@ _FOLDS: Final[Mapping[type, Callable[[Book, Any, int, datetime], None]]] = {
     e.OrderClosed: _closed,
     e.OrderConfirmed: _closed,
     **MOVE_FOLDS,
+    **RISK_FOLDS,
 }

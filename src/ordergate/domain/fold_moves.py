@@ -11,6 +11,7 @@ from ordergate.domain.book import Book
 from ordergate.domain.errors import Defect
 from ordergate.domain.money import ZERO
 from ordergate.domain.moves import Move, MovePhase, emptied
+from ordergate.domain.risk.account import Account
 
 
 def _expected(state: Book, event: m.FundExpected, _index: int, _time: datetime) -> None:
@@ -31,6 +32,8 @@ def _left(state: Book, event: m.FundLeft, index: int, time: datetime) -> None:
             parts=event.parts,
         )
     )
+    if event.account is not None:
+        state.accounts.put(Account(fund_id=event.fund_id))  # it is worth that elsewhere from now on
     for holding in event.holdings:
         state.positions.put(emptied(holding.position))
         for lot in holding.lots:
@@ -46,6 +49,12 @@ def _arrived(state: Book, event: m.FundArrived, _index: int, _time: datetime) ->
     state.moves.put(replace(move, first=event.index - event.number, parts=event.number + 1))
     if event.fund is not None:
         state.funds.put(event.fund)
+    if event.account is not None:
+        state.accounts.put(event.account)
+    if event.limits is not None:
+        state.limits.put(event.limits)
+    if event.halt is not None:
+        state.halts.put(event.halt)
     for holding in event.holdings:
         state.positions.put(holding.position)
         for lot in holding.lots:

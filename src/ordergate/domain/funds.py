@@ -22,6 +22,7 @@ class Fund(Struct, frozen=True, gc=False, kw_only=True):
         asset_classes: what it may trade; empty is everything.
         strategies: which strategies may write into it; empty is all.
         dedupe_window: how long an idempotency key holds; None is for ever.
+        unlimited: it trades without limits of its own; else it trades once it has some.
     """
 
     fund_id: str
@@ -31,3 +32,4 @@ class Fund(Struct, frozen=True, gc=False, kw_only=True):
     strategies: tuple[str, ...] = ()
     tax_lot_method: TaxLotMethod = TaxLotMethod.FIFO
     dedupe_window: timedelta | None = None
+    unlimited: bool = False

@@ -45,6 +45,8 @@ class Instrument(Struct, frozen=True, gc=False, kw_only=True):
         base: what is bought; its balance moves with a fill.
         currency: what prices are in.
         pip_size: what slippage in pips is counted in; None where the market has no pips.
+        sector, country: what exposure is added up by; None where nobody said.
+        average_daily_volume: in `unit`, of the whole market; None where nobody said.
     """
 
     symbol: str
@@ -57,6 +59,9 @@ class Instrument(Struct, frozen=True, gc=False, kw_only=True):
     base: str
     currency: str
     pip_size: Decimal | None = None
+    sector: str | None = None
+    country: str | None = None
+    average_daily_volume: Decimal | None = None
 
     def check_quantity(self, quantity: Decimal, pointer: str = "#/quantity") -> None:
         """Refuses a quantity off the lot step or below the minimum.

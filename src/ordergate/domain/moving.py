@@ -12,6 +12,9 @@ from ordergate.domain.funds import Fund
 from ordergate.domain.moves import Holding, LogEnd
 from ordergate.domain.orders.events import Event
 from ordergate.domain.positions.ledger import Balance
+from ordergate.domain.risk.account import Account
+from ordergate.domain.risk.kill_switch import Halt
+from ordergate.domain.risk.limits import LimitSet
 
 
 class FundExpected(Event, frozen=True, kw_only=True, tag="FundExpected/1"):
@@ -28,6 +31,7 @@ class FundLeft(Event, frozen=True, kw_only=True, omit_defaults=True, tag="FundLe
     Attributes:
         number: of this part, from 0; the first brings the fund alone.
         parts: how many there are.
+        account, limits, halt: what risk keeps of the fund; with the first part.
     """
 
     fund_id: str
@@ -38,6 +42,9 @@ class FundLeft(Event, frozen=True, kw_only=True, omit_defaults=True, tag="FundLe
     fund: Fund | None = None
     holdings: tuple[Holding, ...] = ()
     balances: tuple[Balance, ...] = ()
+    account: Account | None = None
+    limits: LimitSet | None = None
+    halt: Halt | None = None
 
 
 class FundArrived(Event, frozen=True, kw_only=True, omit_defaults=True, tag="FundArrived/1"):
@@ -57,6 +64,9 @@ class FundArrived(Event, frozen=True, kw_only=True, omit_defaults=True, tag="Fun
     fund: Fund | None = None
     holdings: tuple[Holding, ...] = ()
     balances: tuple[Balance, ...] = ()
+    account: Account | None = None
+    limits: LimitSet | None = None
+    halt: Halt | None = None
 
 
 class KeysArrived(Event, frozen=True, kw_only=True, tag="KeysArrived/1"):

@@ -30,7 +30,7 @@ from ordergate.domain.orders.states import ExecutionKind, Mark, OrderType, Side,
 
 START: Final = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 BROKER: Final = "paper"
-FUND: Final = Fund(fund_id="fund", broker=BROKER)
+FUND: Final = Fund(fund_id="fund", broker=BROKER, unlimited=True)
 Number = Decimal | int | str
 _OF_A_REQUEST: Final = (r.Answered, r.Replaced, r.RequestRefused, r.LookedUp)
 

@@ -12,16 +12,15 @@ from ordergate.adapters.journals.memory import MemoryJournal
 from ordergate.application.ports.brokers import Capabilities
 from ordergate.application.recovery import load_state
 from ordergate.bootstrap import Gate, assemble
-from ordergate.config import Config
 from ordergate.domain.errors import ClockError, StoreError
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import Executed
 from ordergate.protocols.tlog import Signer
 from ordergate.testing.scripted_broker import CAPABILITIES, ScriptedBroker
 from ordergate.testing.shared_store import SharedStore
-from tests.unit.application.gates import START
+from tests.unit.application.gates import CONFIG, START
 
-SIGNER = Signer(Config().audit.origin, bytes(32))
+SIGNER = Signer(CONFIG.audit.origin, bytes(32))
 
 
 class Node:
@@ -44,7 +43,7 @@ class Node:
     async def _live(self) -> None:
         try:
             async with assemble(
-                Config(), self.journal, SIGNER, self._clock, TimeIds(), [self.broker], leases=self.leases
+                CONFIG, self.journal, SIGNER, self._clock, TimeIds(), [self.broker], leases=self.leases
             ) as gate:
                 self._up.set_result(gate)
                 await self._end.wait()

@@ -29,6 +29,7 @@ from ordergate.domain.orders.commands import AdoptOrder
 from ordergate.domain.orders.events import OrderFilled, SessionOpened
 from ordergate.domain.orders.reports import Executed
 from ordergate.domain.orders.states import OrderType, Side, State
+from ordergate.domain.risk.events import RiskEvent
 from ordergate.protocols.tlog import (
     Signer,
     Tile,
@@ -625,7 +626,7 @@ class TestStory:
             assert any(row.detail.startswith("trade x1") for row in told)
             kinds = {entry.event.__struct_config__.tag for entry in await entries_of(journal)}
             silent = {"FundConfigured/1", "InstrumentDefined/1", "SessionOpened/1", "SignalRefused/1"}
-            silent |= {str(kind.__struct_config__.tag) for kind in get_args(MoveEvent)}
+            silent |= {str(kind.__struct_config__.tag) for kind in get_args(MoveEvent | RiskEvent)}
             for order in await journal.select("orders"):
                 for row in await story(journal, order.order_id):
                     kinds.discard(row.kind)

@@ -65,6 +65,21 @@ def test_every_step_is_done_once():
     assert state.moves.rows["gamma"].phase is MovePhase.LEFT
 
 
+def test_what_it_holds_is_defined_here_before_it_is_booked():
+    """Without the instrument nobody could say what the position is worth."""
+
+    def holding(symbol):
+        position = Position(
+            fund_id="gamma", symbol=symbol, updated_at=START, quantity=Decimal(3), cost=Decimal(3)
+        )
+        return replace(TAKE, left=replace(LEFT, holdings=(Holding(position=position, lots=()),)))
+
+    found, state = told(EXPECT, holding("NOSUCH1"), holding("AAPL"))
+    assert found == [["FundExpected"], Code.UNKNOWN_SYMBOL, ["InstrumentDefined", "FundArrived"]]
+    assert state.exposures.cell("gamma", "AAPL").held == 3
+    assert state.positions.get(("gamma", "NOSUCH1")) is None
+
+
 def test_keys_that_have_come_are_not_written_again():
     found, _state = told(EXPECT, TAKE, take_keys("a", "b"), take_keys("a", "b"))
     assert found[-1] == []

@@ -145,7 +145,12 @@ def test_an_owner_that_cannot_renew_sends_nothing_more_and_learns_who_does() -> 
             one.leases.renew, one.leases.take = renew, taken
             await asyncio.sleep(20)
             held = {lease.name: lease.node for lease in await one.leases.all()}
-            assert held == {"broker:paper": "other", "node:one": "one", "node:other": "other"}
+            assert held == {
+                "broker:paper": "other",
+                "node:one": "one",
+                "node:other": "other",
+                "risk": "other",
+            }
             await first.execute(buy("again"))
             await asyncio.sleep(1)
             assert [len(one.broker.calls), len(other.broker.calls)] == [0, 2]

@@ -1,6 +1,6 @@
 """Signals in both dialects, what they mean as orders, and what becomes of those that mean none."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -139,6 +139,19 @@ def test_an_approved_signal_is_an_order() -> None:
     assert (order.signal_id, order.idempotency_key, order.strategy_id) == ("sig-1", None, "trend")
     assert (order.entry_price, order.stop_loss, order.take_profit) == (D("1.085"), D("1.08"), D("1.1"))
     assert order.expires_at == datetime(2026, 1, 5, 16, tzinfo=UTC)
+
+
+def test_a_signal_that_comes_when_its_time_is_over_is_refused_and_one_that_came_in_time_stands() -> None:
+    book = routed()
+    first = book.step(SubmitSignal(parse_signal(ONE))).answer
+    book.now = datetime(2026, 1, 5, 16, tzinfo=UTC)
+    again = book.step(SubmitSignal(parse_signal(ONE)))
+    assert (again.answer.order, again.answer.replayed) == (first.order, True)
+    late = book.step(SubmitSignal(parse_signal(ONE | {"signal_id": "sig-2"})))
+    assert (late.answer.order, late.answer.refusal.code) == (None, "signal_expired")
+    assert [type(entry.event).__name__ for entry in late.entries] == ["SignalRefused"]
+    book.now -= timedelta(microseconds=1)
+    assert book.step(SubmitSignal(parse_signal(ONE | {"signal_id": "sig-3"}))).answer.order is not None
 
 
 @pytest.mark.parametrize(("order_type", "limit", "stop"), [

@@ -19,7 +19,7 @@ from msgspec.structs import fields
 from ordergate.domain.book import Book
 from ordergate.domain.errors import StoreError
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 """Versions of the schema, oldest first; the last is this program's."""
 
 TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -100,6 +100,11 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "breaks": ("break_id",),
     "refusals": ("number",),
     "moves": ("fund_id",),
+    "limits": ("level", "name"),
+    "halts": ("level", "name"),
+    "strategies": ("strategy_id",),
+    "accounts": ("fund_id",),
+    "volumes": ("fund_id", "symbol"),
 }
 ROW_TYPES: Final[dict[str, type[Struct]]] = {t.name: t.row_type for t in Book().tables}
 _INDEXES: Final[Sequence[tuple[str, tuple[str, ...]]]] = (

@@ -3,14 +3,32 @@
 from msgspec.structs import replace
 
 from ordergate.application.decide.context import Context, Decision, OrderResult, close_if_done, started
+from ordergate.application.decide.gate import APPROVAL, deadline, judge, others_to_ask
+from ordergate.application.decide.halting import canceled_by, stopped
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound, quoted
 from ordergate.domain.identifiers import MOST_REQUESTS
-from ordergate.domain.money import text
+from ordergate.domain.money import ZERO, text
 from ordergate.domain.orders.commands import CancelOrder, Release, ReplaceOrder
-from ordergate.domain.orders.events import OrderCanceled, OrderSent, RequestDropped, RequestOpened
+from ordergate.domain.orders.decision import RiskCode, RiskDecision
+from ordergate.domain.orders.events import (
+    AnyOrderEvent,
+    GateAnswered,
+    OrderCanceled,
+    OrderExpired,
+    OrderRejected,
+    OrderSent,
+    ReplaceRefused,
+    RequestDropped,
+    RequestOpened,
+)
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.states import UNSENT, WORKING, Phase, RequestKind, State
 from ordergate.domain.orders.transitions import Move, allowed
+from ordergate.domain.risk.case import Case, Question
+from ordergate.domain.risk.commands import AnswerGate
+from ordergate.domain.risk.exposure import reserved
+from ordergate.domain.risk.kill_switch import Halt
+from ordergate.domain.risk.limits import shown_scope
 
 
 def cancel(ctx: Context, command: CancelOrder) -> Decision[OrderResult]:
@@ -44,8 +62,8 @@ def amend(ctx: Context, command: ReplaceOrder) -> Decision[OrderResult]:
     Raises:
         NotFound: no such order.
         Invalid: the terms are wrong for the instrument or the type of order.
-        Conflict: the order has ended, is not sent yet, was changed since `version`, or more than the new
-            quantity is filled.
+        Conflict: the order has ended, is not sent yet, was changed since `version`, more than the new quantity
+            is filled, or another replace of it waits for those who must agree.
     """
     order = _find(ctx, command.order_id)
     if command.version is not None and command.version != order.version:
@@ -55,9 +73,53 @@ def amend(ctx: Context, command: ReplaceOrder) -> Decision[OrderResult]:
         raise Conflict(Code.ORDER_VERSION, detail, "#/version")
     if not allowed(order.state, Move.REPLACE):
         raise _finished(order, "replaced")
+    if order.awaits:
+        waits = f"a replace of order {order.order_id} waits for {', '.join(order.awaits)}: ask again once it does not"
+        raise Conflict(Code.REPLACE_WAITS, waits, "#/order_id")
     request = _terms(ctx, order, command)
-    yield from _open(ctx, order, request)
-    return _result(ctx, order)
+    decision, case = _judged(ctx, order, request)
+    awaits = others_to_ask(case) if case.asks_more else ()
+    if decision.code is not None:
+        yield ReplaceRefused(
+            order_id=order.order_id,
+            decision=decision,
+            quantity=command.quantity,
+            limit_price=command.limit_price,
+            stop_price=command.stop_price,
+        )
+    elif awaits:
+        yield RequestOpened(
+            order_id=order.order_id,
+            request=replace(request, phase=Phase.RISK),
+            decision=decision,
+            awaits=awaits,
+            decide_by=deadline(ctx, case, awaits),
+        )
+    else:
+        yield from _open(ctx, order, request, decision)
+    return OrderResult(order=ctx.state.orders.rows[order.order_id], decision=decision)
+
+
+def _judged(ctx: Context, order: Order, request: Request) -> tuple[RiskDecision, Case]:
+    """What the gate says of the order as it would be."""
+    quantity = order.quantity if request.quantity is None else request.quantity
+    asked = Question(
+        fund_id=order.fund_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=quantity,
+        left=max(quantity - order.filled_quantity, ZERO),
+        order_type=order.order_type,
+        broker=order.broker,
+        limit_price=order.limit_price if request.limit_price is None else request.limit_price,
+        stop_price=order.stop_price if request.stop_price is None else request.stop_price,
+        entry_price=order.entry_price,
+        strategy_id=order.strategy_id,
+        counted=reserved(order),
+        is_new=False,
+    )
+    fund, instrument = ctx.state.funds.rows[order.fund_id], ctx.state.instruments.rows[order.symbol]
+    return judge(ctx, asked, fund, instrument)
 
 
 def _terms(ctx: Context, order: Order, command: ReplaceOrder) -> Request:
@@ -90,6 +152,61 @@ def _terms(ctx: Context, order: Order, command: ReplaceOrder) -> Request:
     )
 
 
+def answer_gate(ctx: Context, command: AnswerGate) -> Decision[OrderResult]:
+    """What an external gate or a person says of an order that waits for it; the last that agrees lets it go on.
+
+    Raises:
+        NotFound: no such order.
+        Conflict: it does not wait for that.
+    """
+    order = _find(ctx, command.order_id)
+    request = order.request(command.number)
+    if request is None or request.phase is not Phase.RISK or command.gate not in (order.awaits or ()):
+        detail = f"order {order.order_id} ({order.state}) does not wait for {quoted(command.gate)}"
+        raise Conflict(Code.NOT_AWAITED, detail, "#/order_id")
+    is_submit = request.kind is RequestKind.SUBMIT
+    last = command.approved and order.awaits == (command.gate,)
+    path = (State.ACCEPTED,) if last and is_submit else ()
+    yield GateAnswered(
+        order_id=order.order_id,
+        path=path,
+        times=ctx.ticks(len(path)),
+        gate=command.gate,
+        approved=command.approved,
+        number=command.number,
+        reason=command.reason,
+        timed_out=command.timed_out,
+    )
+    if not command.approved:
+        yield _not_approved(ctx, order, request, command)
+    elif last:
+        yield from release(ctx, Release(order_id=order.order_id, number=request.number))
+    return _result(ctx, order)
+
+
+def _not_approved(ctx: Context, order: Order, request: Request, command: AnswerGate) -> AnyOrderEvent:
+    person = command.gate == APPROVAL
+    if command.timed_out:
+        reason = command.reason or f"{command.gate} did not answer in time"
+    else:
+        reason = command.reason or f"{command.gate} refused it"
+    if request.kind is not RequestKind.SUBMIT:
+        return RequestDropped(order_id=order.order_id, number=request.number, reason=reason)
+    times = (ctx.tick(),)
+    if person and command.timed_out:
+        return OrderExpired(
+            order_id=order.order_id,
+            path=(State.EXPIRED,),
+            times=times,
+            code="APPROVAL_EXPIRED",
+            reason="nobody approved it in time",
+        )
+    code = RiskCode.NOT_APPROVED if person else RiskCode.GATE
+    return OrderRejected(
+        order_id=order.order_id, path=(State.REJECTED,), times=times, code=code, reason=reason
+    )
+
+
 def release(ctx: Context, command: Release) -> Decision[None]:
     """Sends a request that waited for the session, or that is safe to send again; else does nothing."""
     order = ctx.state.orders.get(command.order_id)
@@ -97,9 +214,16 @@ def release(ctx: Context, command: Release) -> Decision[None]:
     if order is None or request is None:
         return
     epoch = ctx.view.sessions.get(order.broker)
-    if epoch is None or (request.phase is Phase.SENT and request.epoch == epoch):
+    if (
+        epoch is None
+        or request.phase is Phase.RISK
+        or (request.phase is Phase.SENT and request.epoch == epoch)
+    ):
         return
-    if request.kind is not RequestKind.SUBMIT:
+    halt = None if request.kind is RequestKind.CANCEL else stopped(ctx, order)
+    if halt is not None:
+        yield from _held_back(ctx, order, request, halt)
+    elif request.kind is not RequestKind.SUBMIT:
         if order.overtaken(request):
             reason = "a later replace was sent before this one could be sent again"
             yield RequestDropped(order_id=order.order_id, number=request.number, reason=reason)
@@ -110,6 +234,15 @@ def release(ctx: Context, command: Release) -> Decision[None]:
         at = ctx.tick()
         sent = started(request, epoch, at)
         yield OrderSent(order_id=order.order_id, path=(State.SUBMITTED,), times=(at,), request=sent)
+
+
+def _held_back(ctx: Context, order: Order, request: Request, halt: Halt) -> Decision[None]:
+    """What a halt makes of a request that has not left: it never will."""
+    if request.kind is not RequestKind.SUBMIT:
+        reason = f"{shown_scope(halt.scope)} is halted"
+        yield RequestDropped(order_id=order.order_id, number=request.number, reason=reason)
+    elif order.state is State.ACCEPTED:
+        yield canceled_by(ctx, order, halt)
 
 
 def _find(ctx: Context, order_id: str) -> Order:
@@ -135,6 +268,8 @@ def _next(order: Order, kind: RequestKind) -> Request:
     return order.next_request(kind)
 
 
-def _open(ctx: Context, order: Order, request: Request) -> Decision[None]:
+def _open(
+    ctx: Context, order: Order, request: Request, decision: RiskDecision | None = None
+) -> Decision[None]:
     request = started(request, ctx.view.sessions.get(order.broker), ctx.tick())
-    yield RequestOpened(order_id=order.order_id, request=request)
+    yield RequestOpened(order_id=order.order_id, request=request, decision=decision)

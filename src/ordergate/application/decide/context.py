@@ -10,6 +10,7 @@ from ordergate.application.view import View
 from ordergate.domain.book import Book
 from ordergate.domain.breaks import Break, BreakKind
 from ordergate.domain.events import AnyEvent
+from ordergate.domain.orders.decision import RiskDecision
 from ordergate.domain.orders.events import BreakRaised, OrderClosed
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.states import Phase, State
@@ -25,6 +26,7 @@ class Context(Struct):
         now: the moment of the input.
         ticks: the next instants of the journal, as many: not before now, and each after every earlier one.
         index: where the next event will stand in the journal.
+        by: the principal of the command.
     """
 
     state: Book
@@ -32,6 +34,7 @@ class Context(Struct):
     now: Callable[[], datetime]
     ticks: Callable[[int], tuple[datetime, ...]]
     index: Callable[[], int]
+    by: str = "local"
 
     def tick(self) -> datetime:
         """The next one."""
@@ -39,10 +42,15 @@ class Context(Struct):
 
 
 class OrderResult(Struct, frozen=True, kw_only=True):
-    """The order as committed; `replayed` where the same request had made it before."""
+    """The order as committed; `replayed` where the same request had made it before.
+
+    Attributes:
+        decision: what the risk gate said of a new order or a change.
+    """
 
     order: Order
     replayed: bool = False
+    decision: RiskDecision | None = None
 
 
 def started(request: Request, epoch: int | None, at: datetime) -> Request:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from ordergate.application.decide.context import Context, Decision, raise_break
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.fold import filled_after
-from ordergate.domain.money import ZERO, is_sane, text
+from ordergate.domain.money import ZERO, text
 from ordergate.domain.moves import MovePhase
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders import reports as r
@@ -50,24 +50,6 @@ def _say_if_moved(ctx: Context, order: Order, said: r.Executed) -> Decision[None
     if move is not None and move.phase is MovePhase.LEFT:
         detail = f"execution {said.exec_id} came after fund {order.fund_id} had moved to shard {move.shard}"
         yield from raise_break(ctx, BreakKind.FUND_MOVED, order.broker, detail, order.order_id)
-
-
-def wrong_execution(order: Order, said: r.Executed) -> tuple[BreakKind, str] | None:
-    """Why it cannot be one of the order's executions; None where it can."""
-    if said.symbol is not None and said.symbol != order.symbol:
-        return BreakKind.WRONG_INSTRUMENT, f"execution {said.exec_id} is in {said.symbol}, not {order.symbol}"
-    if said.side is not None and said.side.sign != order.side.sign:
-        return BreakKind.WRONG_SIDE, f"execution {said.exec_id} is a {said.side}, the order a {order.side}"
-    about = said.execution_kind
-    if (about is ExecutionKind.TRADE) != (said.refers_to is None) or said.refers_to == said.exec_id:
-        return BreakKind.BAD_EXECUTION, f"execution {said.exec_id}: a {about} that refers to {said.refers_to}"
-    if said.time.tzinfo is None or not all(map(is_sane, (said.quantity, said.price, said.fee))):
-        said_so = f"{said.quantity} at {said.price}, fee {said.fee}, at {said.time}"
-        return BreakKind.BAD_EXECUTION, f"execution {said.exec_id}: {said_so}; no sane numbers, or no offset"
-    if about is not ExecutionKind.BUST and (said.quantity <= 0 or said.price <= 0):
-        numbers = f"quantity {said.quantity} at {said.price}"
-        return BreakKind.BAD_EXECUTION, f"execution {said.exec_id}: {numbers}; both must be above zero"
-    return None
 
 
 def _fill(ctx: Context, order: Order, said: r.Executed, awaited: Fill | None) -> Fill:

@@ -1,13 +1,15 @@
 """A fund's move to another shard, step by step: each may be asked for again, and is done once."""
 
-from typing import Final
+from typing import Any, Final
 
 from ordergate.application.decide.context import Context, Decision
 from ordergate.domain import moving as m
 from ordergate.domain.errors import Code, Conflict, Invalid
 from ordergate.domain.moves import Holding, Move, MovePhase, arrived, in_parts
+from ordergate.domain.orders.events import InstrumentDefined
 from ordergate.domain.orders.order import Order
 from ordergate.domain.positions.ledger import Balance
+from ordergate.domain.risk.limits import Level
 
 MOST_BYTES: Final = 48_000
 """Of what one entry carries, as JSON: what stands around it, and must fit too, is far below the rest."""
@@ -80,8 +82,18 @@ def leave(ctx: Context, command: m.LeaveFund) -> Decision[Move]:
             fund=fund if part is None else None,
             holdings=() if part is None else part.holdings,
             balances=() if part is None else part.balances,
+            **(_kept_by_risk(ctx, fund_id) if part is None else {}),
         )
     return ctx.state.moves.rows[fund_id]
+
+
+def _kept_by_risk(ctx: Context, fund_id: str) -> dict[str, Any]:
+    scope = Level.FUND, fund_id
+    return {
+        "account": ctx.state.accounts.get(fund_id),
+        "limits": ctx.state.limits.get(scope),
+        "halt": ctx.state.halts.get(scope),
+    }
 
 
 def _unfinished(fund_id: str, orders: list[Order]) -> str:
@@ -106,6 +118,7 @@ def take_part(ctx: Context, command: m.TakePart) -> Decision[Move]:
 
     Raises:
         Conflict: the fund is not expected, or not this part of it.
+        Invalid: it holds what is not configured here.
     """
     left = command.left
     move = _expected(ctx, left.fund_id)
@@ -114,6 +127,8 @@ def take_part(ctx: Context, command: m.TakePart) -> Decision[Move]:
     if left.number > move.parts:
         detail = f"part {left.number} of fund {left.fund_id!r} has come before part {move.parts}"
         raise Conflict(Code.FUND_EXPECTED, detail, "#/number")
+    for holding in left.holdings:
+        yield from _define(ctx, holding.position.symbol)
     known = ctx.state.positions
     yield m.FundArrived(
         fund_id=left.fund_id,
@@ -124,8 +139,22 @@ def take_part(ctx: Context, command: m.TakePart) -> Decision[Move]:
         fund=left.fund,
         holdings=tuple(arrived(h, known.get((left.fund_id, h.position.symbol))) for h in left.holdings),
         balances=left.balances,
+        account=left.account,
+        limits=left.limits,
+        halt=left.halt,
     )
     return ctx.state.moves.rows[left.fund_id]
+
+
+def _define(ctx: Context, symbol: str) -> Decision[None]:
+    """Makes the journal know an instrument: without it nobody can say what the position is worth."""
+    if ctx.state.instruments.get(symbol) is not None:
+        return
+    instrument = ctx.view.instrument(symbol)
+    if instrument is None:
+        detail = f'{symbol!r} is held and unknown here: add [instruments."{symbol}"] to the configuration'
+        raise Invalid(Code.UNKNOWN_SYMBOL, detail, "#/symbol")
+    yield InstrumentDefined(instrument=instrument)
 
 
 def take_keys(ctx: Context, command: m.TakeKeys) -> Decision[Move]:

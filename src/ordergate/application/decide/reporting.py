@@ -10,10 +10,11 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from ordergate.application.decide.context import Context, Decision, close_if_done, raise_break, started
-from ordergate.application.decide.executing import executed, wrong_execution
+from ordergate.application.decide.executing import executed
+from ordergate.application.decide.halting import canceled_by, stopped
+from ordergate.application.decide.wrong import name_of, request_of, wrong_report
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.identifiers import order_id_of
-from ordergate.domain.money import ONE, is_sane
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders import reports as r
 from ordergate.domain.orders.order import Order, Request
@@ -26,12 +27,14 @@ def report(ctx: Context, said: r.AnyReport) -> Decision[None]:
     order = find_order(ctx, said)
     if order is None:
         named = said.client_id or said.broker_order_id
-        yield from raise_break(ctx, BreakKind.UNKNOWN_ORDER, said.broker, f"{_name(said)} of order {named!r}")
+        yield from raise_break(
+            ctx, BreakKind.UNKNOWN_ORDER, said.broker, f"{name_of(said)} of order {named!r}"
+        )
         return
     if order.state in (State.CREATED, State.PENDING_RISK):
         yield from _illegal(ctx, order, said)
         return
-    wrong = _wrong(order, said)
+    wrong = wrong_report(order, said)
     if wrong is not None:
         yield from raise_break(ctx, wrong[0], order.broker, wrong[1], order.order_id)
         return
@@ -55,43 +58,9 @@ def find_order(ctx: Context, said: r.AnyReport) -> Order | None:
     return order if said.client_id is not None or order.broker_order_id == said.broker_order_id else None
 
 
-def _name(said: r.AnyReport) -> str:
-    return type(said).__name__
-
-
 def _illegal(ctx: Context, order: Order, said: r.AnyReport) -> Decision[None]:
-    detail = f"{_name(said)} of an order in state {order.state}"
+    detail = f"{name_of(said)} of an order in state {order.state}"
     yield from raise_break(ctx, BreakKind.ILLEGAL_REPORT, order.broker, detail, order.order_id)
-
-
-def _wrong(order: Order, said: r.AnyReport) -> tuple[BreakKind, str] | None:
-    """What is wrong with a report by itself, whatever the order's state."""
-    if isinstance(said, r.Executed):
-        return wrong_execution(order, said)
-    detail = _wrong_terms(said) if isinstance(said, (r.Replaced, r.Restated)) else None
-    if detail is None and isinstance(said, _OF_A_REQUEST):
-        detail = _wrong_request(order, said)
-    return None if detail is None else (BreakKind.ILLEGAL_REPORT, f"{_name(said)} {detail}")
-
-
-def _wrong_terms(said: r.Replaced | r.Restated) -> str | None:
-    ratio = said.ratio if isinstance(said, r.Restated) else ONE
-    named = (said.quantity, said.limit_price, said.stop_price, ratio)
-    if any(number is not None and not (is_sane(number) and number > 0) for number in named):
-        return f"with a number that is not above zero: {', '.join(map(str, named))}"
-    if ratio != ONE and said.quantity is None:
-        return f"by {ratio} without the quantity that results"
-    return None
-
-
-def _wrong_request(order: Order, said: r.AnyReport) -> str | None:
-    number = (said.client_id or "").rpartition(".")[2]
-    if not number.isdecimal() or not 1 <= int(number) <= order.request_count:
-        return f"of {said.client_id}, which is no request of the order"
-    request = _request_of(order, said)
-    if isinstance(said, r.Replaced) and request is not None and request.kind is not RequestKind.REPLACE:
-        return f"of {said.client_id}, which is a {request.kind}"
-    return None
 
 
 def _proves_sent(said: r.AnyReport) -> bool:
@@ -109,15 +78,8 @@ def _left_after_all(ctx: Context, order: Order, said: r.AnyReport) -> Decision[N
         time=at,
         broker_order_id=said.broker_order_id,
     )
-    detail = f"{_name(said)} of an order that was held to be unsent"
+    detail = f"{name_of(said)} of an order that was held to be unsent"
     yield from raise_break(ctx, BreakKind.UNSENT_FILL, order.broker, detail, order.order_id)
-
-
-def _request_of(order: Order, said: r.AnyReport) -> Request | None:
-    for request in order.requests:
-        if request.client_id == said.client_id:
-            return request
-    return None
 
 
 def _acknowledged(ctx: Context, order: Order, said: r.AnyReport) -> Decision[None]:
@@ -169,7 +131,7 @@ def _ended(ctx: Context, order: Order, said: r.Ended) -> Decision[None]:
 
 
 def _replaced(ctx: Context, order: Order, said: r.Replaced) -> Decision[None]:
-    request = _request_of(order, said)
+    request = request_of(order, said)
     if request is None:
         yield from _present(ctx, order, said)
         return
@@ -239,7 +201,7 @@ def _marked(ctx: Context, order: Order, said: r.Marked) -> Decision[None]:
 
 
 def _request_refused(ctx: Context, order: Order, said: r.RequestRefused) -> Decision[None]:
-    request = _request_of(order, said)
+    request = request_of(order, said)
     if request is not None and request.kind is not RequestKind.SUBMIT:
         yield e.RequestDropped(order_id=order.order_id, number=request.number, reason=said.reason)
 
@@ -250,7 +212,7 @@ def _confirmed(ctx: Context, order: Order, said: r.Confirmed) -> Decision[None]:
 
 
 def _answered(ctx: Context, order: Order, said: r.Answered) -> Decision[None]:
-    request = _request_of(order, said)
+    request = request_of(order, said)
     if request is None or request.phase is Phase.READY:
         return
     handler = _answered_submit if request.kind is RequestKind.SUBMIT else _answered_change
@@ -301,7 +263,7 @@ def _doubted(order: Order, request: Request, phase: Phase, reason: str | None) -
 
 
 def _looked_up(ctx: Context, order: Order, said: r.LookedUp) -> Decision[None]:
-    request = _request_of(order, said)
+    request = request_of(order, said)
     if request is None or request.phase in (Phase.READY, Phase.PARKED):
         return
     here = request.phase is Phase.SENT and request.epoch == ctx.view.sessions.get(order.broker)
@@ -326,7 +288,13 @@ def _looked_up(ctx: Context, order: Order, said: r.LookedUp) -> Decision[None]:
 def _send_again(ctx: Context, order: Order, request: Request, state: State) -> Decision[None]:
     """Sends a submit once more, where the session is up and the order in that state."""
     epoch = ctx.view.sessions.get(order.broker)
-    if epoch is None or ctx.state.orders.rows[order.order_id].state is not state:
+    present = ctx.state.orders.rows[order.order_id]
+    if epoch is None or present.state is not state:
+        return
+    halt = stopped(ctx, present)
+    if halt is not None:
+        if state is State.ACCEPTED:
+            yield canceled_by(ctx, present, halt)
         return
     at = ctx.tick()
     sent = started(request, epoch, at)
@@ -334,7 +302,6 @@ def _send_again(ctx: Context, order: Order, request: Request, state: State) -> D
 
 
 _PROVE_SENT: Final = (r.Acknowledged, r.Working, r.Executed, r.Ended, r.Replaced, r.Restated, r.Marked)
-_OF_A_REQUEST: Final = (r.Answered, r.Replaced, r.RequestRefused, r.LookedUp)
 _HANDLERS: Final[Mapping[type, Callable[[Context, Order, Any], Decision[None]]]] = {
     r.Acknowledged: _acknowledged,
     r.Working: _working,

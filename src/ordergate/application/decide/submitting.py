@@ -7,19 +7,25 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from ordergate.application.decide.context import Context, Decision, OrderResult
+from ordergate.application.decide.gate import deadline, judge, others_to_ask
 from ordergate.application.decide.moving import check_here
 from ordergate.domain.book import Key
 from ordergate.domain.errors import Code, Conflict, Defect, Invalid, OrderMoved, Refused
 from ordergate.domain.funds import Fund
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.orders.commands import AdoptOrder, SubmitOrder, check_prices, parse_choice
+from ordergate.domain.orders.decision import RiskDecision
 from ordergate.domain.orders.events import InstrumentDefined, OrderAdopted, OrderEntered, SignalRefused
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import OrderType, RequestKind, State
-from ordergate.domain.risk.checks import RiskRefusal, first_refusal
+from ordergate.domain.orders.states import OrderType, Phase, RequestKind, State
+from ordergate.domain.risk.case import Case, Question
+from ordergate.domain.risk.limits import Level
+from ordergate.domain.risk.throttles import Fingerprint
 from ordergate.domain.signals import Signal, SubmitSignal
+from ordergate.domain.times import format_time
 
 _REFUSED_PATH = (State.CREATED, State.PENDING_RISK, State.REJECTED)
+_ASKED_PATH = (State.CREATED, State.PENDING_RISK)
 _WAITING_PATH = (State.CREATED, State.PENDING_RISK, State.ACCEPTED)
 _SENT_PATH = (*_WAITING_PATH, State.SUBMITTED)
 _OF_AN_ORDER = tuple(
@@ -57,12 +63,23 @@ def submit(ctx: Context, command: SubmitOrder) -> Decision[OrderResult]:
         raise Conflict(
             Code.ORDER_ID_TAKEN, f"{order_id!r} is another order's; leave it out or change it", "#/order_id"
         )
-    refusal = first_refusal(command, fund, instrument)
+    decision, case = judge(
+        ctx, _question(command, fund), fund, instrument, lambda: ctx.state.traffic.last_made(_same(command))
+    )
+    awaits = () if decision.code else others_to_ask(case)
     epoch = ctx.view.sessions.get(command.broker or fund.broker)
-    path = _REFUSED_PATH if refusal else _WAITING_PATH if epoch is None else _SENT_PATH
+    path = _path(refused=decision.code is not None, awaits=bool(awaits), session=epoch is not None)
     times = ctx.ticks(len(path))
-    order = _order(ctx, command, fund, order_id, path, times)
-    order = _refused(order, refusal) if refusal else _with_submit(order, epoch)
+    order = replace(
+        _order(ctx, command, fund, order_id, path, times), reference_price=decision.reference_price
+    )  # fmt: skip
+    if decision.code:
+        order = _refused(order, decision)
+    elif awaits:
+        order = _with_submit(order, None, Phase.RISK)
+        order = replace(order, awaits=awaits, decide_by=deadline(ctx, case, awaits))
+    else:
+        order = _with_submit(order, epoch)
     yield OrderEntered(
         order_id=order_id,
         path=path,
@@ -72,8 +89,52 @@ def submit(ctx: Context, command: SubmitOrder) -> Decision[OrderResult]:
         key=command.key,
         fingerprint=fingerprint,
         key_expires=None if fund.dedupe_window is None else times[0] + fund.dedupe_window,
+        decision=decision,
+        run=None if decision.code else _run(case),
+        remember_s=_remember_s(case),
     )
-    return OrderResult(order=order)
+    return OrderResult(order=order, decision=decision)
+
+
+def _question(command: SubmitOrder, fund: Fund) -> Question:
+    return Question(
+        fund_id=command.fund_id,
+        symbol=command.symbol,
+        side=command.side,
+        quantity=command.quantity,
+        left=command.quantity,
+        order_type=command.order_type,
+        broker=command.broker or fund.broker,
+        limit_price=command.limit_price,
+        stop_price=command.stop_price,
+        entry_price=command.entry_price,
+        strategy_id=command.strategy_id,
+    )
+
+
+def _same(command: SubmitOrder) -> Fingerprint:
+    return (
+        command.fund_id, command.symbol, command.side, command.quantity, command.limit_price, command.stop_price,
+        command.strategy_id,
+    )  # fmt: skip
+
+
+def _path(*, refused: bool, awaits: bool, session: bool) -> tuple[State, ...]:
+    if refused:
+        return _REFUSED_PATH
+    if awaits:
+        return _ASKED_PATH
+    return _SENT_PATH if session else _WAITING_PATH
+
+
+def _run(case: Case) -> int | None:
+    """Which run of its strategy an order is, where runs are limited."""
+    limited = any(s.max_runs is not None for scope, s in case.levels if scope[0] is Level.STRATEGY)
+    return case.ground.runs + 1 if limited else None
+
+
+def _remember_s(case: Case) -> int:
+    return max((limits.duplicate_window_s or 0 for _scope, limits in case.levels), default=0)
 
 
 def _fund(ctx: Context, fund_id: str) -> Fund:
@@ -155,12 +216,14 @@ def _order(
     )
 
 
-def _refused(order: Order, refusal: RiskRefusal) -> Order:
-    return replace(order, reason_code=refusal.code, reason=refusal.reason, ended_at=order.updated_at)
+def _refused(order: Order, decision: RiskDecision) -> Order:
+    return replace(order, reason_code=decision.code, reason=decision.reason, ended_at=order.updated_at)
 
 
-def _with_submit(order: Order, epoch: int | None) -> Order:
+def _with_submit(order: Order, epoch: int | None, phase: Phase | None = None) -> Order:
     request = order.next_request(RequestKind.SUBMIT, epoch, order.updated_at)
+    if phase is not None:
+        request = replace(request, phase=phase)
     return replace(order, requests=(request,), request_count=1, client_id=request.client_id)
 
 
@@ -175,6 +238,7 @@ def submit_signal(ctx: Context, command: SubmitSignal) -> Decision[SignalResult]
     try:
         if not signal.approved:
             raise Invalid(Code.SIGNAL_NOT_APPROVED, signal.disapproval or "not approved", "#/approved")
+        _check_not_expired(ctx, signal, fund_id)
         result = yield from submit(ctx, _order_of(signal, fund_id, ctx.view.signals.order_type))
     except OrderMoved:
         raise
@@ -188,6 +252,14 @@ def submit_signal(ctx: Context, command: SubmitSignal) -> Decision[SignalResult]
         )
         return SignalResult(refusal=refused)
     return SignalResult(order=result.order, replayed=result.replayed)
+
+
+def _check_not_expired(ctx: Context, signal: Signal, fund_id: str) -> None:
+    """A signal whose time is over makes no order; one that made an order in time still stands for it."""
+    known = ctx.state.keys.get((fund_id, "signal_id", signal.signal_id)) is not None
+    if signal.expires_at is not None and signal.expires_at <= ctx.now() and not known:
+        detail = f"{format_time(signal.expires_at)} is over: it came too late"
+        raise Invalid(Code.SIGNAL_EXPIRED, detail, "#/expires_at")
 
 
 def _order_of(signal: Signal, fund_id: str, type_name: str) -> SubmitOrder:

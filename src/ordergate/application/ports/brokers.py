@@ -10,6 +10,7 @@ Rules that the conformance suite (`ordergate.testing.conformance.broker`) checks
 5. Reports are delivered at least once, through the sink given to `connect`, and may come in any order; a
    report's `cursor` is safe to resume from.
 6. An adapter has no rules on positions, risk, retries or states: it translates.
+7. One whose venue tells of the account has a property `account`: the last `BrokerAccount` that it said, or None.
 """
 
 from datetime import datetime

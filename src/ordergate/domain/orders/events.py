@@ -13,6 +13,7 @@ from ordergate.domain.breaks import Break
 from ordergate.domain.funds import Fund
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.money import ONE
+from ordergate.domain.orders.decision import RiskDecision
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.states import Mark, Phase, State
@@ -72,6 +73,9 @@ class OrderEntered(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, ta
 
     Attributes:
         key_kind, key, fingerprint, key_expires: what makes the same request the same order.
+        decision: what the risk gate said of it.
+        run: of its strategy, counted since a person enabled it; None where runs are not limited.
+        remember_s: how long the same order under another key is a duplicate.
     """
 
     order: Order
@@ -79,6 +83,9 @@ class OrderEntered(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, ta
     key: str
     fingerprint: str
     key_expires: datetime | None = None
+    decision: RiskDecision | None = None
+    run: int | None = None
+    remember_s: int = 0
 
 
 class OrderAdopted(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderAdopted/1"):
@@ -89,6 +96,21 @@ class OrderAdopted(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, ta
 
 class OrderAdvanced(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderAdvanced/1"):
     """The order came further on its way to the broker, short of being sent."""
+
+
+class GateAnswered(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="GateAnswered/1"):
+    """An external gate, or a person, has said whether the order, or the request of that number, may go on.
+
+    Attributes:
+        gate: its name; `approval` is a person, who stands as the entry's principal.
+        timed_out: nobody answered in time; an advisory gate then agrees, and this says so.
+    """
+
+    gate: str
+    approved: bool
+    number: int
+    reason: str | None = None
+    timed_out: bool = False
 
 
 class OrderSent(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderSent/1"):
@@ -119,9 +141,26 @@ class OrderMarked(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 class RequestOpened(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="RequestOpened/1"):
-    """A cancel or replace was asked for, or one that waited may now leave."""
+    """A cancel or replace was asked for, or one that waited may now leave.
+
+    Attributes:
+        decision: what the risk gate said of a replace.
+        awaits, decide_by: the external gates that must agree before it may leave, and until when they are waited for.
+    """
 
     request: Request
+    decision: RiskDecision | None = None
+    awaits: tuple[str, ...] | None = None
+    decide_by: datetime | None = None
+
+
+class ReplaceRefused(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="ReplaceRefused/1"):
+    """The risk gate refused a change; the order stays as it is."""
+
+    decision: RiskDecision
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
 
 
 class RequestDoubted(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="RequestDoubted/1"):
@@ -230,11 +269,13 @@ AnyOrderEvent = (
     | OrderEntered
     | OrderAdopted
     | OrderAdvanced
+    | GateAnswered
     | OrderSent
     | SendDisproved
     | OrderAcknowledged
     | OrderMarked
     | RequestOpened
+    | ReplaceRefused
     | RequestDoubted
     | RequestDropped
     | OrderFilled

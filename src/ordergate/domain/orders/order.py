@@ -56,6 +56,9 @@ class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
         arrival_bid, arrival_ask: the market when the order was created; None without a quote.
         entry_price, stop_loss, take_profit: the signal's levels.
         reason_code, reason: why it was rejected, canceled, expired or failed.
+        reference_price: what the risk gate measured it at; None where no limit needed a price.
+        awaits: the external gates, or the person, whose answer it waits for.
+        decide_by: when it waits no longer.
     """
 
     order_id: str
@@ -101,6 +104,9 @@ class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     reason: str | None = None
     request_count: int = 0
     requests: tuple[Request, ...] = ()
+    reference_price: Decimal | None = None
+    awaits: tuple[str, ...] | None = None
+    decide_by: datetime | None = None
 
     @property
     def leaves_quantity(self) -> Decimal:

@@ -36,12 +36,14 @@ class Move(StrEnum):
     ENTER = "enter"
     ADOPT = "adopt"
     ASK_RISK = "ask_risk"
+    ANSWER_RISK = "answer_risk"
     PASS_RISK = "pass_risk"  # noqa: S105  (no password)
     SEND = "send"
     DISPROVE_SEND = "disprove_send"
     ACKNOWLEDGE = "acknowledge"
     MARK = "mark"
     REQUEST = "request"
+    REFUSE_REPLACE = "refuse_replace"
     SETTLE_REQUEST = "settle_request"
     FILL = "fill"
     CORRECT = "correct"
@@ -76,6 +78,12 @@ TABLE: Final[dict[Move, dict[State | None, Target]]] = {
     Move.ENTER: {None: _CREATED},
     Move.ADOPT: {None: _SUBMITTED},  # found at the broker, or agreed by telephone
     Move.ASK_RISK: {_CREATED: _PENDING},
+    Move.ANSWER_RISK: {  # one of several gates, or of a replace
+        _PENDING: _PENDING,
+        _SUBMITTED: _SUBMITTED,
+        _PARTIAL: _PARTIAL,
+        _FILLED: _FILLED,
+    },
     Move.PASS_RISK: {_PENDING: _ACCEPTED},
     Move.SEND: {
         _ACCEPTED: _SUBMITTED,
@@ -88,6 +96,7 @@ TABLE: Final[dict[Move, dict[State | None, Target]]] = {
     },
     Move.MARK: _EVERY_SENT,
     Move.REQUEST: {_SUBMITTED: _SUBMITTED, _PARTIAL: _PARTIAL, _FILLED: _FILLED},
+    Move.REFUSE_REPLACE: {_SUBMITTED: _SUBMITTED, _PARTIAL: _PARTIAL, _FILLED: _FILLED},
     Move.SETTLE_REQUEST: {_ACCEPTED: _ACCEPTED, **_EVERY_SENT},
     Move.FILL: {_SUBMITTED: BY_QUANTITY, _PARTIAL: BY_QUANTITY, _FILLED: BY_QUANTITY, **_STAYS_ENDED},
     Move.CORRECT: {_SUBMITTED: BY_QUANTITY, _PARTIAL: BY_QUANTITY, _FILLED: BY_QUANTITY, **_STAYS_ENDED},

@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Final, Union, get_args, get_origin
@@ -47,6 +47,7 @@ _VALUES: Final[dict[type, Sequence[Any]]] = {
         datetime(1, 1, 1, tzinfo=UTC),
         datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
     ],
+    date: [date(2026, 1, 5), date(1, 1, 1), date(9999, 12, 31)],
     timedelta: [
         timedelta(microseconds=1),
         timedelta(days=36_500, seconds=1),
@@ -104,7 +105,7 @@ def _names(row_type: type[Struct]) -> tuple[str, ...]:
     return tuple(f.name for f in fields(row_type) if f.name.endswith("_id") or f.name in _NAMES)
 
 
-_NAMES: Final = ("symbol", "broker", "number", "position_key", "kind", "key")
+_NAMES: Final = ("symbol", "broker", "number", "position_key", "kind", "key", "name")
 
 
 def _unique(kind: Any, number: int) -> Any:
@@ -122,6 +123,8 @@ def _value(kind: Any, turn: int) -> Any:
         if args[1:] == (...,):
             return tuple(_value(args[0], turn + extra) for extra in range(turn % 3))
         return tuple(_value(arg, turn) for arg in args)
+    if origin is dict:
+        return {_value(args[0], turn + extra): _value(args[1], turn + extra) for extra in range(turn % 3)}
     if issubclass(kind, Struct):
         return _row(kind, turn)
     if issubclass(kind, Enum):

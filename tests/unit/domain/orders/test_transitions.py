@@ -103,12 +103,14 @@ MOVES = grid("""
 enter           c    . . . . . . . . . . .
 adopt           S    . . . . . . . . . . .
 ask_risk        .    p . . . . . . . . . .
+answer_risk     .    . p . S P F . . . . .
 pass_risk       .    . a . . . . . . . . .
 send            .    . . S S . . . . . . .
 disprove_send   .    . . . a . . . . . . .
 acknowledge     .    . . S S P F Z C R E X
 mark            .    . . . S P F Z C R E X
 request         .    . . . S P F . . . . .
+refuse_replace  .    . . . S P F . . . . .
 settle_request  .    . . a S P F Z C R E X
 fill            .    . . . q q q Z C R E X
 correct         .    . . . q q q Z C R E X

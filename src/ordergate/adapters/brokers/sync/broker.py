@@ -11,7 +11,7 @@ import structlog
 
 from ordergate.adapters.brokers.sync import news
 from ordergate.adapters.brokers.sync.notebook import Known, Notebook
-from ordergate.adapters.brokers.sync.reading import Standing, Unreadable, cancel, place, stand
+from ordergate.adapters.brokers.sync.reading import Standing, Unreadable, cancel, free_margin, place, stand
 from ordergate.adapters.brokers.sync.settings import SyncSettings
 from ordergate.adapters.brokers.sync.ticket import Inexact, check_class, ticket_of
 from ordergate.adapters.brokers.sync.worker import NotBegun, Overdue, Worker, lock_of
@@ -33,6 +33,7 @@ from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.money import is_sane
 from ordergate.domain.orders.reports import Acknowledged, Answered, AnyReport, Outcome
 from ordergate.domain.orders.states import OrderType, TimeInForce
+from ordergate.domain.risk.case import BrokerAccount
 
 T = TypeVar("T")
 _CLOSED: Final = "no session is open"
@@ -60,6 +61,7 @@ class SyncBroker:
         self._deadline_s = settings.deadline_ms / 1000
         self._capabilities = _capabilities(made, settings)
         self._notebook = Notebook(name, path)
+        self.account: BrokerAccount | None = None
         self._open: dict[str, Known] = {}
         self._sink: Sink | None = None
         self._worker: Worker | None = None
@@ -96,6 +98,7 @@ class SyncBroker:
         for execution in self._notebook.after(cursor):
             sink.report(execution)
         self._sink, self._worker = sink, Worker(self._name, lock_of(self._made))
+        await self._ask_margin()
         self._polling = asyncio.get_running_loop().create_task(self._poll())
 
     async def close(self) -> None:
@@ -106,7 +109,7 @@ class SyncBroker:
             await asyncio.gather(polling, return_exceptions=True)
         if self._worker is not None:
             self._worker.close()
-        self._worker, self._sink = None, None
+        self._worker, self._sink, self.account = None, None, None
         self._open.clear()
         self._notebook.close()
 
@@ -241,6 +244,7 @@ class SyncBroker:
     async def _poll(self) -> None:
         while True:
             await self._clock.sleep(self._settings.poll_ms / 1000)
+            await self._ask_margin()
             for known in list(self._open.values()):
                 try:
                     end = self._tell(known, await self._stand(known))
@@ -250,6 +254,21 @@ class SyncBroker:
                     _log.exception("an order could not be looked at", broker=self._name)
                 else:
                     self._say(end)
+
+    async def _ask_margin(self) -> None:
+        """What the class says of the account; a figure that it does not repeat grows old."""
+        if self._worker is None or not hasattr(self._made, "free_margin"):
+            return
+        try:
+            free = await self._worker.call(
+                partial(free_margin, self._made), self._deadline_s, lambda _late: None
+            )
+        except (Unreadable, NotBegun, Overdue) as error:
+            _log.warning("the account could not be looked at", broker=self._name, error=str(error))
+            return
+        if free is not None:
+            currency = str(getattr(self._made, "currency", "USD"))
+            self.account = BrokerAccount(currency=currency, free_margin=free, at=self._clock.now())
 
     async def _stand(self, known: Known) -> Standing:
         if self._worker is None:

@@ -89,6 +89,21 @@ def _margin(broker: Any, ticket: Ticket) -> str | None:
     return None if said else INSUFFICIENT_MARGIN
 
 
+def free_margin(broker: Any) -> Decimal | None:
+    """What a class says is free for margin; None where it has no such method.
+
+    Raises:
+        Unreadable: it raised, or said no number.
+    """
+    ask = getattr(broker, "free_margin", None)
+    if ask is None:
+        return None
+    try:
+        return exact(ask(), "free_margin")
+    except Exception as error:
+        raise Unreadable(f"free_margin: {_told(error)}") from error
+
+
 def _read_placed(said: Any) -> Answer:
     success, raw = getattr(said, "success", None), shown(said)
     name, error = _name(getattr(said, "order_id", None)), getattr(said, "error", None)

@@ -109,7 +109,7 @@ def _uuid(text: str | None) -> UUID | str | None:
 def check_class(instance: object) -> None:
     """Raises ClassError unless an object has the methods, synchronous ones."""
     what = type(instance).__name__
-    for name in (*METHODS, "has_sufficient_margin"):
+    for name in (*METHODS, "has_sufficient_margin", "free_margin"):
         method = getattr(instance, name, None)
         if method is None and name not in METHODS:
             continue

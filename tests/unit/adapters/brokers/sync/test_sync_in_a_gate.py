@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from tests.unit.application.gates import CONFIG as UNLIMITED
 from tests.unit.application.gates import buy
 
 from ordergate.adapters.brokers.sync import SyncBroker, SyncSettings, Ticket
@@ -79,8 +80,8 @@ class World:
         async def main() -> Any:
             clock = SystemClock()
             broker = SyncBroker("paper", self.settings, self.folder / "notebook", clock, made)
-            signer = Signer(Config().audit.origin, bytes(32))
-            async with assemble(Config(), self.journal, signer, clock, self.ids, [broker]) as gate:
+            signer = Signer(UNLIMITED.audit.origin, bytes(32))
+            async with assemble(UNLIMITED, self.journal, signer, clock, self.ids, [broker]) as gate:
                 return await script(gate)
 
         return asyncio.run(main())
@@ -526,6 +527,7 @@ poll_ms = 5
 
 [funds.paper-momentum]
 broker = "mine"
+unlimited = true
 
 [instruments.ACME]
 class = "equities"
@@ -584,3 +586,54 @@ def test_a_class_that_cannot_be_made_is_told(tmp_path: Path, path: str, says: st
 
     with pytest.raises(ClassError, match=says):
         asyncio.run(main())
+
+
+class Lean(Script):
+    """A class that says what is free for margin."""
+
+    currency = "USD"
+
+    def __init__(self, free: Any, **says: Any) -> None:
+        super().__init__(**says)
+        self.free = free
+
+    def free_margin(self) -> Any:
+        return self._say("free_margin", None, self.free)
+
+
+def test_the_brokers_own_figure_of_free_margin_counts(world: World) -> None:
+    made = Lean(1_000)
+
+    async def script(gate: Gate) -> None:
+        order = (
+            await gate.execute(buy("dear", order_type=OrderType.LIMIT, limit_price=Decimal("10.01")))
+        ).order
+        assert (order.state, order.reason_code) == (State.REJECTED, "RISK_BROKER_MARGIN")
+        order = (
+            await gate.execute(buy("fair", order_type=OrderType.LIMIT, limit_price=Decimal("10.00")))
+        ).order
+        assert order.reason_code is None
+        made.free = 500.5
+        await asyncio.sleep(0.1)
+        order = (
+            await gate.execute(buy("now", order_type=OrderType.LIMIT, limit_price=Decimal("10.00")))
+        ).order
+        assert order.reason_code == "RISK_BROKER_MARGIN"
+        assert "500.5 USD free at paper" in order.reason
+
+    world.run(made, script)
+
+
+@pytest.mark.parametrize("free", ["much", None, OSError("down"), float("nan")])
+def test_a_class_that_says_no_number_is_asked_again(world: World, free: Any) -> None:
+    made = Lean(free)
+
+    async def script(gate: Gate) -> None:
+        assert gate.brokers["paper"].account is None
+        made.free = 5_000
+        async with asyncio.timeout(5):
+            while gate.brokers["paper"].account is None:
+                await asyncio.sleep(0.005)
+        assert gate.brokers["paper"].account.free_margin == 5_000
+
+    world.run(made, script)

@@ -1,0 +1,48 @@
+"""The fold of an execution into the books: position and lots, balances, the fund's profits and the day's volume."""
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from ordergate.domain.book import Book
+from ordergate.domain.fold_risk import count_fill
+from ordergate.domain.money import ZERO
+from ordergate.domain.orders.executions import Fill
+from ordergate.domain.positions.ledger import Balance, deltas
+from ordergate.domain.positions.lots import ORDERS
+from ordergate.domain.positions.position import Position, Trade, book, unbook
+
+
+def book_fill(state: Book, fill: Fill, time: datetime, *, taken_back: bool) -> Fill:
+    """Moves position, lots and balances by a fill that counts now, or no longer does."""
+    instrument = state.instruments.rows[fill.symbol]
+    fund = state.funds.rows[fill.fund_id]
+    known = state.positions.get((fill.fund_id, fill.symbol)) or Position(
+        fund_id=fill.fund_id, symbol=fill.symbol, updated_at=time
+    )
+    trade = Trade(
+        fill.fill_id, fill.quantity * fill.side.sign, fill.price, fill.fee, fill.fee_currency, fill.time
+    )
+    order = ORDERS[fund.tax_lot_method]
+    booking = unbook if taken_back else book
+    position, lots = booking(known, trade, state.open_lots(known), order, instrument.contract_size)
+    count_fill(state, fill, fund, instrument, (known, position), -1 if taken_back else 1)
+    for lot in lots:
+        state.lots.put(lot)
+    state.positions.put(replace(position, oldest_open=_oldest_open(state, position), updated_at=time))
+    moved = deltas(fill, fill.quantity, instrument)
+    for delta in moved:
+        before = state.balances.get((fill.fund_id, delta.position_key))
+        amount = (before.amount if before else ZERO) + (-delta.amount if taken_back else delta.amount)
+        state.balances.put(Balance(fund_id=fill.fund_id, position_key=delta.position_key, amount=amount))
+    return replace(fill, deltas=moved)
+
+
+def _oldest_open(state: Book, position: Position) -> int:
+    lots, number = state.lots.rows, position.oldest_open
+    while number <= position.lot_count:
+        lot = lots.get((position.fund_id, position.symbol, number))
+        if lot is not None and lot.remaining:
+            break
+        number += 1
+    return number

@@ -1,0 +1,126 @@
+"""The fold of what risk keeps: limits, halts, strategies, accounts, volumes, and the answers of gates."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from ordergate.domain.book import Book, Strategy
+from ordergate.domain.errors import Defect
+from ordergate.domain.funds import Fund
+from ordergate.domain.instruments import Instrument
+from ordergate.domain.orders.events import OrderEntered
+from ordergate.domain.orders.executions import Fill
+from ordergate.domain.orders.order import Order
+from ordergate.domain.orders.states import State
+from ordergate.domain.positions.position import Position
+from ordergate.domain.risk import events as r
+from ordergate.domain.risk.account import Account, Period, add_to, trading_day
+from ordergate.domain.risk.limits import FIRM, Level, Scope
+
+
+def _limits_set(state: Book, event: r.LimitsSet, _index: int, _time: datetime) -> None:
+    before, after = event.before, event.after
+    state.limits.put(after)
+    if before is not None and before.limits.nav_usd is not None and after.limits.nav_usd is not None:
+        _add_money(state, after.name, after.limits.nav_usd - before.limits.nav_usd)
+
+
+def _add_money(state: Book, fund_id: str, amount: Decimal) -> None:
+    """Money that is paid in or out is neither profit nor loss: each period began with so much more."""
+    account = state.accounts.get(fund_id)
+    if amount and account is not None and account.periods:
+        periods = (Period(p.kind, p.began, p.nav_usd + amount) for p in account.periods)
+        state.accounts.put(replace(account, periods=tuple(periods)))
+
+
+def _halted(state: Book, event: r.TradingHalted, _index: int, _time: datetime) -> None:
+    state.halts.put(event.halt)
+
+
+def _resumed(state: Book, event: r.TradingResumed, _index: int, time: datetime) -> None:
+    halt = state.halts.get((event.level, event.name))
+    if halt is None or not halt.holds:
+        raise Defect(f"trading of {event.level} {event.name} resumed, which is not halted")
+    state.halts.put(replace(halt, lifted_at=time, lifted_by=event.by, lifted_because=event.reason))
+
+
+def _enabled(state: Book, event: r.StrategyEnabled, _index: int, time: datetime) -> None:
+    state.strategies.put(Strategy(strategy_id=event.strategy_id, enabled_at=time, enabled_by=event.by))
+
+
+def _valued(state: Book, event: r.FundValued, _index: int, _time: datetime) -> None:
+    account = state.accounts.get(event.fund_id) or Account(fund_id=event.fund_id)
+    state.accounts.put(replace(account, periods=event.periods))
+
+
+def count_order(state: Book, event: OrderEntered) -> None:
+    """Counts an order that was let through: for throttles, runs and duplicates."""
+    order = event.order
+    if order.state is State.REJECTED:
+        return
+    if throttled := _throttled(state, order):
+        state.traffic.order_made(order.created_at, throttled)
+    if event.remember_s:
+        state.traffic.remember(order, event.remember_s)
+    if event.run is not None and order.strategy_id is not None:
+        before = state.strategies.get(order.strategy_id) or Strategy(strategy_id=order.strategy_id)
+        state.strategies.put(replace(before, runs=event.run))
+
+
+def count_message(state: Book, order: Order, at: datetime) -> None:
+    """Counts a replace or cancel that was asked for."""
+    if throttled := _throttled(state, order):
+        state.traffic.message_sent(at, throttled)
+
+
+def _throttled(state: Book, order: Order) -> list[Scope]:
+    """The scopes of an order whose orders or messages within a second are limited: only theirs are counted."""
+    scopes = (
+        FIRM,
+        (Level.FUND, order.fund_id),
+        (Level.BROKER, order.broker),
+        (Level.STRATEGY, order.strategy_id or ""),
+    )
+    return [scope for scope in scopes if scope in state.stated and not _RATES.isdisjoint(state.stated[scope])]
+
+
+_RATES: Final = frozenset({"max_orders_per_s", "max_messages_per_s"})
+
+
+def count_fill(
+    state: Book,
+    fill: Fill,
+    fund: Fund,
+    instrument: Instrument,
+    positions: tuple[Position, Position],
+    sign: int,
+) -> None:
+    """What a fill, or (-1) one that is taken back, does to the fund's profits and the day's volume.
+
+    Args:
+        positions: before and after it.
+    """
+    before, after = positions
+    account = state.accounts.get(fund.fund_id) or Account(fund_id=fund.fund_id)
+    now = account.plus(instrument.currency, after.realized_pnl - before.realized_pnl)
+    if fill.fee and fill.fee_currency is not None:
+        now = now.plus(fill.fee_currency, -fill.fee * sign)
+    if now is not account:
+        state.accounts.put(now)
+    day = trading_day(instrument.asset_class, fill.time)
+    quantity = fill.quantity * sign
+    worth = quantity * fill.price * instrument.contract_size
+    known = state.volumes.get((fill.fund_id, fill.symbol))
+    state.volumes.put(add_to(known, fill.fund_id, fill.symbol, day, quantity, worth))
+
+
+RISK_FOLDS: Final[Mapping[type, Callable[[Book, Any, int, datetime], None]]] = {
+    r.LimitsSet: _limits_set,
+    r.TradingHalted: _halted,
+    r.TradingResumed: _resumed,
+    r.StrategyEnabled: _enabled,
+    r.FundValued: _valued,
+}

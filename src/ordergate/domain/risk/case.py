@@ -1,0 +1,284 @@
+"""One order, or a change of one, before the gate: what is asked, and what the checks measure it against."""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, Generic, TypeVar
+
+from msgspec import Struct
+
+from ordergate.domain.funds import Fund
+from ordergate.domain.instruments import Instrument
+from ordergate.domain.market import Quote, mid
+from ordergate.domain.money import ONE, ZERO, divide
+from ordergate.domain.orders.decision import PriceSource
+from ordergate.domain.orders.states import OrderType, Side
+from ordergate.domain.risk.account import Account, Volume
+from ordergate.domain.risk.conversion import Rates
+from ordergate.domain.risk.exposure import Cell, Exposures, Group, Sums
+from ordergate.domain.risk.kill_switch import Halt
+from ordergate.domain.risk.limits import DEFAULT_QUOTE_AGE_S, NOTHING, Level, Limits, Scope, leverage_of
+from ordergate.domain.risk.throttles import Traffic
+from ordergate.domain.risk.worth import equity_usd
+
+USD: Final = "USD"
+
+
+class Question(Struct, frozen=True, gc=False, kw_only=True):
+    """What is asked.
+
+    Attributes:
+        quantity: of the order, once it is as asked.
+        left: how much of it could be filled then.
+        counted: how much of it counts already, and its worth at the order's present price; 0 where it is new.
+        entry_price: the signal's.
+        is_new: not a change of an order.
+    """
+
+    fund_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    left: Decimal
+    order_type: OrderType
+    broker: str
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    entry_price: Decimal | None = None
+    strategy_id: str | None = None
+    counted: tuple[Decimal, Decimal] = (ZERO, ZERO)
+    is_new: bool = True
+
+
+class BrokerAccount(Struct, frozen=True, gc=False):
+    """What a broker says of the account: in which currency, what is free for margin, and when that was."""
+
+    currency: str
+    free_margin: Decimal
+    at: datetime
+
+
+class Ground(Struct, kw_only=True):
+    """What the checks measure against.
+
+    Attributes:
+        stated: the names of all limits that any level states.
+        levels: the limits that count, by scope: of the firm, the fund, the strategy, the symbol and the broker.
+        last_made: when the same order was made last, under another key.
+        runs: of the strategy since it was enabled.
+        daily: what the fund has traded of the symbol on the present trading day; None for nothing.
+        broker_account: what the broker says; None where it says nothing.
+    """
+
+    fund: Fund
+    instrument: Instrument
+    now: datetime
+    levels: tuple[tuple[Scope, Limits], ...]
+    stated: frozenset[str]
+    exposures: Exposures
+    traffic: Traffic
+    rates: Rates
+    quote: Quote | None = None
+    account: Account | None = None
+    daily: Volume | None = None
+    halt: Halt | None = None
+    last_made: Callable[[], datetime | None] = lambda: None
+    runs: int = 0
+    broker_account: BrokerAccount | None = None
+
+
+T = TypeVar("T")
+
+
+class once(Generic[T]):  # noqa: N801  (used as a decorator)
+    """A property that is computed once, when it is asked for; without the lock that Python 3.11 takes for that."""
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self._compute, self.__doc__ = compute, compute.__doc__
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, case: Any, _owner: type) -> T:
+        value = case.__dict__[self._name] = self._compute(case)
+        return value
+
+
+class Case:
+    """A question on its ground; what follows from both is computed when a check asks for it, once."""
+
+    def __init__(self, asked: Question, ground: Ground) -> None:
+        self.asked, self.ground = asked, ground
+        self.fund, self.instrument, self.levels = ground.fund, ground.instrument, ground.levels
+
+    @once
+    def limits(self) -> Limits:
+        """The fund's."""
+        return next((limits for scope, limits in self.levels if scope[0] is Level.FUND), NOTHING)
+
+    @once
+    def reference(self) -> tuple[Decimal, PriceSource] | None:
+        """The price that the order is measured at: the fresh quote, else its own, else the signal's entry price."""
+        asked, quote = self.asked, self.ground.quote
+        if quote is not None and self.is_fresh(quote):
+            return (quote.ask if asked.side.sign > 0 else quote.bid), PriceSource.QUOTE
+        for price, source in (
+            (asked.limit_price, PriceSource.LIMIT),
+            (asked.stop_price, PriceSource.STOP),
+            (asked.entry_price, PriceSource.ENTRY),
+        ):
+            if price is not None:
+                return price, source
+        return None
+
+    def is_fresh(self, quote: Quote) -> bool:
+        """Whether a quote is young enough to be a reference."""
+        if not (_is_price(quote.bid) and _is_price(quote.ask)):
+            return False
+        if quote.pinned:
+            return True
+        ages = [
+            limits.max_quote_age_s for _scope, limits in self.levels if limits.max_quote_age_s is not None
+        ]
+        age = (self.ground.now - quote.time).total_seconds()
+        return age <= min(ages, default=DEFAULT_QUOTE_AGE_S)
+
+    @once
+    def price(self) -> Decimal:
+        """What the order may cost at worst: the reference price or its own limit, whichever is more; 0 without any."""
+        reference = self.reference
+        return max(reference[0] if reference is not None else ZERO, self.asked.limit_price or ZERO)
+
+    def usd(self, amount: Decimal, currency: str | None = None) -> Decimal | None:
+        """An amount (of the instrument's currency where none is named) in US dollars; None without a rate."""
+        rate = self._rate(currency or self.instrument.currency)
+        if rate is None or rate == 1:
+            return None if rate is None else amount
+        return divide(amount * rate, ONE, _PLACES)
+
+    def _rate(self, currency: str) -> Decimal | None:
+        rate = self.ground.rates.rate(currency, USD)
+        if (
+            rate is None
+            and (self.instrument.base, self.instrument.currency) == (USD, currency)
+            and self.price
+        ):
+            return _divided(ONE, self.price)
+        return rate
+
+    @once
+    def notional_usd(self) -> Decimal | None:
+        """What the whole order may be worth; None without a rate."""
+        return self.usd(self.asked.quantity * self.price * self.instrument.contract_size)
+
+    @once
+    def more(self) -> Decimal:
+        """How much more could be filled than now."""
+        return max(self.asked.left - self.asked.counted[0], ZERO)
+
+    @once
+    def more_value(self) -> Decimal:
+        """What that, and a higher price of what is left, may cost more, in units x price.
+
+        At the order's own price, as it counts from its acceptance: a change that asks for less is not more because
+        the market has moved.
+        """
+        asked = self.asked
+        if asked.limit_price is None:
+            return self.more * self.price
+        return max(asked.left * asked.limit_price - asked.counted[1], ZERO)
+
+    @property
+    def asks_more(self) -> bool:
+        """Whether it is not a change that only makes the order smaller or cheaper."""
+        return self.asked.is_new or bool(self.more or self.more_value)
+
+    @once
+    def cell(self) -> Cell:
+        """What the fund has of the symbol."""
+        found = self.ground.exposures.cell(self.fund.fund_id, self.asked.symbol)
+        return found if found is not None else Cell(self.fund.fund_id, self.instrument)
+
+    @once
+    def before(self) -> Sums:
+        """The symbol's worth as it is."""
+        return self.cell.with_order(self.asked.side.sign, ZERO, ZERO, self._mark)
+
+    @once
+    def after(self) -> Sums:
+        """The symbol's worth if the order is let through."""
+        return self.cell.with_order(self.asked.side.sign, self.more, self.more_value, self._mark)
+
+    @property
+    def _mark(self) -> Decimal:
+        quote, reference = self.ground.quote, self.reference
+        if quote is not None and self.is_fresh(quote):
+            return mid(quote.bid, quote.ask)
+        return self.cell.price(reference[0] if reference is not None else ZERO)
+
+    @once
+    def quantities(self) -> tuple[Decimal, Decimal]:
+        """The least and the most that the fund may come to hold if the order is let through."""
+        least, most = self.cell.quantities()
+        more = self.more
+        return (least, most + more) if self.asked.side.sign > 0 else (least - more, most)
+
+    def sums(self, fund_id: str) -> dict[Group, Sums]:
+        """A fund's groups, or the firm's, as they are."""
+        return self.ground.exposures.sums(fund_id)
+
+    @once
+    def equity_usd(self) -> Decimal | None:
+        """What the fund is worth now; None where that is not known, or a rate is missing."""
+        sums = self.sums(self.fund.fund_id)
+        return equity_usd(self.limits, self.ground.account, sums, self._rate)
+
+    def gross_usd(
+        self, fund_id: str, wanted: Callable[[Group], bool] = lambda _group: True
+    ) -> Decimal | None:
+        """Gross exposure in the wanted groups as it is; None where a rate is missing."""
+        return self._total(fund_id, wanted, lambda sums, _group: sums.gross)
+
+    @once
+    def margin_usd(self) -> Decimal | None:
+        """What the fund's exposure binds as it is."""
+        return self._total(self.fund.fund_id, lambda _group: True, self._margin_of)
+
+    def _margin_of(self, sums: Sums, group: Group) -> Decimal:
+        return _divided(sums.gross, leverage_of(self.limits, group.asset_class))
+
+    @once
+    def more_margin_usd(self) -> Decimal | None:
+        """What the order binds more."""
+        times = leverage_of(self.limits, self.instrument.asset_class)
+        return self.usd(_divided(self.after.gross - self.before.gross, times))
+
+    def _total(
+        self, fund_id: str, wanted: Callable[[Group], bool], of: Callable[[Sums, Group], Decimal]
+    ) -> Decimal | None:
+        total = ZERO
+        for group, sums in self.sums(fund_id).items():
+            if wanted(group) and (amount := of(sums, group)):
+                in_usd = self.usd(amount, group.currency)
+                if in_usd is None:
+                    return None
+                total += in_usd
+        return total
+
+    def net_usd(self) -> tuple[Decimal, Decimal] | None:
+        """The fund's least and most net exposure as it is; None where a rate is missing."""
+        fund_id = self.fund.fund_id
+        down = self._total(fund_id, lambda _group: True, lambda sums, _group: sums.down)
+        up = self._total(fund_id, lambda _group: True, lambda sums, _group: sums.up)
+        return None if down is None or up is None else (down, up)
+
+
+def _is_price(number: Decimal) -> bool:
+    return number.is_finite() and number > 0
+
+
+def _divided(amount: Decimal, by: Decimal) -> Decimal:
+    return amount if by == 1 else divide(amount, by, _PLACES)
+
+
+_PLACES: Final = 12

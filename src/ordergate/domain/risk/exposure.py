@@ -1,0 +1,205 @@
+"""What funds may come to hold: positions, and what working orders can still add to them, at the last prices known.
+
+Sums are kept as orders, positions and prices come and go; a question adds up a fund's groups (asset class, sector,
+country, currency), never its orders or positions. An order counts from its acceptance to its end with all that can
+still be filled of it, whether or not the broker has answered; of a replace under way, with the larger quantity.
+"""
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+
+from msgspec import Struct
+
+from ordergate.domain.instruments import AssetClass, Instrument
+from ordergate.domain.money import ZERO, divide
+from ordergate.domain.orders.order import Order
+from ordergate.domain.orders.states import TERMINAL, RequestKind
+from ordergate.domain.positions.position import Position
+
+
+class Group(Struct, frozen=True):
+    """What is added up together: amounts in one currency."""
+
+    asset_class: AssetClass
+    sector: str | None
+    country: str | None
+    currency: str
+
+
+class Sums(Struct):
+    """Worth in the group's currency, of one symbol or of all in a group.
+
+    Attributes:
+        up: signed, if everything is filled that buys.
+        down: signed, if everything is filled that sells.
+        gross: unsigned, after the fills that make it largest.
+        unrealized: profit of what is held.
+    """
+
+    up: Decimal = ZERO
+    down: Decimal = ZERO
+    gross: Decimal = ZERO
+    unrealized: Decimal = ZERO
+
+    def add(self, other: "Sums", sign: int) -> None:
+        """Adds, or with -1 takes away."""
+        self.up += sign * other.up
+        self.down += sign * other.down
+        self.gross += sign * other.gross
+        self.unrealized += sign * other.unrealized
+
+
+class Cell:
+    """One symbol of one fund.
+
+    Attributes:
+        held: signed quantity; `cost` what its open lots cost.
+        buying, selling: quantities that working orders can still fill; with their worth at the orders' own prices.
+        mark: the last price known; None before any.
+    """
+
+    __slots__ = (
+        "buying", "buying_value", "cost", "fund_id", "group", "held", "mark", "selling", "selling_value", "size",
+        "sums", "symbol",
+    )  # fmt: skip
+
+    def __init__(self, fund_id: str, instrument: Instrument) -> None:
+        self.fund_id, self.symbol, self.size = fund_id, instrument.symbol, instrument.contract_size
+        self.group = group_of(instrument)
+        self.held = self.cost = self.buying = self.selling = self.buying_value = self.selling_value = ZERO
+        self.mark: Decimal | None = None
+        self.sums = Sums()
+
+    def with_order(self, sign: int, quantity: Decimal, value: Decimal, mark: Decimal | None = None) -> Sums:
+        """The sums at a price (None: the last known) if so much more could be bought (+1) or sold (-1) for so much."""
+        buying, selling = self.buying, self.selling
+        buying_value, selling_value = self.buying_value, self.selling_value
+        if sign > 0:
+            buying, buying_value = buying + quantity, buying_value + value
+        else:
+            selling, selling_value = selling + quantity, selling_value + value
+        at = self.price(ZERO) if mark is None else mark
+        held = self.held * at
+        up = held + max(buying_value, buying * at)
+        down = held - max(selling_value, selling * at)
+        unrealized = held * self.size - self.cost if self.held else ZERO
+        gross = max(abs(up), abs(down), abs(held))
+        return Sums(up * self.size, down * self.size, gross * self.size, unrealized)
+
+    def price(self, default: Decimal) -> Decimal:
+        """The last price known; before any, what was paid, else the default."""
+        if self.mark is not None:
+            return self.mark
+        return divide(self.cost, self.held * self.size, 10) if self.held else default
+
+    def quantities(self) -> tuple[Decimal, Decimal]:
+        """The least and the most that may come to be held."""
+        return self.held - self.selling, self.held + self.buying
+
+
+def group_of(instrument: Instrument) -> Group:
+    """The group that an instrument is added up in."""
+    return Group(instrument.asset_class, instrument.sector, instrument.country, instrument.currency)
+
+
+class Exposures:
+    """Every fund's, and the firm's."""
+
+    def __init__(self, instrument: Callable[[str], Instrument | None]) -> None:
+        self._instrument = instrument
+        self._cells: dict[tuple[str, str], Cell] = {}
+        self._by_symbol: dict[str, list[Cell]] = {}
+        self._stale: dict[Cell, None] = {}
+        self._sums: dict[str, dict[Group, Sums]] = {"": {}}
+
+    def cell(self, fund_id: str, symbol: str) -> Cell | None:
+        """What a fund has of a symbol; None where it never had any."""
+        return self._cells.get((fund_id, symbol))
+
+    def of_symbol(self, symbol: str) -> Iterable[Cell]:
+        """What every fund has of it."""
+        return self._by_symbol.get(symbol, ())
+
+    def symbols(self) -> Iterable[str]:
+        """Those of which something is held, or may come to be."""
+        for symbol, cells in self._by_symbol.items():
+            if any(cell.held or cell.buying or cell.selling for cell in cells):
+                yield symbol
+
+    def sums(self, fund_id: str) -> dict[Group, Sums]:
+        """A fund's sums by group; the firm's for the empty name."""
+        while self._stale:
+            cell, _none = self._stale.popitem()
+            self._refresh(cell)
+        return self._sums.get(fund_id, {})
+
+    def _refresh(self, cell: Cell) -> None:
+        after = cell.with_order(1, ZERO, ZERO)
+        for name in (cell.fund_id, ""):
+            group = self._sums.setdefault(name, {}).setdefault(cell.group, Sums())
+            group.add(cell.sums, -1)
+            group.add(after, 1)
+        cell.sums = after
+
+    def mark(self, symbol: str, price: Decimal) -> None:
+        """A new price of a symbol."""
+        for cell in self._by_symbol.get(symbol, ()):
+            cell.mark = price
+            self._stale[cell] = None
+
+    def order_changed(self, before: Order | None, after: Order | None) -> None:
+        """An order came, changed or went."""
+        order = after or before
+        if order is None:
+            return
+        was = (ZERO, ZERO) if before is None else reserved(before)
+        now = (ZERO, ZERO) if after is None else reserved(after)
+        if was == now:
+            return
+        cell = self._of(order.fund_id, order.symbol)
+        quantity, value = now[0] - was[0], now[1] - was[1]
+        if order.side.sign > 0:
+            cell.buying, cell.buying_value = cell.buying + quantity, cell.buying_value + value
+        else:
+            cell.selling, cell.selling_value = cell.selling + quantity, cell.selling_value + value
+        if cell.mark is None and order.reference_price is not None:
+            cell.mark = order.reference_price
+        self._stale[cell] = None
+
+    def position_changed(self, before: Position | None, after: Position | None) -> None:
+        """A position came, changed or went."""
+        position = after or before
+        if position is None:
+            return
+        cell = self._of(position.fund_id, position.symbol)
+        cell.held, cell.cost = (ZERO, ZERO) if after is None else (after.quantity, after.cost)
+        self._stale[cell] = None
+
+    def _of(self, fund_id: str, symbol: str) -> Cell:
+        cell = self._cells.get((fund_id, symbol))
+        if cell is None:
+            cell = self._cells[fund_id, symbol] = Cell(fund_id, self._known(symbol))
+            self._by_symbol.setdefault(symbol, []).append(cell)
+        return cell
+
+    def _known(self, symbol: str) -> Instrument:
+        instrument = self._instrument(symbol)
+        if instrument is None:
+            raise KeyError(symbol)
+        return instrument
+
+
+def reserved(order: Order) -> tuple[Decimal, Decimal]:
+    """What can still be filled of an order, and its worth at the order's own price: 0 after its end.
+
+    A replace that is under way counts where it asks for more; an order without any price counts at the market's.
+    """
+    if order.state in TERMINAL:
+        return ZERO, ZERO
+    quantity, price = order.quantity, order.limit_price or order.reference_price or ZERO
+    for request in order.requests:
+        if request.kind is RequestKind.REPLACE:
+            quantity = max(quantity, request.quantity or ZERO)
+            price = max(price, request.limit_price or ZERO)
+    left = quantity - order.filled_quantity
+    return (left, left * price) if left > 0 else (ZERO, ZERO)

@@ -1,0 +1,115 @@
+"""Checks of an order by itself: who may trade what, how much at once, and at which price."""
+
+from ordergate.domain.orders.decision import RiskCode, RiskRefusal
+from ordergate.domain.risk.case import Case
+from ordergate.domain.risk.limits import Level, shown_scope
+from ordergate.domain.risk.refusing import at_most, shown
+
+
+def limits(case: Case) -> RiskRefusal | None:
+    """The fund has limits, or says that it has none."""
+    if case.fund.unlimited or any(scope[0] is Level.FUND for scope, _limits in case.levels):
+        return None
+    reason = (
+        f"fund {case.fund.fund_id} has no limits: set some, or write unlimited = true where it is configured"
+    )
+    return RiskRefusal(RiskCode.LIMITS, reason)
+
+
+def broker(case: Case) -> RiskRefusal | None:
+    """The fund, strategy and firm may trade at the broker."""
+    return _named(case, "allowed_brokers", case.asked.broker, RiskCode.BROKER)
+
+
+def order_type(case: Case) -> RiskRefusal | None:
+    """Orders of this type are allowed."""
+    return _named(case, "allowed_order_types", case.asked.order_type, RiskCode.ORDER_TYPE)
+
+
+def asset_class(case: Case) -> RiskRefusal | None:
+    """The fund may trade instruments of this class."""
+    fund, instrument = case.fund, case.instrument
+    if fund.asset_classes and instrument.asset_class not in fund.asset_classes:
+        classes = ", ".join(fund.asset_classes)
+        reason = (
+            f"{case.asked.symbol} is of class {instrument.asset_class}; fund {fund.fund_id} trades {classes}"
+        )
+        return RiskRefusal(RiskCode.ASSET_CLASS, reason)
+    return _named(case, "allowed_asset_classes", instrument.asset_class, RiskCode.ASSET_CLASS)
+
+
+def _named(case: Case, name: str, value: str, code: RiskCode) -> RiskRefusal | None:
+    for scope, stated in case.levels:
+        allowed = getattr(stated, name)
+        if allowed and value not in allowed:
+            return RiskRefusal(code, f"{value}: {shown_scope(scope)} allows {', '.join(allowed)}")
+    return None
+
+
+def strategy(case: Case) -> RiskRefusal | None:
+    """The strategy may write into the fund."""
+    fund, strategy_id = case.fund, case.asked.strategy_id
+    if not fund.strategies or strategy_id in fund.strategies:
+        return None
+    named = strategy_id or "an order without strategy"
+    reason = f"{named} may not trade for fund {fund.fund_id}; {', '.join(fund.strategies)} may"
+    return RiskRefusal(RiskCode.STRATEGY, reason)
+
+
+def restricted(case: Case) -> RiskRefusal | None:
+    """The symbol is on no restricted list."""
+    for scope, stated in case.levels:
+        if case.asked.symbol in stated.restricted_symbols:
+            return RiskRefusal(
+                RiskCode.RESTRICTED, f"{case.asked.symbol} is restricted for {shown_scope(scope)}"
+            )
+    return None
+
+
+def price(case: Case) -> RiskRefusal | None:
+    """There is a price to measure the order at, where a limit needs one."""
+    if case.reference is not None:
+        return None
+    if case.ground.quote is None:
+        why = "nobody has quoted it"
+    else:
+        why = f"its last quote, of {case.ground.quote.time:%Y-%m-%dT%H:%M:%SZ}, is too old"
+    return RiskRefusal(RiskCode.NO_PRICE, f"{case.asked.symbol} has no reference price: {why}")
+
+
+def rate(case: Case) -> RiskRefusal | None:
+    """What it is priced in can be converted, where a limit needs that."""
+    if case.notional_usd is not None:
+        return None
+    currency = case.instrument.currency
+    return RiskRefusal(
+        RiskCode.NO_RATE, f"no rate leads from {currency} to USD: quote a pair, or fix one in [rates]"
+    )
+
+
+def order_qty(case: Case) -> RiskRefusal | None:
+    """The order is not larger than one order may be."""
+    return at_most(case, "max_order_qty", case.asked.quantity, RiskCode.ORDER_QTY, f"{case.instrument.unit}")
+
+
+def order_notional(case: Case) -> RiskRefusal | None:
+    """The order is not worth more than one order may be."""
+    return at_most(case, "max_order_notional_usd", case.notional_usd, RiskCode.ORDER_NOTIONAL, "USD")
+
+
+def price_collar(case: Case) -> RiskRefusal | None:
+    """Limit and stop price are not too far from the market."""
+    reference = case.reference
+    for scope, stated in case.levels:
+        collar = stated.price_collar_pct
+        if collar is None or reference is None:
+            continue
+        for own in (case.asked.limit_price, case.asked.stop_price):
+            if own is not None and abs(own - reference[0]) > collar * reference[0]:
+                reason = (
+                    f"{shown(own)} is more than {shown(collar * 100)} % from {shown(reference[0])}: "
+                    f"price_collar_pct of {shown_scope(scope)}"
+                )
+                numbers = {"value": own, "reference": reference[0], "limit": collar}
+                return RiskRefusal(RiskCode.PRICE_COLLAR, reason, numbers)
+    return None

@@ -1,0 +1,204 @@
+"""RSK-22: whatever anybody asks and whatever a broker says, nothing leaves past the gate.
+
+Under a halt of the firm every command and every report there is comes in at random, about orders in every state that
+they can have been in before: no submit and no replace leaves. Without the halt, what leaves is what the gate let
+through.
+"""
+
+from collections import Counter
+from datetime import timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any, Final, get_args
+
+import pytest
+
+from ordergate.application.decide import halting
+from ordergate.application.engine import Command
+from ordergate.domain.errors import Refused
+from ordergate.domain.orders import commands as c
+from ordergate.domain.orders import events as e
+from ordergate.domain.orders import reports as r
+from ordergate.domain.orders.states import OrderType, Phase, RequestKind, Side, State
+from ordergate.domain.risk import commands as k
+from ordergate.domain.risk.kill_switch import Mode
+from ordergate.domain.risk.limits import Level, Limits
+from ordergate.domain.signals import Signal, SubmitSignal
+from ordergate.testing.playbook import BROKER
+from tests.unit.domain.risk.limited import NAMES, Limited
+
+LIMITS: Final = Limits(nav_usd=Decimal(1_000_000), gates=("desk",), max_order_qty=Decimal(500))
+MOVES: Final = {"ExpectFund", "LeaveFund", "TakePart", "TakeKeys", "OpenFund"}
+
+
+def left(events: list[Any]) -> list[Any]:
+    """What lets bytes of a submit or replace leave."""
+    found = []
+    for event in events:
+        if isinstance(event, (e.OrderEntered, e.OrderSent)) and State.SUBMITTED in event.path:
+            found.append(event)
+        if isinstance(event, e.OrderSent | e.RequestOpened):
+            request = event.request
+            if request.kind is not RequestKind.CANCEL and request.phase is Phase.SENT:
+                found.append(event)
+    return found
+
+
+class Fuzz:
+    """A book, and dice that ask it for anything."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice, self.book = Random(seed), Limited(Limits(nav_usd=LIMITS.nav_usd))
+        self.asked: Counter[str] = Counter()
+        self._keys = 0
+
+    def order_id(self) -> str:
+        return self.dice.choice(sorted(self.book.engine.state.orders.rows) or ["none"])
+
+    def command(self) -> Any:
+        """Any command but those that move funds between shards, which know no orders."""
+        dice, self._keys = self.dice, self._keys + 1
+        quantity = Decimal(dice.choice((1, 10, 400, 501)))
+        scope = {"level": dice.choice(list(Level)[:3]), "reason": "fuzz"}
+        scope["name"] = NAMES[scope["level"]]
+        makes = {
+            c.SubmitOrder: lambda: c.SubmitOrder(
+                fund_id="fund", symbol="AAPL", side=dice.choice(list(Side)), quantity=quantity,
+                order_type=OrderType.MARKET, key_kind="idempotency_key", key=f"f-{self._keys}",
+                retry_of=dice.choice((None, "ord-1")), strategy_id="trend",
+            ),
+            SubmitSignal: lambda: SubmitSignal(
+                Signal(signal_id=f"s-{self._keys}", symbol="AAPL", action="buy", quantity=quantity, fund_id="fund")
+            ),
+            c.CancelOrder: lambda: c.CancelOrder(order_id=self.order_id()),
+            c.ReplaceOrder: lambda: c.ReplaceOrder(order_id=self.order_id(), quantity=quantity),
+            c.AdoptOrder: lambda: c.AdoptOrder(
+                order_id=f"ad-{self._keys}", fund_id="fund", symbol="AAPL", side=Side.BUY, quantity=quantity,
+                order_type=OrderType.MARKET, broker=BROKER, broker_order_id=f"AD{self._keys}",
+            ),
+            c.Release: lambda: c.Release(order_id=self.order_id(), number=dice.randint(1, 4)),
+            c.Configure: lambda: c.Configure((), ()),
+            c.OpenSession: lambda: c.OpenSession(BROKER, "fuzz"),
+            k.ConfigureLimits: lambda: k.ConfigureLimits(()),
+            k.SetLimits: lambda: k.SetLimits(limits=Limits(max_order_qty=quantity), **scope),
+            k.ThrowSwitch: lambda: k.ThrowSwitch(mode=dice.choice(list(Mode)), **scope),
+            k.LiftHalt: lambda: k.LiftHalt(**scope),
+            k.EnableStrategy: lambda: k.EnableStrategy(strategy_id="trend", reason="fuzz"),
+            k.AnswerGate: lambda: k.AnswerGate(
+                order_id=self.order_id(), gate="desk", approved=dice.random() < 0.8, number=dice.randint(1, 3)
+            ),
+            k.ValueFunds: k.ValueFunds,
+        }  # fmt: skip
+        assert {*makes} == {kind for kind in get_args(Command) if kind.__name__ not in MOVES}
+        return dice.choice(list(makes.values()))()
+
+    def report(self) -> Any:
+        """Anything that a broker can say of one of our requests."""
+        dice = self.dice
+        order = self.book.engine.state.orders.get(self.order_id())
+        number = dice.randint(1, max(order.request_count, 1)) if order is not None else 1
+        about = {"broker": BROKER, "client_id": f"{order.order_id if order else 'none'}.{number}"}
+        return dice.choice(
+            [
+                r.Answered(outcome=dice.choice(list(r.Outcome)), **about),
+                r.LookedUp(finding=dice.choice(list(r.Finding)), final=dice.random() < 0.2, **about),
+                r.Acknowledged(**about),
+                r.Working(**about),
+                r.Ended(end=dice.choice(list(r.End)), **about),
+                r.Replaced(quantity=Decimal(10), **about),
+                r.RequestRefused(**about),
+                r.Executed(
+                    exec_id=f"x{self._keys}-{dice.random()}", time=self.book.now, quantity=Decimal(1),
+                    price=Decimal(100), **about,
+                ),
+            ]
+        )  # fmt: skip
+
+    def one(self, *, lifts: bool) -> list[Any]:
+        """Something comes in; what followed."""
+        self.book.now += timedelta(milliseconds=self.dice.randint(0, 300))
+        self.book.quote("AAPL", 100)
+        if self.dice.random() < 0.15:
+            up = self.book.engine.view.sessions
+            if BROKER in up:
+                del up[BROKER]
+            else:
+                self.book.open_session()
+        given = self.report() if self.dice.random() < 0.5 else self.command()
+        if isinstance(given, k.LiftHalt) and not lifts:
+            return []
+        self.asked[type(given).__name__] += 1
+        try:
+            self.book.by(self.dice.choice(("alice", "bob", "local")), given)
+        except Refused:
+            return []
+        if isinstance(given, c.OpenSession):
+            self.book.engine.view.sessions[BROKER] = self.book.answer
+        return list(self.book.events)
+
+
+def halted(seed: int) -> Fuzz:
+    """Orders in all sorts of states, then gates for new ones, then a halt of the firm."""
+    fuzz = Fuzz(seed)
+    for _ in range(60):
+        fuzz.one(lifts=True)
+    for halt in [halt for halt in fuzz.book.engine.state.halts.rows.values() if halt.holds]:
+        fuzz.book.by("zoe", k.LiftHalt(level=halt.level, name=halt.name, reason="anew"))
+    fuzz.book.limits(LIMITS)
+    for _ in range(60):
+        fuzz.one(lifts=True)
+    fuzz.book.by("carol", k.ThrowSwitch(level=Level.FIRM, name="", reason="drill"))
+    return fuzz
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_under_a_halt_nothing_leaves(seed: int) -> None:
+    fuzz = halted(seed)
+    for _ in range(150):
+        assert left(fuzz.one(lifts=False)) == []
+
+
+def test_the_fuzz_asks_everything_and_would_find_a_way() -> None:
+    asked: Counter[str] = Counter()
+    ways: Counter[str] = Counter()
+    for seed in range(40):
+        fuzz = Fuzz(seed)
+        for _ in range(300):
+            ways.update(type(event).__name__ for event in left(fuzz.one(lifts=True)))
+        asked += fuzz.asked
+    assert len(asked) == 23, asked
+    assert {*ways} == {"OrderEntered", "OrderSent", "RequestOpened"}
+
+
+@pytest.mark.parametrize("hole", ["stopped", "kill_switch"])
+def test_a_hole_is_found(hole: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ordergate.application.decide import changing, reporting
+    from ordergate.domain.risk import checks
+
+    if hole == "stopped":
+        for module in (halting, changing, reporting):
+            monkeypatch.setattr(module, "stopped", lambda _ctx, _order: None, raising=False)
+        monkeypatch.setattr(halting, "_is_stopped", lambda *_given: False)
+    else:
+        passing = tuple(check for check in checks.CHECKS if check.__name__ != "kill_switch")
+        monkeypatch.setattr(checks, "CHECKS", passing)
+    found = 0
+    for seed in range(10):
+        fuzz = halted(seed)
+        found += sum(bool(left(fuzz.one(lifts=False))) for _ in range(150))
+    assert found
+
+
+def test_what_left_without_a_halt_had_passed_the_gate() -> None:
+    """Every submit that leaves belongs to an order that was entered, with a decision that let it through."""
+    for seed in range(20):
+        fuzz, decided = Fuzz(seed), {}
+        fuzz.book.limits(LIMITS)
+        for _ in range(300):
+            for event in fuzz.one(lifts=True):
+                if isinstance(event, e.OrderEntered):
+                    decided[event.order_id] = event.decision
+                if left([event]) and not event.order_id.startswith("ad-"):
+                    order = fuzz.book.engine.state.orders.get(event.order_id)
+                    assert decided[event.order_id].code is None
+                    assert order is None or not order.awaits
