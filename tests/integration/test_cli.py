@@ -186,7 +186,7 @@ def test_cancel_and_replace() -> None:
 
 def test_an_order_that_the_gate_refuses() -> None:
     Path("funds.toml").write_text(
-        '[funds.fx-only]\nasset_classes = ["fx"]\nstrategies = ["momentum_v1"]\n[signals]\nfund = "fx-only"\n'
+        '[funds.fx-only]\nunlimited = true\nasset_classes = ["fx"]\nstrategies = ["momentum_v1"]\n[signals]\nfund = "fx-only"\n'
     )
     body = json.dumps(ORDER | {"fund_id": "fx-only"})
     refused = document("orders", "submit", "-", "--config", "funds.toml", given=body, code=6)
@@ -438,7 +438,13 @@ def test_small_sizes_fill_in_parts_and_the_rest_waits() -> None:
 DATA = ROOT.parent / "shared" / "data"
 
 
-@pytest.mark.parametrize(("name", "symbol"), [("eurusd-2014-05-08", "EURUSD"), ("aig-2013-10-07", "AIG")])
+@pytest.mark.parametrize(
+    ("name", "symbol"),
+    [
+        pytest.param("eurusd-2014-05-08", "EURUSD", marks=pytest.mark.slow),
+        ("aig-2013-10-07", "AIG"),
+    ],
+)
 def test_real_days_fill_at_prices_that_the_file_had_at_that_time(name: str, symbol: str) -> None:
     quotes = DATA / f"{name}.quotes.csv.gz"
     if not quotes.exists():

@@ -43,7 +43,10 @@ ORDER = {
     "strategy_id": "momentum_v1",
 }
 SLOW = '[brokers.paper]\nadapter = "paper"\nlatency_ms = 600\n'
-FUNDS = '[funds.paper-momentum]\n[funds.fx-only]\nasset_classes = ["fx"]\n'
+FUNDS = (
+    '[funds.paper-momentum]\n[funds.fx-only]\nunlimited = true\nasset_classes = ["fx"]\n'
+    "[funds.load]\nunlimited = true\n"
+)
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+Z)?")
 
 
@@ -468,7 +471,8 @@ def test_reading_goes_on_beside_a_busy_server(served: Served, tmp_path: Path) ->
         with served.client() as client:
             while not stop.is_set():
                 key = f"{name}-{len(sent)}"
-                answer = client.post("/v1/orders", json=ORDER | {"order_id": key, "idempotency_key": key})
+                body = ORDER | {"order_id": key, "idempotency_key": key, "fund_id": "load"}
+                answer = client.post("/v1/orders", json=body)
                 (sent if answer.status_code == 202 else failed).append(key)
 
     size = sqlite3.connect(served.database).execute("SELECT max(size) FROM head").fetchone()[0]

@@ -198,7 +198,9 @@ def test_an_order_whose_answer_nobody_reads_is_sent_all_the_same(options: str) -
 
 @POSIX
 def test_a_refused_order_keeps_its_exit_code_where_nobody_reads() -> None:
-    Path("own.toml").write_text('[funds.fx]\nasset_classes = ["fx"]\n[signals]\nfund = "fx"\n')
+    Path("own.toml").write_text(
+        '[funds.fx]\nunlimited = true\nasset_classes = ["fx"]\n[signals]\nfund = "fx"\n'
+    )
     done = shell(f"og orders submit {order_file(fund_id='fx')} --config own.toml | true")
     assert "codes 6 0" in done.stderr
 

@@ -580,9 +580,11 @@ url = "sqlite:///orders.db"
 [brokers.paper-eu]
 [brokers.paper-us]
 [funds.alpha]
+unlimited = true
 shard = "eu"
 broker = "paper-eu"
 [funds.beta]
+unlimited = true
 shard = "us"
 broker = "paper-us"
 [signals]

@@ -23,10 +23,11 @@ from ordergate.domain.orders.commands import SubmitOrder
 from ordergate.domain.orders.states import OrderType, Side, State
 from ordergate.protocols.tlog import Signer
 from ordergate.testing.scripted_broker import ScriptedBroker
+from tests.services.funds import RICH
 from tests.services.postgres import NoPostgres, give, name_of, postgres_server
 from tests.services.small_disk import fill, small_disk
 
-CONFIG = Config()
+CONFIG = Config(limits=RICH)
 FULL = "disk is full|disk may be full"
 SIGNER = Signer(CONFIG.audit.origin, bytes(32))
 

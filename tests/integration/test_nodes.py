@@ -101,7 +101,7 @@ def test_two_nodes_one_is_killed_and_the_other_takes_over(database, postgres, en
         second, second_url = serve(database, environment)
         try:
             found = {node["address"]: node for node in ask(database, "--json")["nodes"]}
-            assert [lease["lease"] for lease in found[first_url]["owns"]] == ["broker:paper"]
+            assert [lease["lease"] for lease in found[first_url]["owns"]] == ["broker:paper", "risk"]
             assert found[second_url]["owns"] == []
             assert {node["state"] for node in found.values()} == {"alive"}
             assert found[first_url]["pid"] == first.pid
@@ -110,7 +110,10 @@ def test_two_nodes_one_is_killed_and_the_other_takes_over(database, postgres, en
             time.sleep(LEASE_S + SEND_S + 2)
             found = {node["address"]: node for node in ask(database, "--json")["nodes"]}
             assert found[first_url]["state"] == "gone"
-            assert found[second_url]["owns"] == [{"lease": "broker:paper", "epoch": 2}]
+            assert found[second_url]["owns"] == [
+                {"lease": "broker:paper", "epoch": 2},
+                {"lease": "risk", "epoch": 2},
+            ]
             assert "broker:paper (epoch 2)" in ask(database)
         finally:
             second.send_signal(signal.SIGTERM)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ordergate.bootstrap import Gate, open_gate
-from ordergate.config import Config, load
+from ordergate.config import Config, FundSection, load
 from ordergate.domain.orders.states import State
 from tests.unit.application.gates import buy
 
@@ -44,9 +44,11 @@ async def until_filled(gate: Gate, quantity: int) -> None:
 def test_fills_before_and_after_a_restart_are_booked_once(handed_in: bool, database, tmp_path) -> None:
     file = tmp_path / "own.toml"
     file.write_text(
+        "[funds.paper-momentum]\nunlimited = true\n"
         f'[brokers.paper]\n[brokers.mine]\nadapter = "sync"\nclass = "{__name__}:Own"\npoll_ms = 20\n'
     )
-    config = Config() if handed_in else load(file)
+    unlimited = Config(funds={"paper-momentum": FundSection(unlimited=True)})
+    config = unlimited if handed_in else load(file)
 
     async def run(script) -> None:
         async with open_gate(config, database) as gate:

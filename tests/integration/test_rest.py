@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from ordergate.adapters.journals.door import read_door
+from tests.services.funds import RICH_TOML
 from tests.services.server import ROOT, Events, Served, finish, serving
 
 ORDER: dict[str, Any] = {
@@ -88,7 +89,14 @@ def test_two_hundred_at_once_are_one_order(shared: Served) -> None:
         assert len(client.get("/v1/orders?symbol=MSFT").json()["items"]) == 1
 
 
-def test_it_drains_and_ends(served: Served) -> None:
+def test_it_drains_and_ends(tmp_path: Path) -> None:
+    config = tmp_path / "rich.toml"
+    config.write_text(RICH_TOML)
+    with serving(tmp_path / "gate.db", "--config", str(config)) as served:
+        drain(served)
+
+
+def drain(served: Served) -> None:
     events = Events(served.url)
     answered: list[str] = []
     stop = threading.Event()

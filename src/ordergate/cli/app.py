@@ -10,7 +10,20 @@ import structlog
 import typer
 
 from ordergate import __version__
-from ordergate.cli import administration, audit, copying, demo, nodes, orders, reading, serve, shards
+from ordergate.cli import (
+    administration,
+    approvals,
+    audit,
+    copying,
+    demo,
+    kill,
+    nodes,
+    orders,
+    reading,
+    risk,
+    serve,
+    shards,
+)
 
 app: Final = typer.Typer(
     name="ordergate",
@@ -24,6 +37,9 @@ app.add_typer(orders.app, name="orders")
 app.command("fills")(reading.fills)
 app.command("positions")(reading.positions)
 app.command("events")(reading.events)
+app.add_typer(risk.app, name="risk")
+app.add_typer(kill.app, name="kill")
+app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
 app.command("nodes")(nodes.nodes)
 app.command("copy")(copying.copy)

@@ -22,8 +22,12 @@ from ordergate.application.audit.verify import verify as verify_journal
 from ordergate.application.ports.journal import JournalReader
 from ordergate.bootstrap import MEMORY
 from ordergate.cli import terminal as t
+from ordergate.cli.desk import open_desk
 from ordergate.cli.places import Place, ShardName, opened, place, places
 from ordergate.domain.errors import AuditError
+from ordergate.domain.risk.commands import ThrowSwitch
+from ordergate.domain.risk.kill_switch import Trigger
+from ordergate.domain.risk.limits import Level
 from ordergate.protocols.tlog import TlogError, Verifier
 
 app: Final = typer.Typer(help="Prove what stands in the journal.", no_args_is_help=True)
@@ -66,6 +70,9 @@ def verify(
         Path | None,
         typer.Option("--vkey", metavar="FILE", help="The verifier key; else that of the key here."),
     ] = None,
+    halt: Annotated[
+        bool, typer.Option("--halt", help="Where something is wrong, halt the firm: who trades here stops.")
+    ] = False,
     shard: ShardName = None,
     db: t.Db = None,
     config: t.ConfigFile = None,
@@ -77,7 +84,12 @@ def verify(
         settings = t.read_config(config)
         kept = old is not None or vkey is not None  # what was kept elsewhere is of one log
         found = [place(db, settings, shard)] if kept else places(db, settings, shard)
-        told = {at.shard: await _verify(at, old, vkey) for at in found}
+        try:
+            told = {at.shard: await _verify(at, old, vkey) for at in found}
+        except AuditError as error:
+            if halt:
+                await _stop_trading(db, config, shard, str(error))
+            raise
         compared = await _compare_moves(found) if len(found) > 1 else 0
         if as_json:
             shown = {name: _shown(one) for name, one in told.items()}
@@ -90,6 +102,14 @@ def verify(
             t.out.print(f"{compared} parts of funds that moved: each came as it had left")
 
     t.run(main, as_json=as_json)
+
+
+async def _stop_trading(db: str | None, config: Path | None, shard: str | None, wrong: str) -> None:
+    command = ThrowSwitch(level=Level.FIRM, name="", reason=f"audit: {wrong}", trigger=Trigger.AUDIT)
+    async with open_desk(db, config, shard, f"trigger/{Trigger.AUDIT}") as desk:
+        while (await desk.risk.throw(command))["left"]:
+            pass
+    t.say("the firm is halted", style="red")
 
 
 async def _compare_moves(found: list[Place]) -> int:

@@ -21,6 +21,7 @@ from ordergate.bootstrap import Gate, Shards, open_any
 from ordergate.cli import terminal as t
 from ordergate.cli.door import served_by
 from ordergate.cli.places import Place, only, places
+from ordergate.cli.risk_desk import OwnRisk, RiskDesk
 from ordergate.config import Config
 from ordergate.domain.errors import Invalid, StoreBusy
 from ordergate.domain.identifiers import parse_name
@@ -53,13 +54,19 @@ class Desk(Protocol):
         """Sets the market of a paper venue."""
         ...
 
+    @property
+    def risk(self) -> RiskDesk:
+        """Limits, the kill switch, approvals."""
+        ...
+
 
 class OwnDesk:
     """The database, or those of all shards, opened by this process."""
 
-    def __init__(self, gate: Gate | Shards) -> None:
+    def __init__(self, gate: Gate | Shards, by: str) -> None:
         self._gate = gate
-        self._origin = Origin(actor="cli", principal=principal(), source="cli")
+        self._origin = Origin(actor="cli", principal=by, source="cli")
+        self.risk: RiskDesk = OwnRisk(gate, self._origin)
 
     async def submit(self, command: SubmitOrder, raw: str, within_s: float) -> tuple[dict[str, Any], bool]:
         """See `Desk`."""
@@ -81,38 +88,46 @@ class OwnDesk:
         self, command: Command, within_s: float, raw: str | None = None
     ) -> tuple[dict[str, Any], bool]:
         result: OrderResult = await self._gate.execute(command, self._origin, raw)
+        decision = result.decision
+        if isinstance(command, ReplaceOrder) and decision is not None and decision.code is not None:
+            raise t.RiskRefused(decision.code, decision.reason or "the change was refused")
         order = await self._gate.answered(result.order.order_id, within_s)
         return show_order(order), result.replayed
 
 
 @asynccontextmanager
-async def open_desk(db: str | None, config: Path | None, shard: str | None = None) -> AsyncIterator[Desk]:
-    """The database if it is free, else the door of whoever serves it.
+async def open_desk(
+    db: str | None, config: Path | None, shard: str | None = None, by: str | None = None
+) -> AsyncIterator[Desk]:
+    """The database if it is free, else the door of whoever serves it; `by` says who asks.
 
     A database that is busy and has no door that answers is asked for again, for `PATIENCE_S`: another command may have
     it for a moment, or a service may be starting or ending.
 
     Raises:
         StoreBusy: then it is still busy.
+        Invalid: `by` is no name.
     """
     settings = t.read_config(config)
     found = places(db, settings, shard)
+    who = principal() if by is None else parse_name(by, "#/as")
     async with AsyncExitStack() as stack:
-        yield await _nearest(stack, settings, found)
+        yield await _nearest(stack, settings, found, who)
 
 
-async def _nearest(stack: AsyncExitStack, settings: Config, found: Sequence[Place]) -> Desk:
+async def _nearest(stack: AsyncExitStack, settings: Config, found: Sequence[Place], by: str) -> Desk:
     now = asyncio.get_running_loop().time
     until = now() + PATIENCE_S
     while True:
         try:
-            return OwnDesk(await stack.enter_async_context(open_any(settings, found[0].url, only(found))))
+            gate = await stack.enter_async_context(open_any(settings, found[0].url, only(found)))
+            return OwnDesk(gate, by)
         except StoreBusy as error:
             busy = error
         path, door = _door_beside(found)
         if path is not None and door is not None:
             try:
-                return await stack.enter_async_context(served_by(path, door, principal()))
+                return await stack.enter_async_context(served_by(path, door, by))
             except StoreBusy as error:
                 busy = error
         if now() >= until:

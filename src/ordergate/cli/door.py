@@ -10,7 +10,9 @@ import msgspec
 
 from ordergate.adapters.journals.door import DoorFile, door_path
 from ordergate.api.rest.problems import HEADERS, DoorCode, Problem
+from ordergate.cli import terminal as t
 from ordergate.cli.line import Answer, BrokenOff, Line, NotReached, encoded
+from ordergate.cli.risk_desk import ServedRisk
 from ordergate.domain.errors import (
     AuditError,
     Code,
@@ -26,13 +28,15 @@ from ordergate.domain.errors import (
 from ordergate.domain.market import Quote
 from ordergate.domain.money import text
 from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder, SubmitOrder
+from ordergate.domain.orders.decision import RiskCode
 from ordergate.domain.orders.states import Phase
 
 PROBE_S: Final = 5.0
 ANSWER_S: Final = 30.0
 _FIRST_PAUSE_S: Final = 0.01
 _LONGEST_PAUSE_S: Final = 0.25
-_CONFLICTS: Final = (Code.KEY_REUSED, Code.ORDER_VERSION, Code.INBOX_FULL)
+_CONFLICTS: Final = (Code.KEY_REUSED, Code.ORDER_VERSION, Code.LIMITS_VERSION, Code.INBOX_FULL)
+_OF_RISK: Final = frozenset(RiskCode)
 _FIELDS: Final = {header: field for field, header in HEADERS.items()}
 _WAITING: Final = (Phase.READY, Phase.SENT, Phase.UNKNOWN)
 
@@ -98,6 +102,11 @@ class ServedDesk:
     def __init__(self, line: Line) -> None:
         self._line = line
 
+    @property
+    def risk(self) -> ServedRisk:
+        """See `Desk`."""
+        return ServedRisk(self.ask)
+
     async def submit(self, _command: SubmitOrder, raw: str, within_s: float) -> tuple[dict[str, Any], bool]:
         """See `Desk`."""
         lost = "submit the same again: its key makes it the same order, and you see what became of it"
@@ -136,9 +145,25 @@ class ServedDesk:
         body = {name: text(value) for name, value in values.items() if value is not None}
         path = f"/v1/paper/quotes/{encoded(quote.symbol)}?broker={encoded(broker)}"
         lost = "set the quote again"
-        answer = await self._write("PUT", path, msgspec.json.encode(body), lost)
+        await self.ask("PUT", path, body, lost)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        lost: str,
+        headers: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """The document that a request about risk is answered with; `lost` says what helps where none comes back.
+
+        Raises:
+            Refused, StoreError, OutcomeUnknown: as `Desk`.
+        """
+        answer = await self._write(method, path, msgspec.json.encode(body), lost, headers)
         if answer.status != 200 or not isinstance(answer.document, dict):
             _refuse(answer, lost)
+        return answer.document
 
     async def _place(
         self,
@@ -247,6 +272,8 @@ def _refuse(answer: Answer, lost: str) -> NoReturn:
 
 def _refusal(told: Problem) -> OrdergateError:
     """A refusal of the gate: its class follows from its status, but for a few that are told otherwise there."""
+    if told.code in _OF_RISK:
+        return t.RiskRefused(told.code, told.detail)
     try:
         code = Code(told.code)
     except ValueError:

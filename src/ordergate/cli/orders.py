@@ -123,6 +123,8 @@ def _exit_code(order: dict[str, Any]) -> t.Exit:
         return t.Exit.UNKNOWN_OUTCOME
     if waits(order, (Phase.READY,)):
         t.say(f"not sent yet: no session at {order['broker']} is open; the next one takes it along")
+    if order["awaits"]:
+        t.say(f"it waits for {', '.join(order['awaits'])} until {order['decide_by']}")
     if order["state"] == State.REJECTED:
         t.say(f"{order['reason_code']}: {order['reason']}")
         risk = (order["reason_code"] or "").startswith("RISK_")

@@ -45,6 +45,12 @@ Db = Annotated[
 ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration, TOML.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
+As = Annotated[
+    str | None,
+    typer.Option("--as", metavar="PRINCIPAL", help="Who asks; left out, the name that you are logged in as."),
+]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal.")]
+
 _PIPE_WIDTH: Final = 200
 
 
@@ -75,6 +81,18 @@ class OutputError(OrdergateError):
     """What a command says, or a file that it needs, cannot be written."""
 
 
+class RiskRefused(OrdergateError):
+    """The risk gate refused a change of an order, which is as it was.
+
+    Attributes:
+        code: such as RISK_ORDER_NOTIONAL.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+
+
 class Exit(IntEnum):
     """Exit codes."""
 
@@ -92,6 +110,7 @@ _CODES: Final[Sequence[tuple[type[Exception], Exit]]] = (
     (NotFound, Exit.NOT_FOUND),
     (Conflict, Exit.CONFLICT),
     (OutcomeUnknown, Exit.UNKNOWN_OUTCOME),
+    (RiskRefused, Exit.RISK_REJECTED),
 )
 
 
@@ -138,6 +157,8 @@ def fail(error: OrdergateError, *, as_json: bool) -> NoReturn:
         problem: dict[str, Any] = {"error": type(error).__name__, "detail": str(error)}
         if isinstance(error, Refused):
             problem |= {"code": error.code, "pointer": error.pointer, "outcome": error.outcome}
+        elif isinstance(error, RiskRefused):
+            problem |= {"code": error.code, "pointer": None, "outcome": "not_sent"}
         with suppress(OutputError):
             print_json(problem)
     say(f"error: {error}", style="red")

@@ -37,7 +37,7 @@ ORDER: dict[str, Any] = {
 CONFIG = Config(
     funds={
         "paper-momentum": FundSection(),
-        "fx-only": FundSection(asset_classes=(AssetClass.FX,)),
+        "fx-only": FundSection(asset_classes=(AssetClass.FX,), unlimited=True),
     }
 )
 

@@ -14,7 +14,7 @@ from ordergate.api.rest.problems import DoorCode
 from ordergate.api.rest.routes import OPERATIONS
 from ordergate.domain.errors import Code
 from ordergate.domain.orders.commands import ORDER_FIELDS
-from ordergate.domain.risk.checks import CHECKS
+from ordergate.domain.orders.decision import RiskCode
 from ordergate.domain.signals import SIGNAL_FIELDS
 from tests.unit.api.rooms import Room, held
 
@@ -30,6 +30,7 @@ def names(model: Any) -> list[str]:
 def test_requests_have_the_fields_that_the_parsers_take() -> None:
     assert set(names(requests.OrderRequest)) == set(ORDER_FIELDS)
     assert set(names(requests.KeyedOrderRequest)) == set(ORDER_FIELDS)
+    assert set(names(requests.CheckRequest)) == set(ORDER_FIELDS)
     assert set(names(requests.SignalRequest)) == set(SIGNAL_FIELDS)
 
 
@@ -99,7 +100,7 @@ NOT_OF_REST = {
 
 
 def test_every_code_is_listed_and_every_listed_code_exists() -> None:
-    known = {*Code, *DoorCode, *(f"RISK_{check.__name__.upper()}" for check in CHECKS)}
+    known = {*Code, *DoorCode, *RiskCode}
     listed = {code for operation in OPERATIONS for codes in operation.problems.values() for code in codes}
     assert listed <= known
     assert known - listed - {DoorCode.METHOD_NOT_ALLOWED} == NOT_OF_REST

@@ -180,7 +180,9 @@ def test_a_slow_reader_holds_nothing_back_and_misses_nothing() -> None:
     async def talk(at: Room) -> None:
         async with reading(at, "after=-1") as slow:
             for number in range(300):
-                assert (await at.submit(order_id=..., idempotency_key=f"k-{number}")).status_code == 202
+                assert (
+                    await at.submit(order_id=..., quantity="1", idempotency_key=f"k-{number}")
+                ).status_code == 202
             await at.gate.quiet()
             waiting = at.door._waiting
             assert len(waiting) == 1

@@ -223,7 +223,9 @@ def test_a_caller_who_goes_does_not_take_the_order_along() -> None:
     async def main() -> list:
         gate = await asyncio.to_thread(default_gate.get)
         held = asyncio.run_coroutine_threadsafe(hold(0.2), gate.loop)
-        oms = OrderService(funds=[FundConfig(fund_id="mine")])  # so that there are two steps to go
+        oms = OrderService(
+            funds=[FundConfig(fund_id="mine", unlimited=True)]
+        )  # so that there are two steps to go
         submitting = asyncio.ensure_future(oms.submit(buy(fund_id="mine")))
         await asyncio.sleep(0.05)
         submitting.cancel()

@@ -13,7 +13,7 @@ from ordergate.config import Config
 from ordergate.domain.errors import Conflict, Invalid, NotFound
 from ordergate.domain.orders.states import State
 from ordergate.sdk import default_gate
-from ordergate.sdk.oms import Fill, FundConfig, Order, OrderService
+from ordergate.sdk.oms import Fill, FundConfig, Limits, Order, OrderService
 from ordergate.sdk.paper import PaperMarket
 
 IDEMPOTENCY = """
@@ -26,6 +26,7 @@ result = await oms.submit(order)
 def buy(key: str = "k-1", **changes) -> Order:
     given = {
         "idempotency_key": key, "symbol": "AAPL", "side": "buy", "quantity": "100", "fund_id": "paper-momentum",
+        "order_type": "limit", "limit_price": "181",
     }  # fmt: skip
     return Order(**(given | changes))
 
@@ -93,7 +94,7 @@ def test_what_is_not_known_is_none() -> None:
         oms = OrderService()
         market = PaperMarket()
         await market.set_quote("USDJPY", "150.001", "150.002")
-        order = await oms.submit(buy(symbol="USDJPY", quantity=0.1))
+        order = await oms.submit(buy(symbol="USDJPY", quantity=0.1, order_type="market", limit_price=None))
         assert order.average_price is None
         async with asyncio.timeout(5):
             while not (held := await oms.get_positions("paper-momentum", "USDJPY")):
@@ -148,7 +149,7 @@ def test_a_stream_goes_on_where_it_was_cut_off() -> None:
             return [await anext(updates) for _ in range(count)]
 
     async def main() -> None:
-        oms = OrderService(funds=[FundConfig(fund_id="other")])
+        oms = OrderService(funds=[FundConfig(fund_id="other", unlimited=True)])
         await oms.submit(buy("zero", fund_id="other"))
         first = await oms.submit(buy("one", order_type="limit", limit_price=1, tif="gtc"))
         seen = await take(oms, -1, 1)
@@ -245,7 +246,8 @@ def test_a_fill_id_that_is_booked_with_other_numbers_is_a_conflict() -> None:
 
 def test_funds_are_made_known_before_the_first_order() -> None:
     async def main() -> None:
-        oms = OrderService(funds=[FundConfig(fund_id="mine", strategies=["s1"], target_nav_usd=1e6)])
+        mine = FundConfig(fund_id="mine", strategies=["s1"], target_nav_usd=1e6, risk_envelope=Limits())
+        oms = OrderService(funds=[mine])
         assert (await oms.submit(buy(fund_id="mine", strategy_id="s1"))).state is State.SUBMITTED
         refused = await oms.submit(buy("k-2", fund_id="mine", strategy_id="s2"))
         assert refused.state is State.REJECTED
@@ -259,13 +261,15 @@ def test_funds_are_made_known_before_the_first_order() -> None:
 )
 def test_a_fund_that_cannot_be_is_refused(wrong: dict) -> None:
     with pytest.raises(Invalid):
-        OrderService(funds=[FundConfig(fund_id="mine", **wrong)])
+        OrderService(funds=[FundConfig(fund_id="mine", unlimited=True, **wrong)])
 
 
 def test_a_fund_at_no_broker_is_refused() -> None:
     with pytest.raises(Invalid, match="there are paper"):
         asyncio.run(
-            OrderService(funds=[FundConfig(fund_id="mine", broker="gone")]).submit(buy(fund_id="mine"))
+            OrderService(funds=[FundConfig(fund_id="mine", broker="gone", unlimited=True)]).submit(
+                buy(fund_id="mine")
+            )
         )
 
 
@@ -315,3 +319,51 @@ def test_a_quote_of_nothing_leaves_the_venue_as_it_was(symbol: object) -> None:
             assert (await OrderService(gate).submit(buy())).state is State.SUBMITTED
 
     asyncio.run(main())
+
+
+def test_an_order_that_the_gate_refuses_is_rejected_with_its_code() -> None:
+    async def main() -> None:
+        oms = OrderService()
+        refused = await oms.submit(buy(order_type="market", limit_price=None))
+        assert (refused.state, refused.reason_code) == (State.REJECTED, "RISK_NO_PRICE")
+        assert "nobody has quoted it" in refused.rejected_reason
+        assert (await oms.submit(buy(order_type="market", limit_price=None))).order_id == refused.order_id
+
+    asyncio.run(main())
+
+
+def test_a_fund_without_limits_is_refused() -> None:
+    with pytest.raises(Invalid, match=r"risk_envelope=Limits\(.*unlimited=True"):
+        OrderService(funds=[FundConfig(fund_id="mine")])
+
+
+def test_a_fund_has_the_limits_of_its_envelope() -> None:
+    async def main() -> None:
+        envelope = Limits(max_order_notional_usd=Decimal(18_100), max_gross_exposure_pct=Decimal(1))
+        mine = FundConfig(fund_id="mine", target_nav_usd=20_000, risk_envelope=envelope)
+        oms = OrderService(funds=[mine])
+        assert (await oms.submit(buy("k-1", fund_id="mine"))).state is State.SUBMITTED
+        over = await oms.submit(buy("k-2", fund_id="mine", quantity=101))
+        assert over.reason_code == "RISK_ORDER_NOTIONAL"
+        both = await oms.submit(buy("k-3", fund_id="mine", quantity=20))
+        assert both.reason_code == "RISK_MARGIN"
+        with pytest.raises(Invalid, match="what is the fund worth"):
+            OrderService(funds=[FundConfig(fund_id="mine", risk_envelope=envelope)])
+
+    asyncio.run(main())
+
+
+def test_an_envelope_from_a_mapping_has_the_defaults_of_the_rest() -> None:
+    made = FundConfig(
+        fund_id="mine", target_nav_usd=1e6, risk_envelope={"max_position_pct": 0.1, "enable_shorting": None}
+    )
+    assert made.risk_envelope.max_position_pct == Decimal("0.1")
+    assert (made.risk_envelope.enable_shorting, made.risk_envelope.daily_loss_halt_pct) == (
+        None,
+        Decimal("0.03"),
+    )
+    assert FundConfig.model_validate_json(made.model_dump_json()) == made
+    with pytest.raises(ValidationError, match="no such limit"):
+        FundConfig(fund_id="mine", risk_envelope={"max_position": 1})
+    with pytest.raises(ValidationError, match="Limits"):
+        FundConfig(fund_id="mine", risk_envelope=5)

@@ -218,6 +218,19 @@ def test_margin_is_asked_before_the_order_leaves_whatever_the_door() -> None:
     assert [order.state for order in all_orders()] == [State.REJECTED] * 2
 
 
+def test_what_the_risk_gate_refuses_is_a_violation_with_its_code() -> None:
+    service = t.TradeExecutionService()
+    for _ in range(2):
+        with pytest.raises(t.RiskPolicyViolation, match="no reference price") as refused:
+            asyncio.run(service.handle_signal(signal(entry_price=None)))
+        (order,) = all_orders()
+        assert (refused.value.code, refused.value.order_id) == ("RISK_NO_PRICE", order.order_id)
+    with pytest.raises(t.RiskPolicyViolation, match="max_order_notional_usd") as refused:
+        service.broker_interface.place_order(t.create_order_from_signal(signal(1, volume=300)))
+    assert refused.value.code == "RISK_ORDER_NOTIONAL"
+    assert {order.state for order in all_orders()} == {State.REJECTED}
+
+
 def test_a_rejection_is_a_failure_with_its_reason() -> None:
     result = asyncio.run(
         t.TradeExecutionService(broker=MyBroker(error="market closed")).handle_signal(signal())

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from ordergate.api.rest.schema_types import Index, Instant, Number
 from ordergate.domain.instruments import Unit
+from ordergate.domain.orders.decision import PriceSource, RiskCode
 from ordergate.domain.orders.states import ExecutionKind, Mark, OrderType, Side, State, TimeInForce
 
 
@@ -51,9 +52,38 @@ class Order(BaseModel):
     marks: list[Mark]
     reason_code: str | None
     reason: str | None
+    reference_price: Number | None = Field(description="What the risk gate measured it at.")
+    awaits: list[str] | None = Field(description="The gates that must agree yet; approval is a person.")
+    decide_by: Instant | None = Field(description="When it waits for them no longer.")
     average_price: Number | None
     leaves_quantity: Number
     pending: list[str] = Field(description="Requests without an answer, such as cancel:sent.")
+
+
+class Verdict(BaseModel):
+    """What the risk gate says of an order, or would say."""
+
+    approved: bool
+    gate: str | None = Field(description="The check that refuses.")
+    code: RiskCode | None = Field(description="Of the refusal.")
+    reason: str | None
+    numbers: dict[str, Number] = Field(
+        description="What was compared, in US dollars or the instrument's unit."
+    )
+    limits: dict[str, int] = Field(description="The versions of the limits that counted, by scope.")
+    reference_price: Number | None
+    price_source: PriceSource | None
+    margin_before: Number | None = Field(description="What the fund's exposure binds, in US dollars.")
+    margin_after: Number | None = Field(
+        description="With this order; null where the decision needed no margin."
+    )
+    awaits: list[str] = Field(description="Who else must agree: external gates, and approval for a person.")
+
+
+class OrderOrPreview(Order):
+    """An order as it is; with validate_only, as it would be, and what the risk gate says of it."""
+
+    risk: Verdict | None = Field(None, description="With validate_only alone.")
 
 
 class Fill(BaseModel):
@@ -200,13 +230,14 @@ class OrderProblem(Problem):
         description="never: the same content is refused again. same_key: repeat it as it is.",
     )
     order_id: str | None = Field(None, description="Of the order that was kept.")
+    risk: Verdict | None = Field(None, description="What the risk gate said, with validate_only.")
 
 
 class BatchResult(BaseModel):
     """What became of one order: `order` or `problem`."""
 
     status: int
-    order: Order | None = None
+    order: OrderOrPreview | None = None
     problem: OrderProblem | None = None
 
 

@@ -87,6 +87,7 @@ class Operation(Struct, frozen=True, kw_only=True):
 TAGS: Final = {
     "orders": "Submit, change and follow orders.",
     "books": "What was traded and what is held.",
+    "risk": "What may be traded: limits, the kill switch, approvals.",
     "events": "The journal, as it grows.",
     "paper": "The market of the paper venues.",
     "audit": "The Merkle log, for anybody's tlog client.",

@@ -8,9 +8,11 @@ from typing import Any, Final
 import msgspec
 
 from ordergate.api.rest import problems
-from ordergate.api.rest.call import LARGEST_BATCH, Call, Reply, json_reply, read_json
+from ordergate.api.rest.call import LARGEST_BATCH, Call, Headers, Reply, json_reply, read_json
+from ordergate.api.rest.conditions import version_of
 from ordergate.api.rest.door import Door
 from ordergate.api.rest.problems import DoorCode, Failure, failure
+from ordergate.api.risk import show_verdict
 from ordergate.application.audit.story import show_transition, story
 from ordergate.application.decide.context import OrderResult
 from ordergate.application.queries import show_order
@@ -24,24 +26,24 @@ from ordergate.domain.orders.commands import (
     parse_order,
     parse_reason,
 )
+from ordergate.domain.orders.decision import RiskDecision
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import State
 
 MOST_ORDERS: Final = 500
 _REPLAYED: Final = (b"idempotent-replayed", b"true")
-_ETAG: Final = re.compile(r'"([0-9]{1,9})"')
 _ESCAPED: Final = re.compile(r'\\(["\\])')
 _TERMS: Final = ("quantity", "limit_price", "stop_price")
 
 
 async def submit(door: Door, call: Call) -> Reply:
     """POST /v1/orders."""
-    validate_only = _flag(call, "validate_only")
+    validate_only = flag(call, "validate_only")
     text = await call.text()
     command = _parse(read_json(text), call.header(b"idempotency-key"))
     if validate_only:
         result: OrderResult = await door.gate.preview(command, call.origin())
-        return _reply(result.order, 200, replayed=result.replayed, stored=result.replayed)
+        return _previewed(result)
     result = await door.gate.execute(command, call.origin(), text)
     return order_reply(result.order, replayed=result.replayed)
 
@@ -55,16 +57,38 @@ def order_reply(order: Order, *, replayed: bool) -> Reply:
     return _reply(order, 200 if replayed else 202, replayed=replayed)
 
 
-def _reply(order: Order, status: int, *, replayed: bool = False, stored: bool = True) -> Reply:
-    headers = ((b"etag", b'"%d"' % order.version), *((_REPLAYED,) if replayed else ()))
-    if stored:
-        headers = ((b"location", f"/v1/orders/{order.order_id}".encode()), *headers)
-    if order.state is State.REJECTED and not order.request_count:
-        raise Failure(_refused(order, stored=stored), headers)
+def _reply(order: Order, status: int, *, replayed: bool = False) -> Reply:
+    headers = _headers(order, replayed=replayed)
+    if is_refused(order):
+        raise Failure(_refused(order, stored=True), headers)
     return json_reply(status, show_order(order), headers)
 
 
-def _refused(order: Order, *, stored: bool) -> problems.Problem:
+def _headers(order: Order, *, replayed: bool, stored: bool = True) -> Headers:
+    location = ((b"location", f"/v1/orders/{order.order_id}".encode()),) if stored else ()
+    return (*location, (b"etag", b'"%d"' % order.version), *((_REPLAYED,) if replayed else ()))
+
+
+def _previewed(result: OrderResult) -> Reply:
+    """The order as it would be, and what the gate says of it; a replay is the order as it is."""
+    order, verdict = result.order, show_verdict(result)
+    headers = _headers(order, replayed=result.replayed, stored=result.replayed)
+    if is_refused(order):
+        raise Failure(_refused(order, stored=result.replayed, verdict=verdict), headers)
+    return json_reply(200, _with_verdict(order, verdict), headers)
+
+
+def _with_verdict(order: Order, verdict: dict[str, Any] | None) -> dict[str, Any]:
+    shown = show_order(order)
+    return shown if verdict is None else {**shown, "risk": verdict}
+
+
+def is_refused(order: Order) -> bool:
+    """Whether the risk gate, or who it asks, refused the order; no broker ever heard of it."""
+    return order.state is State.REJECTED and order.submitted_at is None
+
+
+def _refused(order: Order, *, stored: bool, verdict: dict[str, Any] | None = None) -> problems.Problem:
     return problems.problem(
         422,
         order.reason_code or "REJECTED",
@@ -72,6 +96,7 @@ def _refused(order: Order, *, stored: bool) -> problems.Problem:
         outcome="rejected",
         retry="never",
         order_id=order.order_id if stored else msgspec.UNSET,
+        risk=msgspec.UNSET if verdict is None else verdict,
     )
 
 
@@ -99,7 +124,8 @@ def _with_key(body: dict[str, Any], header: str) -> dict[str, Any]:
     return {**body, "idempotency_key": key}
 
 
-def _flag(call: Call, name: str) -> bool:
+def flag(call: Call, name: str) -> bool:
+    """A parameter that is true or false; false where it is left out."""
     value = call.query((name,)).get(name, ["false"])[0]
     if value not in ("true", "false"):
         raise failure(
@@ -116,7 +142,7 @@ class _Orders(msgspec.Struct):
 
 async def submit_batch(door: Door, call: Call) -> Reply:
     """POST /v1/orders/batch."""
-    validate_only = _flag(call, "validate_only")
+    validate_only = flag(call, "validate_only")
     text = await call.text(LARGEST_BATCH)
     body = check_fields(read_json(text), ("orders",))
     orders = body.get("orders")
@@ -148,10 +174,11 @@ async def _one(door: Door, call: Call, body: Any, raw: str | None) -> dict[str, 
         else:
             result = await door.gate.execute(command, call.origin(), raw)
         done = raw is not None and not result.replayed
-        if result.order.state is State.REJECTED and not result.order.request_count:
-            told = _refused(result.order, stored=raw is not None or result.replayed)
+        verdict = show_verdict(result) if raw is None else None
+        if is_refused(result.order):
+            told = _refused(result.order, stored=raw is not None or result.replayed, verdict=verdict)
         else:
-            return {"status": 202 if done else 200, "order": show_order(result.order)}
+            return {"status": 202 if done else 200, "order": _with_verdict(result.order, verdict)}
     except Exception as error:
         told = problems.of_error(error, about_orders=True)
         if told.code == DoorCode.INTERNAL_ERROR:
@@ -188,31 +215,31 @@ def _reason(body: Any) -> str | None:
 async def replace(door: Door, call: Call) -> Reply:
     """PATCH /v1/orders/{order_id}."""
     call.query(())
-    order_id, version = call.path["order_id"], _version(call.header(b"if-match"))
+    order_id, version = call.path["order_id"], version_of(call.header(b"if-match"))
     text = await call.text()
     terms = _terms(read_json(text))
     command = ReplaceOrder(order_id=order_id, version=version, **terms)
     result: OrderResult = await door.gate.execute(command, call.origin(), text)
+    if result.decision is not None and result.decision.code is not None:
+        raise Failure(_change_refused(result.order, result.decision), _headers(result.order, replayed=False))
     return _reply(result.order, 202)
+
+
+def _change_refused(order: Order, decision: RiskDecision) -> problems.Problem:
+    """A change that the gate refused, which the journal has; the order is as it was."""
+    return problems.problem(
+        422,
+        decision.code or "REJECTED",
+        decision.reason or "the change was refused",
+        outcome="not_sent",
+        retry="never",
+        order_id=order.order_id,
+    )
 
 
 def _terms(body: Any) -> dict[str, Decimal]:
     fields = check_fields(body, _TERMS)
     return {n: parse_positive(v, f"#/{n}") for n, v in fields.items() if v is not None}
-
-
-def _version(header: str | None) -> int | None:
-    """The version that the caller has seen; None where any will do."""
-    if header is None:
-        detail = 'say which version you have seen: If-Match with the order\'s ETag, such as "3", or *'
-        raise failure(428, DoorCode.IF_MATCH_MISSING, detail, parameter="If-Match")
-    if header == "*":
-        return None
-    match = _ETAG.fullmatch(header)
-    if match is None:
-        detail = f'{quoted(header)} is not one entity tag of an order, such as "3", and not *'
-        raise failure(400, DoorCode.BAD_PARAMETER, detail, parameter="If-Match")
-    return int(match[1])
 
 
 async def timeline(door: Door, call: Call) -> Reply:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -43,6 +43,7 @@ class DoorCode(StrEnum):
     JOURNAL_DAMAGED = "journal_damaged"
     OUTCOME_UNKNOWN = "outcome_unknown"
     NO_QUOTE = "no_quote"
+    NO_LIMITS = "no_limits"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -79,6 +80,7 @@ class Problem(Struct, frozen=True, kw_only=True):
         outcome: for orders: not_sent (nothing has left), rejected (the order is kept, and over), unknown.
         retry: never (the same content will be refused again), same_key (repeat it as it is).
         order_id: of the order that was kept.
+        risk: what the gate said, where it was only asked.
     """
 
     type: str
@@ -92,6 +94,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     outcome: str | UnsetType = UNSET
     retry: str | UnsetType = UNSET
     order_id: str | UnsetType = UNSET
+    risk: dict[str, Any] | UnsetType = UNSET
 
 
 class Failure(Exception):
@@ -115,6 +118,7 @@ def problem(
     outcome: str | UnsetType = UNSET,
     retry: str | UnsetType = UNSET,
     order_id: str | UnsetType = UNSET,
+    risk: dict[str, Any] | UnsetType = UNSET,
 ) -> Problem:
     """A problem of that status and code."""
     return Problem(
@@ -127,6 +131,7 @@ def problem(
         outcome=outcome,
         retry=retry,
         order_id=order_id,
+        risk=risk,
     )
 
 
@@ -141,6 +146,7 @@ def failure(status: int, code: str, detail: str, *, parameter: str | None = None
 _STATUS_OF_CODE: Final = {
     Code.KEY_REUSED: 422,
     Code.ORDER_VERSION: 412,
+    Code.LIMITS_VERSION: 412,
     Code.INBOX_FULL: 503,
 }
 HEADERS: Final = {"version": "If-Match"}

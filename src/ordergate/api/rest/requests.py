@@ -9,6 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ordergate.api.rest.schema_types import Key, Name, NotNegative, OrderId, Positive, When
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
+from ordergate.domain.risk.kill_switch import Mode
+from ordergate.domain.risk.limits import Level
+
+Reason = Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
 class _Request(BaseModel):
@@ -127,3 +131,44 @@ class QuoteRequest(_Request):
     ask: Positive
     bid_size: NotNegative | None = None
     ask_size: NotNegative | None = None
+
+
+class CheckRequest(_OrderTerms):
+    """An order that is only judged; a key may be there, and names nothing."""
+
+    idempotency_key: Key | None = None
+
+
+class LimitsRequest(_Request):
+    """A change of limits."""
+
+    limits: dict[str, Any] = Field(
+        description="By name; null takes one away, and what is left out stays. Numbers as text or JSON numbers."
+    )
+    reason: Reason = Field(description="Kept in the journal.")
+    reverts_at: When | None = Field(None, description="When the change is over; left out, it is for good.")
+
+
+class HaltRequest(_Request):
+    """What to stop."""
+
+    level: Level = Field(description="firm, fund, strategy or broker.")
+    name: str | None = Field(None, description="Left out for the firm.")
+    mode: Mode | None = Field(
+        None, description="halt (as left out): nothing new. reduce_only: only what makes a position smaller."
+    )
+    reason: Reason = Field(description="Kept in the journal.")
+
+
+class ReleaseRequest(_Request):
+    """Which halt to lift."""
+
+    level: Level
+    name: str | None = Field(None, description="Left out for the firm.")
+    reason: Reason = Field(description="Kept in the journal.")
+
+
+class ReasonRequest(_Request):
+    """Why."""
+
+    reason: Reason

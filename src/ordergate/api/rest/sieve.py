@@ -8,10 +8,16 @@ from ordergate.application.entry import decode
 from ordergate.application.ports.journal import JournalReader, Line
 from ordergate.domain.moving import MoveEvent
 from ordergate.domain.orders.events import FundConfigured, SignalRefused
+from ordergate.domain.risk.events import FundValued, LimitsSet, TradingHalted, TradingResumed
+from ordergate.domain.risk.kill_switch import Halt
+from ordergate.domain.risk.limits import Level, LimitSet
 
 _REMEMBERED: Final = 4_096
 
-_OF_FUNDS: Final = frozenset(kind.__name__ for kind in (FundConfigured, SignalRefused, *get_args(MoveEvent)))
+_OF_SCOPES: Final = (LimitsSet, TradingHalted, TradingResumed)
+_OF_FUNDS: Final = frozenset(
+    kind.__name__ for kind in (FundConfigured, FundValued, SignalRefused, *_OF_SCOPES, *get_args(MoveEvent))
+)
 Found = list[tuple[int, Line]]
 
 
@@ -59,7 +65,9 @@ class Sieve:
         event = decode(line.data, index).event
         if isinstance(event, FundConfigured):
             return event.fund.fund_id
-        return event.fund_id if isinstance(event, SignalRefused | MoveEvent) else None
+        if isinstance(event, _OF_SCOPES):
+            return _fund_of_scope(event)
+        return event.fund_id if isinstance(event, FundValued | SignalRefused | MoveEvent) else None
 
     async def _fund_of_order(self, order_id: str) -> str | None:
         if order_id in self._funds:
@@ -71,6 +79,16 @@ class Sieve:
         if len(self._funds) > _REMEMBERED:
             self._funds.popitem(last=False)
         return fund
+
+
+def _fund_of_scope(event: LimitsSet | TradingHalted | TradingResumed) -> str | None:
+    """The fund whose limits or halt it is."""
+    about: LimitSet | Halt | TradingResumed = event.after if isinstance(event, LimitsSet) else _halt_of(event)
+    return about.name if about.level is Level.FUND else None
+
+
+def _halt_of(event: TradingHalted | TradingResumed) -> Halt | TradingResumed:
+    return event.halt if isinstance(event, TradingHalted) else event
 
 
 def _name(line: Line) -> str:

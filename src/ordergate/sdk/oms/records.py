@@ -3,11 +3,14 @@
 What ordergate does not know is None.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+import msgspec
+from msgspec.structs import replace
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from ordergate.application.queries import Shown
 from ordergate.domain.errors import Code, Invalid
@@ -18,6 +21,16 @@ from ordergate.domain.orders import executions, order
 from ordergate.domain.orders.commands import ORDER_FIELDS, SubmitOrder, parse_choice, parse_order
 from ordergate.domain.orders.states import OrderType, Side, State, TimeInForce
 from ordergate.domain.positions.lots import Lot
+from ordergate.domain.risk.limits import (
+    ENVELOPE,
+    LEVELS,
+    ConfiguredLimits,
+    Level,
+    Limits,
+    amended,
+    check_limits,
+)
+from ordergate.domain.risk.parsing import parse_limits
 
 
 def _exact(value: object) -> Decimal:
@@ -29,6 +42,29 @@ def _exact(value: object) -> Decimal:
 
 Exact = Annotated[Decimal, BeforeValidator(_exact)]
 """A decimal; a float is taken by its shortest text, NaN and infinities are refused."""
+
+
+def _limits(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return value
+    try:
+        return amended(ENVELOPE, parse_limits(Level.FUND, _of_floats(value), "#/risk_envelope"))
+    except Invalid as error:
+        raise ValueError(str(error)) from None
+
+
+def _of_floats(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: _exact(v) if isinstance(v, float) else v for n, v in value.items()}
+
+
+def _shown_limits(limits: Limits) -> dict[str, Any]:
+    """Every limit by name, so that reading it again leaves none to the defaults."""
+    shown = msgspec.to_builtins(limits)
+    return {name: shown.get(name) for name in limits.__struct_fields__ if name in LEVELS[Level.FUND]}
+
+
+Envelope = Annotated[Limits, BeforeValidator(_limits), PlainSerializer(_shown_limits)]
+"""A fund's limits, also from a mapping."""
 
 
 class Record(BaseModel):
@@ -232,9 +268,16 @@ class FundConfig(Record):
     Attributes:
         asset_classes, strategies: what it may trade, and who may; empty is everything and all.
         dedupe_window: how long an idempotency key holds; None is for ever.
-        name, description, target_nav_usd, broker_account_id, created_at, notes: for their readers; ordergate
-            does nothing with them.
+        risk_envelope: the fund's limits; a mapping of some is the default envelope with these in place (None takes
+            one away). Without `nav_usd`, shares are of `target_nav_usd`.
+        unlimited: it trades without limits; a fund has either these or a `risk_envelope`.
+        name, description, broker_account_id, created_at, notes: for their readers; ordergate does nothing with
+            them.
     """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True
+    )
 
     fund_id: str
     broker: str = "paper"
@@ -248,6 +291,8 @@ class FundConfig(Record):
     strategies: tuple[str, ...] = ()
     tax_lot_method: str = "fifo"
     dedupe_window: timedelta | None = None
+    risk_envelope: Envelope | None = None
+    unlimited: bool = False
     created_at: datetime | None = None
     notes: str = ""
 
@@ -255,10 +300,18 @@ class FundConfig(Record):
         """The fund as the engine takes it.
 
         Raises:
-            Invalid: an asset class or tax lot method that there is not, or a fund that is not active.
+            Invalid: an asset class or tax lot method that there is not, a fund that is not active, or one that has
+                no limits and does not say that it shall have none.
         """
         if not self.active:
             raise Invalid(Code.BAD_VALUE, "a fund cannot be switched off: leave it out instead", "#/active")
+        if self.risk_envelope is None and not self.unlimited:
+            detail = (
+                f"is missing: give fund {self.fund_id!r} limits, such as "
+                "risk_envelope=Limits(nav_usd=Decimal(1_000_000), max_order_notional_usd=Decimal(100_000)), or write "
+                "unlimited=True"
+            )
+            raise Invalid(Code.MISSING, detail, "#/risk_envelope")
         classes: list[Any] = [parse_choice(AssetClass, c, "#/asset_classes") for c in self.asset_classes]
         return Fund(
             fund_id=self.fund_id,
@@ -268,4 +321,19 @@ class FundConfig(Record):
             strategies=self.strategies,
             tax_lot_method=parse_choice(TaxLotMethod, self.tax_lot_method, "#/tax_lot_method"),
             dedupe_window=self.dedupe_window,
+            unlimited=self.unlimited,
         )
+
+    def limits(self) -> ConfiguredLimits | None:
+        """Its limits as the engine takes them; None where it has none.
+
+        Raises:
+            Invalid: a limit that a fund does not know, a number that is none, or shares without a `nav_usd`.
+        """
+        if self.risk_envelope is None:
+            return None
+        limits = self.risk_envelope
+        if limits.nav_usd is None and self.target_nav_usd is not None:
+            limits = replace(limits, nav_usd=self.target_nav_usd)
+        check_limits(Level.FUND, limits, "#/risk_envelope")
+        return ConfiguredLimits(level=Level.FUND, name=self.fund_id, limits=limits)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Final
 
-from ordergate.application.decide.executing import wrong_execution
+from ordergate.application.decide.wrong import wrong_execution
 from ordergate.application.entry import Origin
 from ordergate.application.queries import show_position
 from ordergate.bootstrap import Gate
@@ -17,6 +17,7 @@ from ordergate.domain.orders.commands import CancelOrder, Configure, parse_reaso
 from ordergate.domain.orders.reports import Executed
 from ordergate.domain.orders.states import UNSENT
 from ordergate.domain.positions.position import Position as Held
+from ordergate.domain.risk.commands import ConfigureLimits
 from ordergate.sdk.line import Line
 from ordergate.sdk.oms.records import Fill, FundConfig, Order, OrderUpdate, Position
 from ordergate.sdk.oms.updates import end_of, updates_after
@@ -29,15 +30,22 @@ class OrderService:
 
     Args:
         gate: a running gate, as `open_gate` gives it; None takes the process's own.
-        funds: made known to the gate before the first order.
+        funds: made known to the gate, with their limits, before the first order.
+
+    Raises:
+        Invalid: a fund that cannot be; see `FundConfig`.
     """
 
     def __init__(self, gate: Gate | None = None, funds: Sequence[FundConfig] = ()) -> None:
         self._funds = tuple(config.fund() for config in funds)
+        stated = (config.limits() for config in funds)
+        self._limits = tuple(limits for limits in stated if limits is not None)
         self._line = Line(gate, self._configure if funds else None)
 
     async def submit(self, order: Order) -> Order:
         """Makes an order and sends it; the same key again gives the order that it made, as it is by then.
+
+        An order that the risk gate refuses is no error: it is REJECTED, with `reason_code` and `rejected_reason`.
 
         Raises:
             Invalid: the content is wrong; nothing was stored.
@@ -106,6 +114,8 @@ class OrderService:
                 Code.UNKNOWN_BROKER, f"{sorted(unknown)[0]!r} is no broker; there are {known}", "#/broker"
             )
         await gate.runner.execute(Configure(self._funds, ()), _ORIGIN)
+        if self._limits:
+            await gate.runner.execute(ConfigureLimits(self._limits), _ORIGIN)
 
 
 async def _apply(gate: Gate, fill: Fill) -> Position:

@@ -35,10 +35,10 @@ class GateBroker(BrokerInterface):
         self._fund_id, self._broker, self._deadline_s = fund_id, broker, deadline_s
 
     def place_order(self, signal: OrderModel) -> OrderResult:
-        """Makes an order of its signal, once; see `OrderResult`. What is refused is `success=False`.
+        """Makes an order of its signal, once; see `OrderResult`. What cannot be an order is `success=False`.
 
         Raises:
-            RiskPolicyViolation: the broker behind the gate has not margin enough.
+            RiskPolicyViolation: the risk gate refuses it, or the broker behind it has not margin enough.
             OutcomeUnknown: the gate itself did not answer; the same order again finds out.
         """
 
@@ -74,5 +74,5 @@ class GateBroker(BrokerInterface):
         return self._line.wait(lambda gate: orders.close(gate, order_id, self._deadline_s), patience)
 
     def has_sufficient_margin(self, volume: Any, symbol: str) -> bool:
-        """True: ordergate asks the broker itself, before the order leaves, and refuses the order if it has not."""
+        """True: ordergate looks at the fund's margin and the broker's itself, and refuses an order that lacks it."""
         return True

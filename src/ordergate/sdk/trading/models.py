@@ -19,7 +19,16 @@ OrderModel = Ticket
 
 
 class RiskPolicyViolation(OrdergateError):
-    """A policy on risk refused the order; nothing was sent."""
+    """A policy on risk refused the order: the risk gate, or who it asks, or the broker's margin. Nothing was sent.
+
+    Attributes:
+        code: such as `RISK_ORDER_NOTIONAL`; None where a class of your own raises it without one.
+        order_id: of the order, which is kept as REJECTED.
+    """
+
+    def __init__(self, detail: str, code: str | None = None, order_id: str | None = None) -> None:
+        super().__init__(detail)
+        self.code, self.order_id = code, order_id
 
 
 class OrderState(Enum):
@@ -124,6 +133,7 @@ class BrokerInterface(ABC):
     """What a broker can be asked. ordergate calls a class written against it in one thread, never in two at once.
 
     A class may have more: `has_sufficient_margin(volume, symbol) -> bool`, asked before each order;
+    `free_margin() -> number` in its `currency` (USD where it names none), which the risk gate measures orders against;
     `order_types` and `tifs`, what it takes beside market orders, day and gtc; `decimals = True`, to get
     decimals where it would get floats; `name`, what ordergate calls it.
     """

@@ -89,12 +89,15 @@ async def place(gate: Gate, command: SubmitOrder, timeout_s: float) -> OrderResu
     """Makes an order and waits until its broker has answered, or for that long.
 
     Raises:
-        RiskPolicyViolation: its broker has not margin enough; the order is REJECTED and was not sent.
+        RiskPolicyViolation: the risk gate refuses it, or its broker has not margin enough; the order is REJECTED
+            and was not sent.
     """
     made = await gate.execute(command, _ORIGIN)
     order = await gate.answered(made.order.order_id, timeout_s)
-    if order.state is State.REJECTED and order.reason == INSUFFICIENT_MARGIN:
-        raise RiskPolicyViolation(INSUFFICIENT_MARGIN)
+    by_gate = order.submitted_at is None
+    if order.state is State.REJECTED and (by_gate or order.reason == INSUFFICIENT_MARGIN):
+        detail = order.reason or "the risk gate refused the order"
+        raise RiskPolicyViolation(detail, order.reason_code, order.order_id)
     failed = order.state in (State.REJECTED, State.FAILED) and not order.filled_quantity
     return OrderResult(
         success=not failed,

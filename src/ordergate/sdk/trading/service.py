@@ -84,7 +84,7 @@ class TradeExecutionService:
 
         Raises:
             Invalid: the signal can be no order.
-            RiskPolicyViolation: its broker has not margin enough; nothing was sent.
+            RiskPolicyViolation: the risk gate refuses it, or its broker has not margin enough; nothing was sent.
         """
         validate(signal)
         order = create_order_from_signal(signal)

@@ -3,11 +3,12 @@
 from typing import Final
 
 from ordergate.api.rest.operation import Operation
-from ordergate.api.rest.routes import around, following, reading, submitting
+from ordergate.api.rest.routes import around, following, reading, risking, submitting
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *submitting.OPERATIONS,
     *following.OPERATIONS,
     *reading.OPERATIONS,
+    *risking.OPERATIONS,
     *around.OPERATIONS,
 )

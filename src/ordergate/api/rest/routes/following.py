@@ -31,7 +31,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         tag="orders",
         title="Change an order's terms",
         meaning="Asks the broker for new terms; the order has them once the broker has agreed. If-Match keeps you from "
-        "changing what somebody else has changed since you looked.",
+        "changing what somebody else has changed since you looked. A change that the risk gate refuses stands in the "
+        "journal, and the order stays as it is.",
         handler=orders.replace,
         about_orders=True,
         body=requests.ReplaceRequest,
@@ -59,9 +60,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         problems={
             **s.WITH_BODY,
             404: (Code.ORDER_NOT_FOUND,),
-            409: (Code.ORDER_FINISHED, Code.BELOW_FILLED, Code.TOO_MANY_REQUESTS),
+            409: (Code.ORDER_FINISHED, Code.BELOW_FILLED, Code.TOO_MANY_REQUESTS, Code.REPLACE_WAITS),
             412: (Code.ORDER_VERSION,),
-            422: (*s.CONTENT, *s.TERMS, Code.NOTHING_TO_CHANGE),
+            422: (*s.CONTENT, *s.TERMS, Code.NOTHING_TO_CHANGE, *s.RISK),
             428: (DoorCode.IF_MATCH_MISSING,),
         },
     ),

@@ -114,7 +114,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             Parameter(
                 name="fund",
                 place="query",
-                meaning="Of this fund: its orders, their breaks, its refused signals, the fund itself.",
+                meaning="Of this fund: its orders, their breaks, its refused signals, its limits and halts, itself.",
                 schema=s.TEXT,
                 example="paper-momentum",
             ),

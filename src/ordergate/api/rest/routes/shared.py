@@ -6,6 +6,7 @@ from ordergate.api.rest.operation import Header, Parameter
 from ordergate.api.rest.paging import LARGEST_PAGE, USUAL_PAGE
 from ordergate.api.rest.problems import DoorCode
 from ordergate.domain.errors import Code
+from ordergate.domain.orders.decision import RiskCode
 
 TEXT: Final = {"type": "string"}
 CONTENT: Final = (
@@ -13,7 +14,7 @@ CONTENT: Final = (
 )  # fmt: skip
 TERMS: Final = (Code.OFF_TICK, Code.OFF_LOT, Code.BELOW_MINIMUM, Code.PRICE_MISSING, Code.PRICE_UNEXPECTED)
 NAMES: Final = (Code.UNKNOWN_FUND, Code.UNKNOWN_SYMBOL, Code.UNKNOWN_BROKER)
-RISK: Final = ("RISK_ASSET_CLASS", "RISK_STRATEGY")
+RISK: Final = tuple(RiskCode)
 EVERYWHERE: Final = {
     400: (DoorCode.BAD_PARAMETER,),
     403: (DoorCode.FOREIGN_ORIGIN,),

@@ -34,8 +34,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             ),
             Answer(
                 status=200,
-                meaning="A replay: the order as it is now. With validate_only: the order as it would be.",
-                model=answers.Order,
+                meaning="A replay: the order as it is now. With validate_only: the order as it would be, "
+                "and in `risk` what the gate says of it.",
+                model=answers.OrderOrPreview,
                 example=x.ORDER,
                 headers=(
                     s.ETAG,
@@ -121,6 +122,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
                 *s.TERMS,
                 *s.NAMES,
                 Code.SIGNAL_NOT_APPROVED,
+                Code.SIGNAL_EXPIRED,
                 Code.SIGNAL_NO_ORDER,
                 Code.KEY_REUSED,
                 Code.FUND_MOVED,

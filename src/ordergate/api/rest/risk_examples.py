@@ -1,0 +1,65 @@
+"""Examples of the risk gate's answers for the OpenAPI document; a test holds them against the schemas."""
+
+from typing import Any, Final
+
+VERDICT: Final[dict[str, Any]] = {
+    "approved": True,
+    "gate": None,
+    "code": None,
+    "reason": None,
+    "numbers": {"notional": "18050", "margin": "18050", "margin_before": "0", "equity": "1000000"},
+    "limits": {"fund paper-momentum": 1},
+    "reference_price": "180.5",
+    "price_source": "limit",
+    "margin_before": "0",
+    "margin_after": "18050",
+    "awaits": [],
+}
+LIMITS_REQUEST: Final[dict[str, Any]] = {
+    "limits": {"max_order_notional_usd": "2000000", "max_order_qty": None},
+    "reason": "rebalancing",
+    "reverts_at": "2026-05-22T20:00:00Z",
+}
+LIMITS: Final[dict[str, Any]] = {
+    "level": "fund",
+    "name": "paper-momentum",
+    "version": 2,
+    "limits": {"nav_usd": "1000000", "max_order_notional_usd": "2000000", "enable_shorting": True},
+    "in_force": {"nav_usd": "1000000", "max_order_notional_usd": "2000000", "enable_shorting": True},
+    "set_at": "2026-05-22T14:30:00.000000Z",
+    "set_by": "research",
+    "reason": "rebalancing",
+    "reverts_at": "2026-05-22T20:00:00.000000Z",
+    "reverts_to": {"nav_usd": "1000000", "max_order_notional_usd": "1000000", "enable_shorting": True},
+    "shard": None,
+}
+HALT_REQUEST: Final[dict[str, Any]] = {"level": "fund", "name": "paper-momentum", "reason": "drill"}
+HALT: Final[dict[str, Any]] = {
+    "level": "fund",
+    "name": "paper-momentum",
+    "mode": "halt",
+    "reason": "drill",
+    "by": "research",
+    "since": "2026-05-22T14:30:00.000000Z",
+    "trigger": None,
+    "lifted_at": None,
+    "lifted_by": None,
+    "lifted_because": None,
+    "shard": None,
+}
+HALTED: Final[dict[str, Any]] = {"halt": HALT, "canceled": 1, "asked": 2, "left": 0}
+RELEASED: Final[dict[str, Any]] = {
+    **HALT,
+    "lifted_at": "2026-05-22T14:40:00.000000Z",
+    "lifted_by": "operations",
+    "lifted_because": "the drill is over",
+}
+STRATEGY: Final[dict[str, Any]] = {
+    "strategy_id": "momentum_v1",
+    "runs": 0,
+    "enabled_at": "2026-05-22T14:30:00.000000Z",
+    "enabled_by": "research",
+    "max_runs": 100,
+    "stopped": False,
+    "shard": None,
+}
