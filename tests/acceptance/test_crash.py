@@ -11,11 +11,11 @@ import pytest
 from tests.acceptance.crash import auditor
 
 ROOT = Path(__file__).parents[2]
-WORKER = Path(__file__).parent / "crash" / "worker.py"
+WORKER = "tests.acceptance.crash.worker"
 
 
 def kill_once(folder: Path, run: int, moment: random.Random, bug: str | None = None) -> None:
-    arguments = [sys.executable, str(WORKER), str(folder / "gate.db"), str(folder / "answers"), str(run)]
+    arguments = [sys.executable, "-m", WORKER, str(folder / "gate.db"), str(folder / "answers"), str(run)]
     process = subprocess.Popen(
         arguments + ([bug] if bug else []),
         stdout=subprocess.PIPE,

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 from tests.journals.history import multiply
+from tests.services.funds import RICH
 
 from ordergate.adapters.clock import SystemClock
 from ordergate.adapters.journals.location import place_beside
@@ -24,7 +25,7 @@ WORKING = int(os.environ.get("ORDERGATE_TEST_WORKING", "100000"))
 ENDED = int(os.environ.get("ORDERGATE_TEST_ENDED", "1000000"))
 CALLERS = 400
 MOST_S = 10.0
-CONFIG = Config()
+CONFIG = Config(limits=RICH)
 
 
 def order(key, **changes):

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from tests.acceptance.crash import auditor
 from tests.acceptance.test_crash import verified
+from tests.services.funds import RICH_TOML
 from tests.services.server import Served, finish, start
 
 CLIENTS = 8
@@ -69,7 +70,8 @@ class Client(threading.Thread):
 def load_and_kill(
     folder: Path, run: int, moment: random.Random, unanswered: list[dict[str, Any]]
 ) -> list[Client]:
-    served = start(folder / "gate.db")
+    (folder / "rich.toml").write_text(RICH_TOML)
+    served = start(folder / "gate.db", "--config", str(folder / "rich.toml"))
     try:
         with served.client() as client:
             for symbol, (bid, ask) in QUOTES.items():

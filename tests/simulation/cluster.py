@@ -5,6 +5,7 @@ session's lease. Where its owner dies, another has the session soon.
 """
 
 import asyncio
+from decimal import Decimal
 from random import Random
 from typing import Any, Final
 
@@ -136,7 +137,7 @@ class Cluster:
         if node.gate is None or node.journal.turn is not None:
             return False
         runner = node.gate.runner
-        clean = runner.engine.state.mark() == 0 and not runner._following._to_read_again
+        clean = runner.engine.state.mark() == (0, 0) and not runner._following._to_read_again
         return clean and runner.engine.size == size
 
     def _compare(self, node: Node, tables: Book) -> None:
@@ -148,6 +149,8 @@ class Cluster:
                 self._world.fail(f"{node.name} has other {ours.name} than the tables: {_apart(ours, theirs)}")
         if state.order_by_broker_id != tables.order_by_broker_id:
             self._world.fail(f"{node.name} knows other orders by the broker's ids than the tables")
+        if _bound(state) != _bound(tables):
+            self._world.fail(f"{node.name} counts other exposures than orders and positions make")
         if runner.engine.last != self._world.auditor.model.last:
             last, theirs = runner.engine.last, self._world.auditor.model.last
             self._world.fail(f"{node.name} takes {last} for the journal's last instant, it is {theirs}")
@@ -173,3 +176,13 @@ class Cluster:
 def _apart(ours: Any, theirs: Any) -> str:
     keys = sorted(k for k in ours.rows.keys() | theirs.rows.keys() if ours.rows.get(k) != theirs.rows.get(k))
     return f"{keys[0]} is {ours.rows.get(keys[0])}, not {theirs.rows.get(keys[0])}"
+
+
+def _bound(state: Book) -> dict[tuple[str, str], tuple[Decimal, ...]]:
+    """What each fund holds, and may still buy and sell, of each symbol, as it is kept for the risk gate."""
+    cells = state.exposures._cells
+    numbers = {
+        key: (cell.held, cell.cost, cell.buying, cell.buying_value, cell.selling, cell.selling_value)
+        for key, cell in cells.items()
+    }
+    return {key: values for key, values in numbers.items() if any(values)}

@@ -9,9 +9,11 @@ from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.ids import Ids
 from ordergate.bootstrap import Gate, assemble
 from ordergate.config import Config, FundSection
+from ordergate.config.limits import LimitSections
 from ordergate.domain.errors import DiskError, OutcomeUnknown, Refused, StoreError
 from ordergate.domain.instruments import AssetClass
 from ordergate.protocols.tlog import Signer
+from tests.services.funds import RICH
 from tests.simulation.auditor import Auditor
 from tests.simulation.consumer import Consumer
 from tests.simulation.dice import Dice
@@ -26,8 +28,9 @@ SIGNER: Final = Signer("simulation.example/journal", bytes(range(32)))
 CONFIG: Final = Config(
     funds={
         "alpha": FundSection(),
-        "beta": FundSection(asset_classes=(AssetClass.EQUITIES, AssetClass.CRYPTO)),
-    }
+        "beta": FundSection(asset_classes=(AssetClass.EQUITIES, AssetClass.CRYPTO), unlimited=True),
+    },
+    limits=LimitSections(funds={"alpha": RICH.funds["paper-momentum"]}),
 )
 _PATIENCE_S: Final = 60.0
 _MAY_END_IT: Final = (StoreError, DiskError, OutcomeUnknown)

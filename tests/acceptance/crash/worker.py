@@ -1,4 +1,4 @@
-"""A gate under load, to be killed: `worker.py DATABASE ANSWERS RUN [BUG]`.
+"""A gate under load, to be killed: `python -m tests.acceptance.crash.worker DATABASE ANSWERS RUN [BUG]`.
 
 Writes `ready` when it trades, and every order that it was answered for to ANSWERS. A BUG is planted to show
 that the suite finds it.
@@ -10,6 +10,8 @@ import os
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
+
+from tests.services.funds import RICH
 
 from ordergate.adapters.brokers.paper import Faults
 from ordergate.application.dispatch import send_of
@@ -41,7 +43,7 @@ QUANTITIES = {"AAPL": "10", "EURUSD": "0.05", "BTC/USDT": "0.01"}
 
 
 def settings() -> Config:
-    return Config(brokers={"paper": PaperBroker(faults=FAULTS)})
+    return Config(brokers={"paper": PaperBroker(faults=FAULTS)}, limits=RICH)
 
 
 def no_write_ahead() -> None:

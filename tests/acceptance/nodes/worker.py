@@ -125,6 +125,7 @@ class Worker:
 async def main(options: dict[str, Any]) -> None:
     from tests.acceptance.crash.worker import FAULTS
     from tests.acceptance.nodes import bugs
+    from tests.services.funds import RICH
 
     from ordergate.adapters.brokers.paper import Faults
     from ordergate.bootstrap import leave_to_itself, open_gate
@@ -133,7 +134,8 @@ async def main(options: dict[str, Any]) -> None:
     if bug := options.get("bug"):
         await bugs.plant(bug, options["url"])
     faults = FAULTS if options.get("faults", True) else Faults()
-    config = Config(brokers={"paper": PaperBroker(faults=faults, latency_ms=options.get("latency_ms", 2))})
+    brokers = {"paper": PaperBroker(faults=faults, latency_ms=options.get("latency_ms", 2))}
+    config = Config(brokers=brokers, limits=RICH)
     clock = WrongClock(options.get("ahead_s", 0))
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

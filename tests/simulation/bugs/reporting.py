@@ -10,7 +10,7 @@ from ordergate.application.decide import reporting as decide
 from ordergate.application.entry import decode
 from ordergate.application.outlets import Follower
 from ordergate.application.runner import Runner
-from ordergate.domain import fold
+from ordergate.domain import fold, fold_book
 from ordergate.domain.orders import reports as r
 from ordergate.domain.orders.events import OrderReplaced
 from ordergate.domain.orders.order import Order
@@ -75,7 +75,7 @@ def replace_that_completes_comes_last() -> Iterator[Any]:
 @bug
 def crossing_zero_only_closes() -> Iterator[Any]:
     """A fill that is larger than the position closes it, and the rest is forgotten."""
-    book = fold.book
+    book = fold_book.book
 
     def closes(position: Any, trade: Any, open_lots: Any, order: Any, contract_size: Any) -> Any:
         held = position.quantity
@@ -83,19 +83,19 @@ def crossing_zero_only_closes() -> Iterator[Any]:
             trade = replace(trade, quantity=-held)
         return book(position, trade, open_lots, order, contract_size)
 
-    with patch.object(fold, "book", closes):
+    with patch.object(fold_book, "book", closes):
         yield
 
 
 @bug
 def bust_keeps_its_fee() -> Iterator[Any]:
     """A trade that is taken back gives back everything but its fee."""
-    unbook = fold.unbook
+    unbook = fold_book.unbook
 
     def keeps(position: Any, trade: Any, *rest: Any) -> Any:
         return unbook(position, replace(trade, fee=trade.fee * 0), *rest)
 
-    with patch.object(fold, "unbook", keeps):
+    with patch.object(fold_book, "unbook", keeps):
         yield
 
 
