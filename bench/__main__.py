@@ -8,12 +8,13 @@ import msgspec
 import typer
 from rich.console import Console
 
-from bench import commits, engine, growth, lifecycles, memory, page, postgres, rest
+from bench import commits, engine, growth, lifecycles, memory, page, postgres, rest, risk
 from bench.plan import full, quick
 from bench.printing import show
 
 BENCHES: Final = {
-    module.NAME: module.measure for module in (commits, lifecycles, postgres, engine, rest, growth, memory)
+    module.NAME: module.measure
+    for module in (commits, lifecycles, postgres, engine, risk, rest, growth, memory)
 }
 
 

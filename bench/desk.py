@@ -14,8 +14,10 @@ from ordergate.application.tail import Tail
 from ordergate.application.view import View
 from ordergate.config import DEFAULT_BROKER, Config
 from ordergate.domain.book import Book
+from ordergate.domain.instruments import Instrument
 from ordergate.domain.orders.commands import Configure, OpenSession
 from ordergate.domain.orders.reports import Acknowledged, Executed
+from ordergate.domain.risk.commands import ConfigureLimits
 from ordergate.protocols.tlog import Signer, TreeBuilder
 
 START: Final = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
@@ -50,6 +52,14 @@ def order_id(number: int) -> str:
     return f"desk-{number:08}"
 
 
+def _opening(config: Config, instruments: tuple[Instrument, ...]) -> Sequence[Input]:
+    return (
+        Configure(config.fund_values(), instruments),
+        ConfigureLimits(config.limit_values()),
+        OpenSession(DEFAULT_BROKER, "bench"),
+    )
+
+
 class Desk:
     """An engine and the journal's growing end.
 
@@ -74,7 +84,7 @@ class Desk:
     def without_store(cls, config: Config) -> Self:
         """On an empty state, with a session open."""
         desk = cls(config, TreeBuilder(), Book())
-        desk.step([Configure(config.fund_values(), ()), OpenSession(DEFAULT_BROKER, "bench")])
+        desk.step(_opening(config, ()))
         desk.start_session()
         desk.engine.state.settle()
         return desk
@@ -87,8 +97,7 @@ class Desk:
         desk.engine.size, desk.engine.last = head.size, await last_instant(journal, head)
         desk.orders, desk._now = orders, max(START, desk.engine.last or START)
         instruments = tuple(i for symbol in config.instruments if (i := config.catalogue(symbol)) is not None)
-        opening = Configure(config.fund_values(), instruments), OpenSession(DEFAULT_BROKER, "bench")
-        await desk.write(journal, opening)
+        await desk.write(journal, _opening(config, instruments))
         desk.start_session()
         return desk
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from bench.desk import Desk, fill
-from bench.orders import order
+from bench.orders import RICH, order
 from bench.plan import Plan
 from bench.results import Column, Result, Table, check, median
 from bench.stopwatch import Spent, stopwatch
@@ -26,7 +26,7 @@ def measure(plan: Plan) -> Result:
     for number in range(plan.rounds):
         for name, after in _WAYS.items():
             plan.say(f"pure engine, round {number + 1} of {plan.rounds}, {name}")
-            desk = Desk.without_store(Config())
+            desk = Desk.without_store(Config(limits=RICH))
             _run(desk, _inputs(0, 2), after)
             before, inputs = desk.engine.size, _inputs(2, batches)
             with stopwatch() as one:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
 
-from bench.orders import ASK, BID, quote
+from bench.orders import ASK, BID, RICH, quote
 from ordergate.adapters.brokers.paper import PaperBroker
 from ordergate.adapters.brokers.paper.broker import CAPABILITIES
 from ordergate.adapters.clock import SystemClock
@@ -119,7 +119,7 @@ async def open_bench_gate(
     working: frozenset[str] = frozenset(),
 ) -> AsyncIterator[Gate]:
     """A gate on a SQLite file, with signed checkpoints, and a market that fills the orders."""
-    config = config or Config()
+    config = config or Config(limits=RICH)
     journal = open_journal(f"sqlite:///{database}")
     try:
         signer = Signer(config.audit.origin, bytes(32))
@@ -145,7 +145,7 @@ async def open_node(
     Args:
         sent: gets the time at which each order left, by its id.
     """
-    config, clock = Config(), SystemClock()
+    config, clock = Config(limits=RICH), SystemClock()
     journal, leases = await open_journal_at(url), open_leases(url)
     try:
         signer = Signer(config.audit.origin, bytes(32))

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from bench.desk import Desk, acknowledgment, fill, order_id
 from bench.gates import Venue, open_bench_gate
-from bench.orders import order, resting
+from bench.orders import RICH, order, resting
 from bench.plan import Plan
 from bench.results import Cell, Column, Result, Table, check, median
 from bench.traffic import Closings, Make, drive
@@ -97,7 +97,7 @@ def measure(plan: Plan) -> Result:
 
 
 def _series() -> list[_Series]:
-    simple = Config()
+    simple = Config(limits=RICH)
     return [
         _Series(
             "open orders", simple, resting, acknowledgment, "orders WHERE state = 'SUBMITTED'", open=True
@@ -120,7 +120,7 @@ def _wide() -> Config:
     )
     funds = (DEFAULT_FUND, *(f"fund-{number}" for number in range(_FUNDS)))
     return Config(
-        funds={name: FundSection() for name in funds},
+        funds={name: FundSection(unlimited=True) for name in funds},
         instruments={f"SYM-{number}": section for number in range(_SYMBOLS)},
     )
 

@@ -44,6 +44,7 @@ _MEANING: Final = {
     "lifecycles": "How fast orders are done, and how near that is to the floor of the very same writes.",
     "postgres": "The same on PostgreSQL, and what a second node costs or brings.",
     "engine": "What deciding, folding, encoding and hashing cost without any store.",
+    "risk": "What the risk gate adds, and whether it stays quick beside many orders and positions.",
     "rest": "What the REST door costs beside the least that FastAPI can do with the same request.",
     "growth": "Whether an order costs more where there are many already. It must not.",
     "memory": "Whether memory grows with what has been done. It must not.",

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from bench.load import Seen
+from bench.orders import RICH_TOML
 from bench.plan import Plan
 from bench.results import Cell, Column, Result, Table, check, median, percentile
 from bench.servers import ROOT, Server, free_port, running
@@ -42,7 +43,9 @@ def measure(plan: Plan) -> Result:
     runs: _Runs = defaultdict(list)
     with TemporaryDirectory(dir=plan.folder, prefix="bench-") as folder:
         database, door, bare = Path(folder) / "rest.db", free_port(), free_port()
-        serve = ("serve", "--port", str(door), "--db", f"sqlite:///{database}")
+        config = Path(folder) / "rich.toml"
+        config.write_text(RICH_TOML)
+        serve = ("serve", "--port", str(door), "--db", f"sqlite:///{database}", "--config", str(config))
         with (
             running("ordergate", *serve, port=door) as gate,
             running("bench.echo", str(bare), port=bare) as echo,

@@ -25,9 +25,11 @@ from ordergate.domain.breaks import BreakKind
 from ordergate.domain.errors import Code
 from ordergate.domain.events import AnyEvent
 from ordergate.domain.orders import reports
+from ordergate.domain.orders.decision import RiskCode
 from ordergate.domain.orders.states import TERMINAL, State
 from ordergate.domain.orders.transitions import EDGES, TABLE, ByQuantity, Move
 from ordergate.domain.risk.checks import CHECKS
+from ordergate.domain.risk.limits import ALL, ENVELOPE, LEVELS, PAPER, Level, Limits
 from ordergate.sdk import default_gate, oms, paper, trading
 
 FOLDER = Path(__file__).parent / "reference"
@@ -55,6 +57,7 @@ WHEN = {
     Code.FUND_BUSY: "a fund cannot move while it has unfinished orders, or left something behind",
     Code.INSTRUMENT_IN_USE: "the configuration changes what a unit is of something that is held",
     Code.SIGNAL_NOT_APPROVED: "risk management did not approve the signal",
+    Code.SIGNAL_EXPIRED: "the signal's time was over before it came",
     Code.SIGNAL_NO_ORDER: "the signal's action (hold) makes no order",
     Code.ORDER_NOT_FOUND: "there is no such order",
     Code.ORDER_ID_TAKEN: "the order id stands for another order",
@@ -66,6 +69,13 @@ WHEN = {
     Code.NOTHING_TO_CHANGE: "the new terms are those that the order has",
     Code.TOO_MANY_REQUESTS: "the order has had 999 requests",
     Code.INBOX_FULL: "too many requests wait: try again shortly",
+    Code.LIMITS_VERSION: "the limits have changed since the caller looked",
+    Code.HALTED: "trading is halted, and what was asked would let more through, or stop less",
+    Code.NOT_HALTED: "no halt of that scope holds",
+    Code.SAME_PRINCIPAL: "who ordered a halt cannot lift it: another principal must",
+    Code.UNKNOWN_STRATEGY: "no runs of that strategy are counted",
+    Code.REPLACE_WAITS: "another change of the order waits for a gate or a person",
+    Code.NOT_AWAITED: "the order does not wait for that gate, or for a person",
 }
 
 DOOR_CODES = {
@@ -85,9 +95,43 @@ DOOR_CODES = {
     DoorCode.JOURNAL_DAMAGED: "an entry cannot be read: run `ordergate audit verify`",
     DoorCode.OUTCOME_UNKNOWN: "it may or may not have happened: repeat it with the same key",
     DoorCode.NO_QUOTE: "nobody has quoted that symbol yet",
+    DoorCode.NO_LIMITS: "nobody has set limits there yet",
     DoorCode.INTERNAL_ERROR: "a mistake of ordergate's own; the log has it under the request id",
 }
 REST = document(OPERATIONS)
+
+RISK_WHEN = {
+    RiskCode.LIMITS: "the fund has no limits, and is not `unlimited`",
+    RiskCode.BROKER: "orders may not go to that broker",
+    RiskCode.ORDER_TYPE: "orders of that type are not allowed",
+    RiskCode.ASSET_CLASS: "instruments of that class are not allowed",
+    RiskCode.STRATEGY: "the strategy may not write into the fund",
+    RiskCode.RESTRICTED: "the symbol is on a restricted list",
+    RiskCode.NO_PRICE: "there is no reference price: no fresh quote, and the order names none",
+    RiskCode.NO_RATE: "an amount cannot be converted to US dollars",
+    RiskCode.ORDER_QTY: "the order is too large",
+    RiskCode.ORDER_NOTIONAL: "the order is worth too much",
+    RiskCode.PRICE_COLLAR: "its limit or stop price is too far from the market",
+    RiskCode.MARGIN: "the fund's own money does not cover the margin",
+    RiskCode.BROKER_MARGIN: "by the broker's own figure, margin is not covered",
+    RiskCode.LEVERAGE: "gross exposure would be too large a multiple of what the fund is worth",
+    RiskCode.POSITION: "the position would be too large, or worth too much",
+    RiskCode.GROSS_EXPOSURE: "long and short together would be too much, of the fund or of the firm",
+    RiskCode.NET_EXPOSURE: "long less short would be too much",
+    RiskCode.CLASS_EXPOSURE: "too much in one asset class",
+    RiskCode.SECTOR_EXPOSURE: "too much in one sector",
+    RiskCode.COUNTRY_EXPOSURE: "too much in one country",
+    RiskCode.DAILY_VOLUME: "too much of the symbol in one day",
+    RiskCode.LOSS: "the fund has lost too much today, this week or this month",
+    RiskCode.MESSAGE_RATE: "too many orders or messages within a second",
+    RiskCode.DUPLICATE: "the same order was made a moment ago under another key",
+    RiskCode.REPEATED: "the strategy has run as often as it may; a person enables it again",
+    RiskCode.SHORTING: "the position could become short, which is not allowed",
+    RiskCode.HALTED: "trading is halted",
+    RiskCode.REDUCE_ONLY: "only what makes a position smaller is let through",
+    RiskCode.GATE: "an external gate refused it, or did not answer in time",
+    RiskCode.NOT_APPROVED: "a person did not approve it",
+}
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -157,9 +201,7 @@ A report is what a broker says. It is untrusted, and becomes an event only where
 def errors() -> str:
     tree = sys.modules[Code.__module__].__doc__.split("\n\n")[1]
     codes = table(["code", "when"], [(f"`{code}`", WHEN[code]) for code in Code])
-    risk = table(
-        ["check", "meaning"], [(f"`RISK_{check.__name__.upper()}`", first_line(check)) for check in CHECKS]
-    )
+    risk = table(["code", "when"], [(f"`{code}`", RISK_WHEN[code]) for code in RiskCode])
     breaks = table(["break"], [(f"`{kind}`",) for kind in BreakKind])
     return f"""# Errors
 
@@ -174,7 +216,8 @@ A refused request has changed nothing. Beside the code stand the field and what 
 {codes}
 ## Codes of the risk gate
 
-An order that the gate refuses is kept as REJECTED with the code.
+An order that the gate refuses is kept as REJECTED with the code; a refused change leaves its order as it is. The
+order of the checks, and the limits that they measure against, are on the page of [limits](limits.md).
 
 {risk}
 ## Breaks
@@ -259,6 +302,10 @@ def _keys(prefix: str, definitions: dict[str, Any], name: str) -> list[tuple[str
     rows = []
     for key, value in definitions[name]["properties"].items():
         inner = _named(value)
+        if inner == "Limits":
+            named = ".NAME" if "additionalProperties" in value else ""
+            rows.append((f"`{prefix}.{key}{named}`", "a table of [limits](limits.md)", ""))
+            continue
         choices = definitions[inner].get("enum") if inner else None
         if inner and choices is None and "properties" in definitions[inner]:
             rows += _keys(f"{prefix}.{key}", definitions, inner)
@@ -405,10 +452,67 @@ def _default(info: Any) -> str:
     return f"`{value.value if isinstance(value, Enum) else str(value) or repr(value)}`"
 
 
+def limits_page() -> str:
+    meanings = _attributes(Limits)
+    rows = []
+    for name in ALL:
+        levels = ", ".join(level for level in Level if name in LEVELS[level])
+        stated = [_limit(getattr(envelope, name)) for envelope in (ENVELOPE, PAPER)]
+        rows.append((f"`{name}`", levels, *stated, meanings[name]))
+    checks = [(f"`{check.__name__}`", first_line(check)) for check in CHECKS]
+    return f"""# Limits
+
+Every order and every change passes the risk gate before it may leave. [How to set limits, halt and
+approve](../howto/risk.md) is told elsewhere; this is what there is.
+
+## The checks
+
+They run in this order, and the first that refuses wins. Its [code](errors.md#codes-of-the-risk-gate), the numbers that
+it compared, the versions of the limits and the reference price stand in the journal, in the entry of the order.
+
+{table(["check", "passes where"], checks)}
+The *reference price* is the last quote, if it is fresh: the ask for what buys, the bid for what sells. Without one it
+is the order's own limit price, else its stop price, else the signal's entry price; a market order with none of them is
+refused. What an order *may be worth* is its quantity at the reference price or its limit, whichever is more.
+
+What works counts: an order binds margin and exposure from its acceptance to its end with all that can still be filled
+of it, whether or not the broker has answered, and a replace on its way with the larger quantity. What makes an exposure
+smaller passes though the exposure is above its limit.
+
+## The limits
+
+Of the firm, a fund, a strategy, a symbol and a broker, each as far as it means something there. An order must keep
+those of all five. A fund's limits that the configuration leaves out have the default of a fund; `none` takes one away.
+A fund for which nothing is written does not start, unless it says `unlimited = true`; `paper-momentum` is built in.
+
+{table(["limit", "levels", "default of a fund", "`paper-momentum`", "meaning"], rows)}"""
+
+
+def _attributes(kind: Any) -> dict[str, str]:
+    """What the docstring says of each attribute."""
+    lines = (kind.__doc__ or "").split("Attributes:\n", 1)[1].splitlines()
+    return {
+        name: meaning.strip()
+        for name, _, meaning in (line.strip().partition(": ") for line in lines)
+        if meaning
+    }
+
+
+def _limit(value: Any) -> str:
+    if value is None or value == ():
+        return ""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {times}" for key, times in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "order-states.md": order_states,
     "events.md": event_kinds,
     "errors.md": errors,
+    "limits.md": limits_page,
     "configuration.md": configuration,
     "cli.md": command_line,
     "sdk.md": sdk,

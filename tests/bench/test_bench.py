@@ -6,7 +6,7 @@ import pytest
 from bench.plan import Plan, tiny
 from bench.results import Result
 
-from bench import commits, desk, engine, growth, lifecycles, memory, page, postgres, rest
+from bench import commits, desk, engine, growth, lifecycles, memory, page, postgres, rest, risk
 from tests.services.postgres import NoPostgres, binaries
 
 
@@ -117,3 +117,9 @@ def test_the_page_has_every_table_and_the_published_figures_beside_ours(traded: 
     assert "14,241" in written
     assert "3,632" in written
     assert str(plan.folder) not in written
+
+
+def test_the_gate_lets_every_order_through(plan: Plan) -> None:
+    result = risk.measure(plan)
+    check_shape(result)
+    assert result.proof["entries"] == result.proof["of"] > 0
