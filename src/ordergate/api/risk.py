@@ -139,14 +139,9 @@ def show_verdict(result: OrderResult) -> Shown | None:
 
 
 def _margins(decision: RiskDecision) -> tuple[Decimal | None, Decimal | None]:
-    """What the fund's exposure binds without the order, and with it; None where the decision needed neither."""
-    numbers = decision.numbers
-    if "margin_before" in numbers and "margin" in numbers:
-        return numbers["margin_before"], numbers["margin_before"] + numbers["margin"]
-    if decision.gate == "margin" and {"equity", "free", "value"} <= numbers.keys():
-        before = numbers["equity"] - numbers["free"]
-        return before, before + numbers["value"]
-    return numbers.get("margin_before"), None
+    """What the fund's exposure binds without the order, and with it; None where that is not limited or not known."""
+    before, more = decision.numbers.get("margin_before"), decision.numbers.get("margin")
+    return before, None if before is None or more is None else before + more
 
 
 def parse_check(body: object) -> SubmitOrder:

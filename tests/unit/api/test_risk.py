@@ -108,7 +108,11 @@ def test_asking_journals_nothing_and_says_the_margin() -> None:
         assert (said["approved"], said["gate"], said["code"]) == (False, "price", "RISK_NO_PRICE")
         assert "no reference price" in said["reason"]
         said = (await at.client.post("/v1/risk/check", json=ORDER | {"quantity": "5541"})).json()
-        assert (said["code"], said["margin_after"]) == ("RISK_ORDER_NOTIONAL", None)
+        assert (said["code"], said["margin_before"], said["margin_after"]) == (
+            "RISK_ORDER_NOTIONAL",
+            "0",
+            "1000150.5",
+        )
         problem(await at.client.post("/v1/risk/check", json=ORDER | {"colour": 1}), 422, "unknown_field")
         problem(await at.client.post("/v1/risk/check", json=ORDER | {"fund_id": "x"}), 422, "unknown_fund")
         assert await size_of(at) == before

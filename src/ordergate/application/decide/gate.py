@@ -49,7 +49,7 @@ def judge(
         gate=gate,
         code=None if refusal is None else refusal.code,
         reason=None if refusal is None else refusal.reason,
-        numbers=_numbers(case) if refusal is None else refusal.numbers,
+        numbers=_numbers(case) if refusal is None else _numbers(case) | refusal.numbers,
         limits={shown_scope(scope): row.version for scope, row in rows},
         reference_price=price,
         price_source=source,
@@ -58,8 +58,8 @@ def judge(
 
 
 def _numbers(case: Case) -> dict[str, Decimal]:
-    """What the decision to let it through rested on."""
-    if case.limits.nav_usd is None:
+    """What the order is worth and binds, where the fund's money is limited and there is a price."""
+    if case.limits.nav_usd is None or case.reference is None:
         return {}
     numbers = {
         "notional": case.notional_usd,

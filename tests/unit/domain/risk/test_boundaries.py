@@ -405,5 +405,12 @@ def test_the_first_check_speaks_and_the_numbers_stand_in_the_journal() -> None:
     book = Limited(stated(max_order_qty=10, max_order_notional_usd=1_000, nav_usd=50)).order_of(11)
     decision = book.events[-1].decision
     assert (decision.gate, decision.code) == ("order_qty", "RISK_ORDER_QTY")
-    assert decision.numbers == {"value": Decimal(11), "limit": Decimal(10)}
+    compared = {"value": Decimal(11), "limit": Decimal(10)}
+    worth = {
+        "notional": Decimal(1_100),
+        "margin": Decimal(1_100),
+        "margin_before": Decimal(0),
+        "equity": Decimal(50),
+    }
+    assert decision.numbers == compared | worth
     assert decision.limits == {"fund fund": 1}

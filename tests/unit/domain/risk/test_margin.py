@@ -154,7 +154,15 @@ def test_the_margin_of_the_description() -> None:
     """An order that takes 60 % twice: the second is told how much is needed and how much is free."""
     book = account().order_of(6).order_of(6)
     assert book.order.reason == "Insufficient margin: 600 USD needed, 400 USD free"
-    assert book.decision.numbers == {"value": Decimal(600), "free": Decimal(400), "equity": Decimal(1_000)}
+    numbers = {
+        "value": 600,
+        "free": 400,
+        "equity": 1_000,
+        "margin": 600,
+        "margin_before": 600,
+        "notional": 600,
+    }
+    assert book.decision.numbers == numbers
 
 
 class TestPaper:
