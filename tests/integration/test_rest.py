@@ -89,20 +89,22 @@ def test_two_hundred_at_once_are_one_order(shared: Served) -> None:
         assert len(client.get("/v1/orders?symbol=MSFT").json()["items"]) == 1
 
 
-def test_it_drains_and_ends(tmp_path: Path) -> None:
+@pytest.fixture
+def rich(tmp_path: Path) -> Iterator[Served]:
+    """One whose fund has money for any number of orders."""
     config = tmp_path / "rich.toml"
     config.write_text(RICH_TOML)
     with serving(tmp_path / "gate.db", "--config", str(config)) as served:
-        drain(served)
+        yield served
 
 
-def drain(served: Served) -> None:
-    events = Events(served.url)
+def test_it_drains_and_ends(rich: Served) -> None:
+    events = Events(rich.url)
     answered: list[str] = []
     stop = threading.Event()
 
     def load() -> None:
-        with served.client() as client:
+        with rich.client() as client:
             number = 0
             while not stop.is_set():
                 number += 1
@@ -121,18 +123,18 @@ def drain(served: Served) -> None:
         thread.start()
     time.sleep(0.5)
     began = time.monotonic()
-    assert served.end(signal.SIGTERM, 10) == 0
+    assert rich.end(signal.SIGTERM, 10) == 0
     assert time.monotonic() - began < 10
     stop.set()
     for thread in threads:
         thread.join()
     assert events.ended.wait(5)
     events.cut()
-    assert finish(served.process) == ""
-    listed = json.loads(command("orders", "list", "--json", "--db", f"sqlite:///{served.database}").stdout)
+    assert finish(rich.process) == ""
+    listed = json.loads(command("orders", "list", "--json", "--db", f"sqlite:///{rich.database}").stdout)
     assert answered
     assert set(answered) <= {order["order_id"] for order in listed}
-    assert command("audit", "verify", "--db", f"sqlite:///{served.database}").returncode == 0
+    assert command("audit", "verify", "--db", f"sqlite:///{rich.database}").returncode == 0
 
 
 def test_a_file_says_where_the_door_is(served: Served) -> None:
@@ -148,13 +150,13 @@ def test_a_file_says_where_the_door_is(served: Served) -> None:
 
 
 @pytest.mark.slow
-def test_it_ends_though_a_stream_is_not_read(served: Served) -> None:
-    host, port = served.url.removeprefix("http://").split(":")
+def test_it_ends_though_a_stream_is_not_read(rich: Served) -> None:
+    host, port = rich.url.removeprefix("http://").split(":")
     with socket.socket() as stalled:
         stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         stalled.connect((host, int(port)))
         stalled.sendall(b"GET /v1/events?after=-1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        with served.client() as client:
+        with rich.client() as client:
             for batch in range(8):
                 orders = [
                     ORDER | {"order_id": None, "idempotency_key": f"{batch}-{i}", "thesis": "x" * 1_000}
@@ -162,8 +164,8 @@ def test_it_ends_though_a_stream_is_not_read(served: Served) -> None:
                 ]
                 answer = client.post("/v1/orders/batch", json={"orders": orders})
                 assert {result["status"] for result in answer.json()["results"]} == {202}
-        assert served.end(signal.SIGTERM, 10) == 0
-    assert "Traceback" not in finish(served.process)
+        assert rich.end(signal.SIGTERM, 10) == 0
+    assert "Traceback" not in finish(rich.process)
 
 
 def test_the_address_can_be_used_again_at_once(tmp_path: Path) -> None:
