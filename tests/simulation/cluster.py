@@ -57,6 +57,7 @@ class Cluster:
     async def _cut_off(self, process: Process, seconds: float) -> None:
         server = self._server
         self._world.say(f"{process.name} does not reach the server for {seconds:.3f} s")
+        server.trouble()
         server.cut_off.add(process.name)
         server.break_waits(process)
         try:
@@ -68,6 +69,7 @@ class Cluster:
     async def _go_away(self, seconds: float) -> None:
         server = self._server
         self._world.say(f"nobody reaches the server for {seconds:.3f} s")
+        server.trouble()
         server.away = True
         server.end_all("the server has gone away")
         try:
