@@ -103,12 +103,12 @@ def test_it_drains_and_ends(rich: Served) -> None:
     answered: list[str] = []
     stop = threading.Event()
 
-    def load() -> None:
+    def load(sender: int) -> None:
         with rich.client() as client:
             number = 0
             while not stop.is_set():
                 number += 1
-                body = ORDER | {"order_id": f"ord-{threading.get_ident() % 10_000}-{number}"}
+                body = ORDER | {"order_id": f"ord-{sender}-{number}"}
                 body["idempotency_key"] = body["order_id"]
                 try:
                     answer = client.post("/v1/orders", json=body)
@@ -118,7 +118,7 @@ def test_it_drains_and_ends(rich: Served) -> None:
                 if answer.status_code == 202:
                     answered.append(body["order_id"])
 
-    threads = [threading.Thread(target=load) for _ in range(4)]
+    threads = [threading.Thread(target=load, args=(sender,)) for sender in range(4)]
     for thread in threads:
         thread.start()
     time.sleep(0.5)
