@@ -76,6 +76,10 @@ WHEN = {
     Code.UNKNOWN_STRATEGY: "no runs of that strategy are counted",
     Code.REPLACE_WAITS: "another change of the order waits for a gate or a person",
     Code.NOT_AWAITED: "the order does not wait for that gate, or for a person",
+    Code.NOT_OVERRIDABLE: "no check refused the order, or one that nobody overrides",
+    Code.NO_OVERRIDE: "nobody has asked for an override of the order",
+    Code.OVERRIDE_TAKEN: "an override of the order was asked for, or granted, already",
+    Code.OVERRIDE_OVER: "the override was answered, or its time is over",
 }
 
 DOOR_CODES = {

@@ -121,6 +121,17 @@ TALK: list[tuple[int, tuple[str, ...], dict[str, Any] | None]] = [
     (3, ("approvals", "reject", "a/b"), None),
     (0, ("orders", "submit", "-"), {"order_id": "ord-4", "idempotency_key": "k-4", "quantity": "116"}),
     (0, ("approvals", "reject", "ord-4", "--json"), None),
+    (1, ("overrides", "ask", "ord-2", "--reason", "r", "--until", "2001-01-01T00:00:00Z"), None),
+    (3, ("overrides", "ask", "ord-99", "--reason", "r", "--json"), None),
+    (5, ("overrides", "ask", "ord-1", "--reason", "r", "--json"), None),
+    (0, ("overrides", "ask", "ord-2", "--reason", "a hedge", "--as", "ann"), None),
+    (0, ("overrides",), None),
+    (5, ("overrides", "approve", "ord-2", "--as", "ann"), None),
+    (3, ("overrides", "approve", "a/b"), None),
+    (0, ("overrides", "reject", "ord-2", "--as", "ann", "--json"), None),
+    (0, ("overrides", "ask", "ord-2", "--reason", "a hedge", "--as", "ann", "--json"), None),
+    (0, ("overrides", "approve", "ord-2", "--reason", "seen", "--as", "bob"), None),
+    (0, ("overrides", "list", "--all", "--json"), None),
     (0, ("risk", "set", "strategy:momentum_v1", "max_runs=1", "--reason", "r"), None),
     (3, ("risk", "enable", "momentum_v1", "--reason", "r", "--json"), None),
     (0, ("orders", "submit", "-", "--json"), {"order_id": "ord-5", "idempotency_key": "k-5", "quantity": "1"}),
@@ -202,6 +213,9 @@ def test_what_is_said(own: list[Said]) -> None:
         in said_by(own, "kill", "off", *FUND, "--reason", "over", "--as", "ann").err
     )
     assert "max_order_qty" in own[10].document["detail"]
+    (granted,) = said_by(own, "overrides", "list", "--all", "--json").document
+    assert (granted["order_id"], granted["asked_by"], granted["answered_by"]) == ("ord-2", "ann", "bob")
+    assert granted["codes"] == ["RISK_ORDER_QTY"]
     halted = next(said for (_code, known, _c), said in zip(TALK, own, strict=True) if "reduce-only" in known)
     assert (halted.document["asked"], halted.document["left"]) == (3, 0)
 

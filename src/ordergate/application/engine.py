@@ -13,7 +13,16 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ordergate.application.decide import changing, halting, limiting, moving, reporting, setup, submitting
+from ordergate.application.decide import (
+    changing,
+    halting,
+    limiting,
+    moving,
+    overriding,
+    reporting,
+    setup,
+    submitting,
+)
 from ordergate.application.decide.context import Context, Decision, raise_break
 from ordergate.application.entry import Encoded, Entry, Origin, encode
 from ordergate.application.view import View
@@ -234,6 +243,9 @@ _COMMANDS: Final[Mapping[type, Callable[[Context, Any], Decision[Any]]]] = {
     k.LiftHalt: halting.lift,
     k.EnableStrategy: limiting.enable_strategy,
     k.AnswerGate: changing.answer_gate,
+    k.AskOverride: overriding.ask,
+    k.GrantOverride: overriding.grant,
+    k.TurnDownOverride: overriding.turn_down,
     k.ValueFunds: limiting.value_funds,
     m.ExpectFund: moving.expect,
     m.LeaveFund: moving.leave,

@@ -1,7 +1,7 @@
 """Reading back what a batch of inputs names and memory has forgotten: keys, finished orders, flat positions."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from ordergate.application.engine import Input
 from ordergate.application.ports.journal import RowReader
@@ -11,9 +11,12 @@ from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.moving import TakePart
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders.reports import Executed, Report
-from ordergate.domain.risk.commands import AnswerGate
+from ordergate.domain.risk.commands import AnswerGate, AskOverride, GrantOverride
 from ordergate.domain.signals import SubmitSignal
 
+_OF_ORDERS: Final = (
+    c.CancelOrder, c.ReplaceOrder, c.Release, c.AdoptOrder, AnswerGate, AskOverride, GrantOverride,
+)  # fmt: skip
 Loaded = list[tuple[Table[Any], Any]]
 
 
@@ -32,7 +35,7 @@ async def prefetch(
 def _named_orders(given: Input) -> Iterable[str]:
     if isinstance(given, Report):
         return () if given.client_id is None else (order_id_of(given.client_id),)
-    if isinstance(given, (c.CancelOrder, c.ReplaceOrder, c.Release, c.AdoptOrder, AnswerGate)):
+    if isinstance(given, _OF_ORDERS):
         return (given.order_id,)
     if isinstance(given, c.SubmitOrder) and given.order_id is not None:
         return (given.order_id,)

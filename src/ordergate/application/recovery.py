@@ -17,6 +17,7 @@ from ordergate.protocols.tlog import Checkpoint, TlogError
 _UNFINISHED = tuple(state for state in State if state not in TERMINAL)
 _WHOLE = (
     "funds", "instruments", "sessions", "balances", "moves", "limits", "halts", "strategies", "accounts", "volumes",
+    "overrides",
 )  # fmt: skip
 
 

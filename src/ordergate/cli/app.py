@@ -19,6 +19,7 @@ from ordergate.cli import (
     kill,
     nodes,
     orders,
+    overrides,
     reading,
     risk,
     serve,
@@ -40,6 +41,7 @@ app.command("events")(reading.events)
 app.add_typer(risk.app, name="risk")
 app.add_typer(kill.app, name="kill")
 app.add_typer(approvals.app, name="approvals")
+app.add_typer(overrides.app, name="overrides")
 app.add_typer(audit.app, name="audit")
 app.command("nodes")(nodes.nodes)
 app.command("copy")(copying.copy)

@@ -105,19 +105,19 @@ class ServedDesk:
     @property
     def risk(self) -> ServedRisk:
         """See `Desk`."""
-        return ServedRisk(self.ask)
+        return ServedRisk(self.ask, self.place)
 
     async def submit(self, _command: SubmitOrder, raw: str, within_s: float) -> tuple[dict[str, Any], bool]:
         """See `Desk`."""
         lost = "submit the same again: its key makes it the same order, and you see what became of it"
-        return await self._place("POST", "/v1/orders", raw.encode(), lost, within_s)
+        return await self.place("POST", "/v1/orders", raw.encode(), lost, within_s)
 
     async def cancel(self, command: CancelOrder, within_s: float) -> dict[str, Any]:
         """See `Desk`."""
         raw = command.raw()
         body = None if raw is None else raw.encode()
         path = f"{_path_of(command.order_id)}/cancel"
-        order, _ = await self._place("POST", path, body, _look_at(command.order_id), within_s)
+        order, _ = await self.place("POST", path, body, _look_at(command.order_id), within_s)
         return order
 
     async def replace(self, command: ReplaceOrder, within_s: float) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class ServedDesk:
         }
         body = {name: text(value) for name, value in terms.items() if value is not None}
         seen = "*" if command.version is None else f'"{command.version}"'
-        order, _ = await self._place(
+        order, _ = await self.place(
             "PATCH",
             _path_of(command.order_id),
             msgspec.json.encode(body),
@@ -165,7 +165,7 @@ class ServedDesk:
             _refuse(answer, lost)
         return answer.document
 
-    async def _place(
+    async def place(
         self,
         method: str,
         path: str,

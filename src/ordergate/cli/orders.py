@@ -51,7 +51,7 @@ def submit(
             order, replayed = await desk.submit(command, raw, ANSWER_WITHIN_S)
             if replayed:
                 t.say("this key was used before: nothing was sent, this is the order that it made")
-            _end(order, as_json=as_json)
+            end_with(order, as_json=as_json)
 
     t.run(main, as_json=as_json)
 
@@ -70,7 +70,7 @@ def cancel(
     async def main() -> None:
         async with open_desk(db, config, shard) as desk:
             command = CancelOrder(order_id=order_id, reason=parse_reason(reason, "#/reason"))
-            _end(await desk.cancel(command, ANSWER_WITHIN_S), as_json=as_json)
+            end_with(await desk.cancel(command, ANSWER_WITHIN_S), as_json=as_json)
 
     t.run(main, as_json=as_json)
 
@@ -100,7 +100,7 @@ def replace(
             version=version,
         )
         async with open_desk(db, config, shard) as desk:
-            _end(await desk.replace(command, ANSWER_WITHIN_S), as_json=as_json)
+            end_with(await desk.replace(command, ANSWER_WITHIN_S), as_json=as_json)
 
     t.run(main, as_json=as_json)
 
@@ -109,7 +109,7 @@ def _number(text: str | None, name: str) -> Decimal | None:
     return None if text is None else parse_positive(text, f"#/{name}")
 
 
-def _end(order: dict[str, Any], *, as_json: bool) -> None:
+def end_with(order: dict[str, Any], *, as_json: bool) -> None:
     """Shows the order, and ends with the code that says how it went."""
     _show(order, as_json=as_json)
     code = _exit_code(order)

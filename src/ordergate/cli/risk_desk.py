@@ -7,21 +7,30 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
+import msgspec
 from msgspec import Struct
 
-from ordergate.api import risk
+from ordergate.api import overrides, risk
 from ordergate.application.entry import Origin
 from ordergate.application.queries import Shown, show_order
 from ordergate.bootstrap import Gate, Shards
 from ordergate.cli.line import encoded
 from ordergate.domain.errors import Code, NotFound
 from ordergate.domain.orders.commands import SubmitOrder
-from ordergate.domain.risk.commands import EnableStrategy, LiftHalt, ThrowSwitch
+from ordergate.domain.risk.commands import (
+    AskOverride,
+    EnableStrategy,
+    GrantOverride,
+    LiftHalt,
+    ThrowSwitch,
+    TurnDownOverride,
+)
 from ordergate.domain.risk.limits import Scope
 from ordergate.domain.risk.parsing import FIRM_SHOWN, parse_limits
 from ordergate.domain.times import format_time
 
 ANSWER_WITHIN_S: Final = 10.0
+_LOST_OVERRIDE: Final = "look at it: ordergate overrides --all"
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -64,6 +73,18 @@ class RiskDesk(Protocol):
 
     async def answer(self, order_id: str, reason: str | None, *, approved: bool) -> Shown:
         """Approves or rejects what waits for a person; the order as it is then."""
+        ...
+
+    async def ask_override(self, command: AskOverride) -> Shown:
+        """Asks that a refused order may go on once."""
+        ...
+
+    async def grant_override(self, order_id: str, reason: str | None) -> Shown:
+        """Grants that; the new order."""
+        ...
+
+    async def turn_down_override(self, order_id: str, reason: str | None) -> Shown:
+        """Turns it down."""
         ...
 
 
@@ -115,6 +136,21 @@ class OwnRisk:
         )
         return show_order(await self._gate.answered(order.order_id, ANSWER_WITHIN_S))
 
+    async def ask_override(self, command: AskOverride) -> Shown:
+        """See `RiskDesk`."""
+        return overrides.show_override(await overrides.ask_override(self._gate, command, self._origin))
+
+    async def grant_override(self, order_id: str, reason: str | None) -> Shown:
+        """See `RiskDesk`."""
+        command = GrantOverride(order_id=order_id, reason=reason)
+        made = await overrides.grant_override(self._gate, command, self._origin)
+        return show_order(await self._gate.answered(made.order.order_id, ANSWER_WITHIN_S))
+
+    async def turn_down_override(self, order_id: str, reason: str | None) -> Shown:
+        """See `RiskDesk`."""
+        command = TurnDownOverride(order_id=order_id, reason=reason)
+        return overrides.show_override(await overrides.turn_down_override(self._gate, command, self._origin))
+
 
 class Ask(Protocol):
     """See `ServedDesk.ask`."""
@@ -126,11 +162,21 @@ class Ask(Protocol):
         ...
 
 
+class Place(Protocol):
+    """See `ServedDesk.place`."""
+
+    def __call__(
+        self, method: str, path: str, body: bytes | None, lost: str, within_s: float
+    ) -> Awaitable[tuple[dict[str, Any], bool]]:
+        """The order that a request leads to."""
+        ...
+
+
 class ServedRisk:
     """Through a door."""
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    def __init__(self, ask: Ask, place: Place) -> None:
+        self._ask, self._place = ask, place
 
     async def check(self, _command: SubmitOrder, body: Any) -> Shown:
         """See `RiskDesk`."""
@@ -172,8 +218,33 @@ class ServedRisk:
 
     async def answer(self, order_id: str, reason: str | None, *, approved: bool) -> Shown:
         """See `RiskDesk`."""
-        if not order_id or "/" in order_id:  # no order has such an id, and no path
-            raise NotFound(Code.ORDER_NOT_FOUND, f"there is no order {order_id!r}", "#/order_id")
-        path = f"/v1/approvals/{encoded(order_id)}/{'approve' if approved else 'reject'}"
-        lost = f"look at it: ordergate orders show {order_id}"
-        return await self._ask("POST", path, {} if reason is None else {"reason": reason}, lost)
+        path = _answer_path("approvals", order_id, approved=approved)
+        return await self._ask("POST", path, _why(reason), f"look at it: ordergate orders show {order_id}")
+
+    async def ask_override(self, command: AskOverride) -> Shown:
+        """See `RiskDesk`."""
+        body = {"order_id": command.order_id, "reason": command.reason}
+        if command.expires_at is not None:
+            body["expires_at"] = format_time(command.expires_at)
+        return await self._ask("POST", "/v1/risk/overrides", body, _LOST_OVERRIDE)
+
+    async def grant_override(self, order_id: str, reason: str | None) -> Shown:
+        """See `RiskDesk`."""
+        path, body = _answer_path("risk/overrides", order_id, approved=True), _why(reason)
+        order, _ = await self._place("POST", path, msgspec.json.encode(body), _LOST_OVERRIDE, ANSWER_WITHIN_S)
+        return order
+
+    async def turn_down_override(self, order_id: str, reason: str | None) -> Shown:
+        """See `RiskDesk`."""
+        path = _answer_path("risk/overrides", order_id, approved=False)
+        return await self._ask("POST", path, _why(reason), _LOST_OVERRIDE)
+
+
+def _answer_path(what: str, order_id: str, *, approved: bool) -> str:
+    if not order_id or "/" in order_id:  # no order has such an id, and no path
+        raise NotFound(Code.ORDER_NOT_FOUND, f"there is no order {order_id!r}", "#/order_id")
+    return f"/v1/{what}/{encoded(order_id)}/{'approve' if approved else 'reject'}"
+
+
+def _why(reason: str | None) -> dict[str, str]:
+    return {} if reason is None else {"reason": reason}

@@ -26,6 +26,7 @@ from ordergate.domain.risk.account import Account, Volume
 from ordergate.domain.risk.exposure import Exposures
 from ordergate.domain.risk.kill_switch import Halt
 from ordergate.domain.risk.limits import LimitSet, Scope
+from ordergate.domain.risk.override import Override
 from ordergate.domain.risk.throttles import Traffic
 
 
@@ -167,6 +168,7 @@ class Book:
         self.strategies = Table("strategies", Strategy, log, ("strategy_id",), None)
         self.accounts = Table("accounts", Account, log, ("fund_id",), None)
         self.volumes = Table("volumes", Volume, log, ("fund_id", "symbol"), None)
+        self.overrides = Table("overrides", Override, log, ("order_id",), None)
         self.tables: tuple[Table[Any], ...] = (
             self.funds,
             self.instruments,
@@ -185,6 +187,7 @@ class Book:
             self.strategies,
             self.accounts,
             self.volumes,
+            self.overrides,
         )
         self.order_by_broker_id: dict[tuple[str, str], str] = {}
         self._executions: dict[str, dict[str, None]] = {}

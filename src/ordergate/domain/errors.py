@@ -62,6 +62,10 @@ class Code(StrEnum):
     SAME_PRINCIPAL = "same_principal"
     UNKNOWN_STRATEGY = "unknown_strategy"
     NOT_AWAITED = "not_awaited"
+    NOT_OVERRIDABLE = "not_overridable"
+    NO_OVERRIDE = "no_override"
+    OVERRIDE_TAKEN = "override_taken"
+    OVERRIDE_OVER = "override_over"
     REPLACE_WAITS = "replace_waits"
 
 

@@ -56,6 +56,18 @@ def _valued(state: Book, event: r.FundValued, _index: int, _time: datetime) -> N
     state.accounts.put(replace(account, periods=event.periods))
 
 
+def _override_asked(state: Book, event: r.OverrideAsked, _index: int, _time: datetime) -> None:
+    state.overrides.put(event.override)
+
+
+def _override_answered(state: Book, event: r.OverrideAnswered, _index: int, time: datetime) -> None:
+    override = state.overrides.get(event.order_id)
+    if override is None or override.approved is not None:
+        raise Defect(f"the override of order {event.order_id} is not open, and was answered")
+    answered = {"approved": event.approved, "answered_by": event.by, "answered_at": time}
+    state.overrides.put(replace(override, **answered, answer=event.reason, made=event.made))
+
+
 def count_order(state: Book, event: OrderEntered) -> None:
     """Counts an order that was let through: for throttles, runs and duplicates."""
     order = event.order
@@ -123,4 +135,6 @@ RISK_FOLDS: Final[Mapping[type, Callable[[Book, Any, int, datetime], None]]] = {
     r.TradingResumed: _resumed,
     r.StrategyEnabled: _enabled,
     r.FundValued: _valued,
+    r.OverrideAsked: _override_asked,
+    r.OverrideAnswered: _override_answered,
 }

@@ -368,6 +368,66 @@ def test_a_person_approves_an_order_and_a_change_of_it() -> None:
     held(talk, config=limited(approve_above_usd=Decimal(1_000)))
 
 
+def test_a_refused_order_goes_on_once_on_the_word_of_two() -> None:
+    path = "/v1/risk/overrides"
+    ask = {"order_id": "ord-abc", "reason": "a hedge"}
+
+    async def talk(at: Room) -> None:
+        problem(await at.client.post(path, json=ask), 404, "order_not_found")
+        problem(await at.submit(), 422, "RISK_ORDER_QTY")
+        problem(await at.client.post(f"{path}/ord-abc/approve"), 404, "no_override")
+        for wrong in ({"order_id": 1}, {"reason": " "}, {"expires_at": "soon"}, {"colour": "red"}):
+            assert (await at.client.post(path, json=ask | wrong)).status_code == 422
+        asked = await at.client.post(path, json=ask, headers=as_named("ann"))
+        assert asked.status_code == 200
+        fits(risk_answers.Override, asked.json())
+        assert (await at.client.get(path)).json()["items"] == [asked.json()]
+        problem(await at.client.post(path, json=ask), 409, "override_taken")
+        problem(
+            await at.client.post(f"{path}/ord-abc/approve", headers=as_named("ann")), 409, "same_principal"
+        )
+        made = await at.client.post(
+            f"{path}/ord-abc/approve", json={"reason": "seen"}, headers=as_named("bob")
+        )
+        assert (made.status_code, made.json()["state"], made.json()["retry_of"]) == (
+            202,
+            "SUBMITTED",
+            "ord-abc",
+        )
+        assert made.headers["location"] == f"/v1/orders/{made.json()['order_id']}"
+        problem(
+            await at.client.post(f"{path}/ord-abc/approve", headers=as_named("bob")), 409, "override_over"
+        )
+        assert (await at.client.get(path)).json()["items"] == []
+        (row,) = (await at.client.get(path, params={"all": "true"})).json()["items"]
+        assert (row["answered_by"], row["answer"], row["made"]) == ("bob", "seen", made.json()["order_id"])
+        story = (await at.client.get("/v1/orders/ord-abc/timeline")).json()["items"]
+        assert [(row["event"], row["principal"]) for row in story[-2:]] == [
+            ("OverrideAsked/1", "ann"), ("OverrideAnswered/1", "bob"),
+        ]  # fmt: skip
+
+    held(talk, config=limited(max_order_qty=Decimal(50)))
+
+
+def test_an_override_that_is_turned_down_or_refused_once_more() -> None:
+    path = "/v1/risk/overrides"
+
+    async def talk(at: Room) -> None:
+        problem(await at.submit(), 422, "RISK_ORDER_QTY")
+        ask = {"order_id": "ord-abc", "reason": "a hedge"}
+        await at.client.post(path, json=ask, headers=as_named("ann"))
+        down = await at.client.post(f"{path}/ord-abc/reject", headers=as_named("ann"))
+        assert (down.status_code, down.json()["approved"]) == (200, False)
+        await at.client.post(path, json=ask, headers=as_named("ann"))
+        await at.client.post("/v1/kill-switch", json=HALT)
+        told = problem(
+            await at.client.post(f"{path}/ord-abc/approve", headers=as_named("bob")), 422, "RISK_HALTED"
+        )
+        assert (await at.client.get(f"/v1/orders/{told['order_id']}")).json()["retry_of"] == "ord-abc"
+
+    held(talk, config=limited(max_order_qty=Decimal(50)))
+
+
 def test_a_strategy_that_ran_too_often_is_enabled_by_a_person() -> None:
     async def talk(at: Room) -> None:
         path = "/v1/risk/limits/strategy/momentum_v1"

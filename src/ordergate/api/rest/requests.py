@@ -172,3 +172,11 @@ class ReasonRequest(_Request):
     """Why."""
 
     reason: Reason
+
+
+class OverrideRequest(_Request):
+    """Which refused order shall go on all the same."""
+
+    order_id: OrderId
+    reason: Reason = Field(description="Kept in the journal.")
+    expires_at: When | None = Field(None, description="Until when it may be granted; left out, an hour.")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from ordergate.api.rest.answers import Order
 from ordergate.api.rest.schema_types import Instant, Number
+from ordergate.domain.orders.decision import RiskCode
 from ordergate.domain.orders.states import RequestKind
 from ordergate.domain.risk.kill_switch import Mode, Trigger
 from ordergate.domain.risk.limits import Level
@@ -104,3 +105,25 @@ class Strategies(BaseModel):
     """The strategies whose runs are counted."""
 
     items: list[Strategy]
+
+
+class Override(BaseModel):
+    """The wish to send a refused order all the same, and what became of it."""
+
+    order_id: str = Field(description="The refused order.")
+    codes: list[RiskCode] = Field(description="The refusals that are waived.")
+    reason: str
+    asked_by: str
+    asked_at: Instant
+    expires_at: Instant = Field(description="From then on nobody grants it.")
+    approved: bool | None = Field(description="null while nobody has answered.")
+    answered_by: str | None
+    answered_at: Instant | None
+    answer: str | None = Field(description="Why it was granted or turned down.")
+    made: str | None = Field(description="The order that it became.")
+
+
+class Overrides(BaseModel):
+    """Overrides, oldest first."""
+
+    items: list[Override]

@@ -63,3 +63,28 @@ STRATEGY: Final[dict[str, Any]] = {
     "stopped": False,
     "shard": None,
 }
+OVERRIDE_REQUEST: Final[dict[str, Any]] = {
+    "order_id": "ord-abc",
+    "reason": "closes a hedge that the limit did not foresee",
+    "expires_at": "2026-05-22T15:00:00Z",
+}
+OVERRIDE: Final[dict[str, Any]] = {
+    "order_id": "ord-abc",
+    "codes": ["RISK_ORDER_NOTIONAL"],
+    "reason": "closes a hedge that the limit did not foresee",
+    "asked_by": "research",
+    "asked_at": "2026-05-22T14:30:00.000000Z",
+    "expires_at": "2026-05-22T15:00:00.000000Z",
+    "approved": None,
+    "answered_by": None,
+    "answered_at": None,
+    "answer": None,
+    "made": None,
+}
+TURNED_DOWN: Final[dict[str, Any]] = {
+    **OVERRIDE,
+    "approved": False,
+    "answered_by": "operations",
+    "answered_at": "2026-05-22T14:31:00.000000Z",
+    "answer": "not today",
+}

@@ -9,7 +9,7 @@ from typing import Final
 from ordergate.application.decide.context import Context
 from ordergate.domain.funds import Fund
 from ordergate.domain.instruments import Instrument
-from ordergate.domain.orders.decision import RiskDecision
+from ordergate.domain.orders.decision import RiskCode, RiskDecision
 from ordergate.domain.risk.account import Volume, trading_day
 from ordergate.domain.risk.case import Case, Ground, Question
 from ordergate.domain.risk.checks import first_refusal
@@ -29,8 +29,9 @@ def judge(
     fund: Fund,
     instrument: Instrument,
     last_made: Callable[[], datetime | None] = lambda: None,
+    waived: tuple[RiskCode, ...] = (),
 ) -> tuple[RiskDecision, Case]:
-    """What the checks say, with the numbers that they used; and the case, for what follows from it."""
+    """What the checks say that are not waived, with the numbers that they used; and the case, for what follows."""
     scopes: tuple[Scope, ...] = (
         FIRM,
         (Level.FUND, fund.fund_id),
@@ -41,7 +42,7 @@ def judge(
         scopes = (*scopes, (Level.STRATEGY, asked.strategy_id))
     rows = [(scope, row) for scope in scopes if (row := ctx.state.limits.get(scope)) is not None]
     case = Case(asked, _ground(ctx, asked, fund, instrument, rows, last_made))
-    found = first_refusal(case)
+    found = first_refusal(case, waived)
     reference = case.reference if rows else None
     price, source = reference if reference is not None else (None, None)
     gate, refusal = found if found is not None else (None, None)
@@ -53,6 +54,7 @@ def judge(
         limits={shown_scope(scope): row.version for scope, row in rows},
         reference_price=price,
         price_source=source,
+        waived=waived,
     )
     return decision, case
 

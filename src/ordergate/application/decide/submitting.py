@@ -14,7 +14,7 @@ from ordergate.domain.errors import Code, Conflict, Defect, Invalid, OrderMoved,
 from ordergate.domain.funds import Fund
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.orders.commands import AdoptOrder, SubmitOrder, check_prices, parse_choice
-from ordergate.domain.orders.decision import RiskDecision
+from ordergate.domain.orders.decision import RiskCode, RiskDecision
 from ordergate.domain.orders.events import InstrumentDefined, OrderAdopted, OrderEntered, SignalRefused
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import OrderType, Phase, RequestKind, State
@@ -42,8 +42,11 @@ class SignalResult(Struct, frozen=True, kw_only=True):
     refusal: Refused | None = None
 
 
-def submit(ctx: Context, command: SubmitOrder) -> Decision[OrderResult]:
+def submit(ctx: Context, command: SubmitOrder, waived: tuple[RiskCode, ...] = ()) -> Decision[OrderResult]:
     """A new order, as far as it gets; or the one that the same key made before.
+
+    Args:
+        waived: refusals of the gate that do not count this time.
 
     Raises:
         Invalid: the content is wrong.
@@ -64,7 +67,12 @@ def submit(ctx: Context, command: SubmitOrder) -> Decision[OrderResult]:
             Code.ORDER_ID_TAKEN, f"{order_id!r} is another order's; leave it out or change it", "#/order_id"
         )
     decision, case = judge(
-        ctx, _question(command, fund), fund, instrument, lambda: ctx.state.traffic.last_made(_same(command))
+        ctx,
+        _question(command, fund),
+        fund,
+        instrument,
+        lambda: ctx.state.traffic.last_made(_same(command)),
+        waived,
     )
     awaits = () if decision.code else others_to_ask(case)
     epoch = ctx.view.sessions.get(command.broker or fund.broker)

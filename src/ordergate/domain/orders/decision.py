@@ -66,6 +66,7 @@ class RiskDecision(Struct, frozen=True, kw_only=True, omit_defaults=True):
         code: of a refusal.
         numbers: what was compared, in US dollars or the instrument's unit.
         limits: the versions of the limits that counted, by scope, such as `fund paper-momentum`.
+        waived: refusals that an override has let pass.
         reference_price: in the instrument's currency; None where no check needed one.
     """
 
@@ -76,3 +77,4 @@ class RiskDecision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     limits: dict[str, int] = {}
     reference_price: Decimal | None = None
     price_source: PriceSource | None = None
+    waived: tuple[RiskCode, ...] = ()

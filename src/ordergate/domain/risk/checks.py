@@ -3,11 +3,11 @@
 An order that is refused here is kept as REJECTED with the code; a change is refused, and its order stays as it is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import lru_cache
 from typing import Final
 
-from ordergate.domain.orders.decision import RiskRefusal
+from ordergate.domain.orders.decision import RiskCode, RiskRefusal
 from ordergate.domain.risk import conduct_checks as conduct
 from ordergate.domain.risk import exposure_checks as exposure
 from ordergate.domain.risk import order_checks as order
@@ -90,10 +90,10 @@ def needed(checks: tuple[Check, ...], stated: frozenset[str]) -> tuple[Check, ..
     return tuple(check for check in checks if check not in MEASURES or not stated.isdisjoint(MEASURES[check]))
 
 
-def first_refusal(case: Case) -> tuple[str, RiskRefusal] | None:
-    """The check that refuses, and what it says; None where all pass."""
+def first_refusal(case: Case, waived: Container[RiskCode] = ()) -> tuple[str, RiskRefusal] | None:
+    """The check that refuses, and what it says; None where all pass, or are waived."""
     for check in needed(CHECKS, case.ground.stated):
         refusal = check(case)
-        if refusal is not None:
+        if refusal is not None and refusal.code not in waived:
             return check.__name__, refusal
     return None

@@ -81,4 +81,41 @@ class ConfigureLimits(Struct, frozen=True, gc=False):
     limits: tuple[ConfiguredLimits, ...]
 
 
-RiskCommand = ConfigureLimits | SetLimits | ThrowSwitch | LiftHalt | EnableStrategy | AnswerGate | ValueFunds
+class AskOverride(Struct, frozen=True, gc=False, kw_only=True):
+    """Ask that one order which a check refused may go on all the same.
+
+    Attributes:
+        expires_at: until when it may be granted; None is an hour.
+    """
+
+    order_id: str
+    reason: str
+    expires_at: datetime | None = None
+
+
+class GrantOverride(Struct, frozen=True, gc=False, kw_only=True):
+    """Grant that, as another principal: the order is submitted once more."""
+
+    order_id: str
+    reason: str | None = None
+
+
+class TurnDownOverride(Struct, frozen=True, gc=False, kw_only=True):
+    """Turn it down, or take it back."""
+
+    order_id: str
+    reason: str | None = None
+
+
+RiskCommand = (
+    ConfigureLimits
+    | SetLimits
+    | ThrowSwitch
+    | LiftHalt
+    | EnableStrategy
+    | AnswerGate
+    | ValueFunds
+    | AskOverride
+    | GrantOverride
+    | TurnDownOverride
+)

@@ -1,9 +1,10 @@
 """What happened to limits, halts, strategies and accounts."""
 
-from ordergate.domain.orders.events import Event
+from ordergate.domain.orders.events import Event, OrderEvent
 from ordergate.domain.risk.account import Period
 from ordergate.domain.risk.kill_switch import Halt
 from ordergate.domain.risk.limits import Level, LimitSet
+from ordergate.domain.risk.override import Override
 
 
 class LimitsSet(Event, frozen=True, kw_only=True, omit_defaults=True, tag="LimitsSet/1"):
@@ -48,4 +49,31 @@ class FundValued(Event, frozen=True, kw_only=True, tag="FundValued/1"):
     periods: tuple[Period, ...]
 
 
-RiskEvent = LimitsSet | TradingHalted | TradingResumed | StrategyEnabled | FundValued
+class OverrideAsked(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OverrideAsked/1"):
+    """Somebody asked that a refused order may go on once."""
+
+    override: Override
+
+
+class OverrideAnswered(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OverrideAnswered/1"):
+    """It was granted, or turned down.
+
+    Attributes:
+        made: the order that it became.
+    """
+
+    approved: bool
+    by: str
+    reason: str | None = None
+    made: str | None = None
+
+
+RiskEvent = (
+    LimitsSet
+    | TradingHalted
+    | TradingResumed
+    | StrategyEnabled
+    | FundValued
+    | OverrideAsked
+    | OverrideAnswered
+)

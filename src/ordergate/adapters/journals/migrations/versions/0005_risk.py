@@ -1,4 +1,4 @@
-"""What the risk gate keeps: limits, halts, strategies, accounts, volumes; and what orders wait for."""
+"""What the risk gate keeps: limits, halts, strategies, accounts, volumes, overrides; and what orders wait for."""
 
 import json
 from decimal import Decimal
@@ -71,6 +71,21 @@ def upgrade() -> None:
         sa.Column("quantity", DECIMAL, nullable=False),
         sa.Column("value", DECIMAL, nullable=False),
         sa.PrimaryKeyConstraint("fund_id", "symbol"),
+    )
+    op.create_table(
+        "overrides",
+        sa.Column("order_id", TEXT, nullable=False),
+        sa.Column("codes", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("asked_by", TEXT, nullable=False),
+        sa.Column("asked_at", TIME, nullable=False),
+        sa.Column("expires_at", TIME, nullable=False),
+        sa.Column("approved", INTEGER, nullable=True),
+        sa.Column("answered_by", TEXT, nullable=True),
+        sa.Column("answered_at", TIME, nullable=True),
+        sa.Column("answer", TEXT, nullable=True),
+        sa.Column("made", TEXT, nullable=True),
+        sa.PrimaryKeyConstraint("order_id"),
     )
     rows = [
         {"fund_id": fund_id, "profits": json.dumps(_shown(sums), separators=(",", ":")), "periods": "[]"}
