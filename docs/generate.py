@@ -76,6 +76,7 @@ WHEN = {
     Code.UNKNOWN_STRATEGY: "no runs of that strategy are counted",
     Code.REPLACE_WAITS: "another change of the order waits for a gate or a person",
     Code.NOT_AWAITED: "the order does not wait for that gate, or for a person",
+    Code.NOT_WATCHED: "the strategy's limits do not say how long it may be silent",
 }
 
 DOOR_CODES = {

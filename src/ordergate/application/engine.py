@@ -13,7 +13,16 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ordergate.application.decide import changing, halting, limiting, moving, reporting, setup, submitting
+from ordergate.application.decide import (
+    changing,
+    halting,
+    limiting,
+    moving,
+    reporting,
+    setup,
+    silence,
+    submitting,
+)
 from ordergate.application.decide.context import Context, Decision, raise_break
 from ordergate.application.entry import Encoded, Entry, Origin, encode
 from ordergate.application.view import View
@@ -233,6 +242,7 @@ _COMMANDS: Final[Mapping[type, Callable[[Context, Any], Decision[Any]]]] = {
     k.ThrowSwitch: halting.throw_switch,
     k.LiftHalt: halting.lift,
     k.EnableStrategy: limiting.enable_strategy,
+    k.Heartbeat: silence.heartbeat,
     k.AnswerGate: changing.answer_gate,
     k.ValueFunds: limiting.value_funds,
     m.ExpectFund: moving.expect,

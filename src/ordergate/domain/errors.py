@@ -62,6 +62,7 @@ class Code(StrEnum):
     SAME_PRINCIPAL = "same_principal"
     UNKNOWN_STRATEGY = "unknown_strategy"
     NOT_AWAITED = "not_awaited"
+    NOT_WATCHED = "not_watched"
     REPLACE_WAITS = "replace_waits"
 
 

@@ -199,15 +199,30 @@ class Case:
         found = self.ground.exposures.cell(self.fund.fund_id, self.asked.symbol)
         return found if found is not None else Cell(self.fund.fund_id, self.instrument)
 
+    @property
+    def strategy_cell(self) -> Cell:
+        """What the order's strategy has of the symbol in the fund: its own fills, and what works of its orders."""
+        key = self.fund.fund_id, self.asked.symbol, self.asked.strategy_id or ""
+        found = self.ground.exposures.strategy_cell(*key)
+        return found if found is not None else Cell(self.fund.fund_id, self.instrument)
+
     @once
     def before(self) -> Sums:
         """The symbol's worth as it is."""
-        return self.cell.with_order(self.asked.side.sign, ZERO, ZERO, self._mark)
+        return self.worth_before(self.cell)
 
     @once
     def after(self) -> Sums:
         """The symbol's worth if the order is let through."""
-        return self.cell.with_order(self.asked.side.sign, self.more, self.more_value, self._mark)
+        return self.worth_after(self.cell)
+
+    def worth_before(self, cell: Cell) -> Sums:
+        """The worth of a cell that the order belongs to, as it is, at the fund's mark."""
+        return cell.with_order(self.asked.side.sign, ZERO, ZERO, self._mark)
+
+    def worth_after(self, cell: Cell) -> Sums:
+        """The same if the order is let through."""
+        return cell.with_order(self.asked.side.sign, self.more, self.more_value, self._mark)
 
     @property
     def _mark(self) -> Decimal:
@@ -219,7 +234,11 @@ class Case:
     @once
     def quantities(self) -> tuple[Decimal, Decimal]:
         """The least and the most that the fund may come to hold if the order is let through."""
-        least, most = self.cell.quantities()
+        return self.quantities_after(self.cell)
+
+    def quantities_after(self, cell: Cell) -> tuple[Decimal, Decimal]:
+        """The least and the most that may come to be held of a cell that the order belongs to."""
+        least, most = cell.quantities()
         more = self.more
         return (least, most + more) if self.asked.side.sign > 0 else (least - more, most)
 
