@@ -9,14 +9,14 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from ordergate.api import risk
+from ordergate.api import risk, strategies
 from ordergate.application.entry import Origin
 from ordergate.application.queries import Shown, show_order
 from ordergate.bootstrap import Gate, Shards
 from ordergate.cli.line import encoded
 from ordergate.domain.errors import Code, NotFound
 from ordergate.domain.orders.commands import SubmitOrder
-from ordergate.domain.risk.commands import EnableStrategy, LiftHalt, ThrowSwitch
+from ordergate.domain.risk.commands import EnableStrategy, Heartbeat, LiftHalt, ThrowSwitch
 from ordergate.domain.risk.limits import Scope
 from ordergate.domain.risk.parsing import FIRM_SHOWN, parse_limits
 from ordergate.domain.times import format_time
@@ -52,6 +52,10 @@ class RiskDesk(Protocol):
 
     async def enable(self, strategy_id: str, reason: str) -> Shown:
         """Lets a strategy run again."""
+        ...
+
+    async def heartbeat(self, strategy_id: str) -> Shown:
+        """Takes a sign of life of a strategy."""
         ...
 
     async def throw(self, command: ThrowSwitch) -> Shown:
@@ -91,7 +95,11 @@ class OwnRisk:
     async def enable(self, strategy_id: str, reason: str) -> Shown:
         """See `RiskDesk`."""
         command = EnableStrategy(strategy_id=strategy_id, reason=reason)
-        return await risk.enable_strategy(self._gate, command, self._origin)
+        return await strategies.enable_strategy(self._gate, command, self._origin)
+
+    async def heartbeat(self, strategy_id: str) -> Shown:
+        """See `RiskDesk`."""
+        return await strategies.heartbeat(self._gate, Heartbeat(strategy_id=strategy_id), self._origin)
 
     async def throw(self, command: ThrowSwitch) -> Shown:
         """See `RiskDesk`."""
@@ -152,6 +160,11 @@ class ServedRisk:
         """See `RiskDesk`."""
         path = f"/v1/risk/strategies/{encoded(strategy_id)}/enable"
         return await self._ask("POST", path, {"reason": reason}, "enable it again")
+
+    async def heartbeat(self, strategy_id: str) -> Shown:
+        """See `RiskDesk`."""
+        path = f"/v1/risk/strategies/{encoded(strategy_id)}/heartbeat"
+        return await self._ask("POST", path, None, "give it again")
 
     async def throw(self, command: ThrowSwitch) -> Shown:
         """See `RiskDesk`."""
