@@ -80,6 +80,7 @@ WHEN = {
     Code.NO_OVERRIDE: "nobody has asked for an override of the order",
     Code.OVERRIDE_TAKEN: "an override of the order was asked for, or granted, already",
     Code.OVERRIDE_OVER: "the override was answered, or its time is over",
+    Code.NOT_WATCHED: "the strategy's limits do not say how long it may be silent",
 }
 
 DOOR_CODES = {

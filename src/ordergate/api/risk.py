@@ -1,4 +1,4 @@
-"""The risk gate as doors see it: limits, halts, approvals and strategies, in one journal or in those of all shards.
+"""The risk gate as doors see it: limits, halts and approvals, in one journal or in those of all shards.
 
 What is of a fund or a broker is in the shard that has it; what is of the firm, a strategy or a symbol is in every one.
 """
@@ -18,14 +18,13 @@ from ordergate.application.decide.halting import HaltResult
 from ordergate.application.entry import Origin
 from ordergate.application.ports.journal import RowReader
 from ordergate.application.queries import Shown, show, show_order, shown_value
-from ordergate.domain.book import Strategy
-from ordergate.domain.errors import Code, Conflict, NotFound, quoted
+from ordergate.domain.errors import Code, Conflict, NotFound
 from ordergate.domain.moves import MovePhase
 from ordergate.domain.orders.commands import SubmitOrder, parse_order
 from ordergate.domain.orders.decision import RiskDecision
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.states import WORKING, Phase, State
-from ordergate.domain.risk.commands import AnswerGate, EnableStrategy, LiftHalt, SetLimits, ThrowSwitch
+from ordergate.domain.risk.commands import AnswerGate, LiftHalt, SetLimits, ThrowSwitch
 from ordergate.domain.risk.kill_switch import Halt
 from ordergate.domain.risk.limits import (
     NOTHING,
@@ -109,12 +108,6 @@ def show_limit_set(row: LimitSet, now: datetime, shard: str = "") -> Shown:
 def show_halt(halt: Halt, shard: str = "") -> Shown:
     """A halt, and the shard whose it is."""
     return {**show(halt), "shard": shard or None}
-
-
-def show_strategy(row: Strategy, max_runs: int | None, shard: str = "") -> Shown:
-    """How often a strategy has run since it was enabled, and whether it may run on."""
-    stopped = max_runs is not None and row.runs >= max_runs
-    return {**show(row), "max_runs": max_runs, "stopped": stopped, "shard": shard or None}
 
 
 def show_verdict(result: OrderResult) -> Shown | None:
@@ -298,42 +291,3 @@ async def answer_approval(
     )
     result: OrderResult = await (await gate.find(order_id)).runner.execute(command, origin)
     return result.order
-
-
-async def strategies(gate: Gate) -> list[Shown]:
-    """The strategies whose runs are counted."""
-    now = gate.clock.now()
-    return [
-        row for name, shard in gate.shards.items() for row in await strategy_rows(shard.journal, now, name)
-    ]
-
-
-async def strategy_rows(reader: RowReader, now: datetime, shard: str = "") -> list[Shown]:
-    """The same, of one journal."""
-    limits = {row.name: row.at(now) for row in await reader.select("limits", {"level": Level.STRATEGY.value})}
-    return [
-        show_strategy(row, limits.get(row.strategy_id, NOTHING).max_runs, shard)
-        for row in await reader.select("strategies")
-    ]
-
-
-async def enable_strategy(gate: Gate, command: EnableStrategy, origin: Origin) -> Shown:
-    """Lets a strategy run again, in every shard where its runs are counted.
-
-    Raises:
-        NotFound: they are counted nowhere.
-    """
-    enabled = []
-    for name, shard in gate.shards.items():
-        try:
-            await shard.runner.execute(command, origin)
-        except NotFound:
-            continue
-        enabled.append(name)
-    if not enabled:
-        detail = f"no runs of strategy {quoted(command.strategy_id)} were counted"
-        raise NotFound(Code.UNKNOWN_STRATEGY, detail, "#/strategy_id")
-    shown = await strategies(gate)
-    return next(
-        row for row in shown if row["strategy_id"] == command.strategy_id and (row["shard"] or "") in enabled
-    )

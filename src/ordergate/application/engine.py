@@ -21,6 +21,7 @@ from ordergate.application.decide import (
     overriding,
     reporting,
     setup,
+    silence,
     submitting,
 )
 from ordergate.application.decide.context import Context, Decision, raise_break
@@ -242,6 +243,7 @@ _COMMANDS: Final[Mapping[type, Callable[[Context, Any], Decision[Any]]]] = {
     k.ThrowSwitch: halting.throw_switch,
     k.LiftHalt: halting.lift,
     k.EnableStrategy: limiting.enable_strategy,
+    k.Heartbeat: silence.heartbeat,
     k.AnswerGate: changing.answer_gate,
     k.AskOverride: overriding.ask,
     k.GrantOverride: overriding.grant,

@@ -6,18 +6,19 @@ the journal's end, while nobody can write.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from ordergate.application.engine import Engine
 from ordergate.application.entry import Entry, decode
 from ordergate.application.ports.journal import JournalReader, Line
 from ordergate.application.recovery import apply, check_head, instant_of
 from ordergate.application.tail import Tail
-from ordergate.domain.book import Book
+from ordergate.domain.book import Book, Table
 from ordergate.domain.errors import AuditError
 from ordergate.domain.fold import advance_cursor
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.executions import Fill
+from ordergate.domain.positions.position import StrategyPosition
 from ordergate.protocols.tlog import leaf_hash
 
 FAR: Final = 10_000
@@ -126,7 +127,7 @@ def forgotten(state: Book, entry: Entry) -> Fill | None:
 
 
 async def read_again(state: Book, moved: Sequence[Fill], reader: JournalReader) -> None:
-    """Positions, their lots, balances, profits and volumes as the tables have them, in place of what was folded.
+    """Positions, also strategies', lots, balances, profits and volumes as the tables have them, not as folded.
 
     All is read before anything is changed: memory that were half the tables' would not be made good by the next fold.
 
@@ -140,6 +141,7 @@ async def read_again(state: Book, moved: Sequence[Fill], reader: JournalReader) 
         for fund_id, symbol in keys
         for lot in await reader.select("lots", {"fund_id": fund_id, "symbol": symbol, "closed_at": None})
     ]
+    built = await _built(keys, reader)
     orders = tuple(sorted({fill.order_id for fill in moved}))
     booked = await reader.select("fills", {"order_id": orders})
     owned = sorted({(fill.fund_id, delta.position_key) for fill in booked for delta in fill.deltas})
@@ -154,14 +156,25 @@ async def read_again(state: Book, moved: Sequence[Fill], reader: JournalReader) 
         state.accounts.rows.pop(fund_id, None)
     for key in owned:
         state.balances.rows.pop(key, None)
-    for position in positions:
-        if position.quantity:
-            state.positions.load(position)
-    for lot in lots:
-        state.lots.load(lot)
-    for balance in balances:
-        state.balances.load(balance)
-    for account in accounts:
-        state.accounts.load(account)
-    for volume in volumes:
-        state.volumes.load(volume)
+    held = [position for position in positions if position.quantity]
+    tables: tuple[tuple[Table[Any], Sequence[Any]], ...] = (
+        (state.positions, held),
+        (state.lots, lots),
+        (state.strategy_positions, built),
+        (state.balances, balances),
+        (state.accounts, accounts),
+        (state.volumes, volumes),
+    )
+    for table, rows in tables:
+        for row in rows:
+            table.load(row)
+
+
+async def _built(keys: Sequence[tuple[str, str]], reader: JournalReader) -> list[StrategyPosition]:
+    """What strategies have of symbols in funds, where they are not flat."""
+    rows = [
+        row
+        for fund_id, symbol in keys
+        for row in await reader.select("strategy_positions", {"fund_id": fund_id, "symbol": symbol})
+    ]
+    return [row for row in rows if row.quantity]

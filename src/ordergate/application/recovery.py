@@ -39,6 +39,9 @@ async def load_state(reader: JournalReader) -> Book:
     for row in await reader.select("positions"):
         if row.quantity:
             state.positions.load(row)
+    for row in await reader.select("strategy_positions"):
+        if row.quantity:
+            state.strategy_positions.load(row)
     return state
 
 

@@ -8,6 +8,7 @@ import typer
 
 from ordergate.adapters.clock import SystemClock
 from ordergate.api import risk
+from ordergate.api.strategies import strategy_rows
 from ordergate.application.ports.journal import JournalReader
 from ordergate.cli import terminal as t
 from ordergate.cli.desk import open_desk
@@ -205,10 +206,10 @@ def _print_verdict(said: Row) -> None:
 def strategies(
     shard: ShardName = None, db: t.Db = None, config: t.ConfigFile = None, as_json: t.Json = False
 ) -> None:
-    """List the strategies whose runs are counted."""
+    """List the strategies whose runs are counted, or whose signs of life are."""
 
     async def read(reader: JournalReader, shard: str) -> list[Row]:
-        return await risk.strategy_rows(reader, SystemClock().now(), shard)
+        return await strategy_rows(reader, SystemClock().now(), shard)
 
     async def main() -> None:
         found = await read_all(db, config, shard, read)
@@ -220,11 +221,11 @@ def strategies(
 def _print_strategies(rows: list[Row]) -> None:
     cells = [
         (row["shard"], row["strategy_id"], row["runs"], row["max_runs"], "stopped" if row["stopped"] else "runs",
-         t.second(row["enabled_at"] or ""), row["enabled_by"])
+         t.second(row["enabled_at"] or ""), row["enabled_by"], t.second(row["seen_at"] or ""), row["max_silence_s"])
         for row in rows
     ]  # fmt: skip
-    columns = ("shard", "strategy", "runs", "of", "state", "enabled", "by")
-    t.print_table("Strategies", columns, cells, ("runs", "of"))
+    columns = ("shard", "strategy", "runs", "of", "state", "enabled", "by", "seen", "silent s")
+    t.print_table("Strategies", columns, cells, ("runs", "of", "silent s"))
 
 
 @app.command()
@@ -243,6 +244,26 @@ def enable(
         _level, strategy_id = parse_scope(parse_choice(Level, "strategy", "#"), strategy)
         async with open_desk(db, config, shard, by) as desk:
             row = await desk.risk.enable(strategy_id, parse_why({"reason": reason}))
+        t.print_json(row) if as_json else _print_strategies([row])
+
+    t.run(main, as_json=as_json)
+
+
+@app.command()
+def heartbeat(
+    strategy: Annotated[str, typer.Argument(metavar="STRATEGY")],
+    by: t.As = None,
+    shard: ShardName = None,
+    db: t.Db = None,
+    config: t.ConfigFile = None,
+    as_json: t.Json = False,
+) -> None:
+    """Say that a strategy is alive: silence for longer than its max_silence_s halts it."""
+
+    async def main() -> None:
+        _level, strategy_id = parse_scope(parse_choice(Level, "strategy", "#"), strategy)
+        async with open_desk(db, config, shard, by) as desk:
+            row = await desk.risk.heartbeat(strategy_id)
         t.print_json(row) if as_json else _print_strategies([row])
 
     t.run(main, as_json=as_json)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from ordergate.api import overrides, risk
+from ordergate.api import overrides, risk, strategies
 from ordergate.application.entry import Origin
 from ordergate.application.queries import Shown, show_order
 from ordergate.bootstrap import Gate, Shards
@@ -21,6 +21,7 @@ from ordergate.domain.risk.commands import (
     AskOverride,
     EnableStrategy,
     GrantOverride,
+    Heartbeat,
     LiftHalt,
     ThrowSwitch,
     TurnDownOverride,
@@ -61,6 +62,10 @@ class RiskDesk(Protocol):
 
     async def enable(self, strategy_id: str, reason: str) -> Shown:
         """Lets a strategy run again."""
+        ...
+
+    async def heartbeat(self, strategy_id: str) -> Shown:
+        """Takes a sign of life of a strategy."""
         ...
 
     async def throw(self, command: ThrowSwitch) -> Shown:
@@ -112,7 +117,11 @@ class OwnRisk:
     async def enable(self, strategy_id: str, reason: str) -> Shown:
         """See `RiskDesk`."""
         command = EnableStrategy(strategy_id=strategy_id, reason=reason)
-        return await risk.enable_strategy(self._gate, command, self._origin)
+        return await strategies.enable_strategy(self._gate, command, self._origin)
+
+    async def heartbeat(self, strategy_id: str) -> Shown:
+        """See `RiskDesk`."""
+        return await strategies.heartbeat(self._gate, Heartbeat(strategy_id=strategy_id), self._origin)
 
     async def throw(self, command: ThrowSwitch) -> Shown:
         """See `RiskDesk`."""
@@ -198,6 +207,11 @@ class ServedRisk:
         """See `RiskDesk`."""
         path = f"/v1/risk/strategies/{encoded(strategy_id)}/enable"
         return await self._ask("POST", path, {"reason": reason}, "enable it again")
+
+    async def heartbeat(self, strategy_id: str) -> Shown:
+        """See `RiskDesk`."""
+        path = f"/v1/risk/strategies/{encoded(strategy_id)}/heartbeat"
+        return await self._ask("POST", path, None, "give it again")
 
     async def throw(self, command: ThrowSwitch) -> Shown:
         """See `RiskDesk`."""

@@ -21,7 +21,7 @@ from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import TERMINAL
 from ordergate.domain.positions.ledger import Balance
 from ordergate.domain.positions.lots import Lot
-from ordergate.domain.positions.position import Position, open_numbers
+from ordergate.domain.positions.position import Position, StrategyPosition, open_numbers
 from ordergate.domain.risk.account import Account, Volume
 from ordergate.domain.risk.exposure import Exposures
 from ordergate.domain.risk.kill_switch import Halt
@@ -54,12 +54,17 @@ class Refusal(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Strategy(Struct, frozen=True, gc=False, kw_only=True):
-    """How often a strategy has run since a person enabled it."""
+    """How often a strategy has run since a person enabled it.
+
+    Attributes:
+        seen_at: its last sign of life; kept while its limits state how long it may be silent.
+    """
 
     strategy_id: str
     runs: int = 0
     enabled_at: datetime | None = None
     enabled_by: str | None = None
+    seen_at: datetime | None = None
 
 
 class Session(Struct, frozen=True, gc=False, kw_only=True):
@@ -169,6 +174,10 @@ class Book:
         self.accounts = Table("accounts", Account, log, ("fund_id",), None)
         self.volumes = Table("volumes", Volume, log, ("fund_id", "symbol"), None)
         self.overrides = Table("overrides", Override, log, ("order_id",), None)
+        self.strategy_positions = Table(
+            "strategy_positions", StrategyPosition, log, ("fund_id", "symbol", "strategy_id"),
+            lambda r: bool(r.quantity), self.exposures.strategy_position_changed,
+        )  # fmt: skip
         self.tables: tuple[Table[Any], ...] = (
             self.funds,
             self.instruments,
@@ -188,6 +197,7 @@ class Book:
             self.accounts,
             self.volumes,
             self.overrides,
+            self.strategy_positions,
         )
         self.order_by_broker_id: dict[tuple[str, str], str] = {}
         self._executions: dict[str, dict[str, None]] = {}
@@ -270,12 +280,16 @@ class Book:
         self._unindex(order)
 
     def forget_position(self, key: tuple[str, str]) -> None:
-        """Drops a position and its lots, to be loaded anew."""
+        """Drops a position, its lots and what strategies have of it, to be loaded anew."""
         position = self.positions.rows.pop(key, None)
         if position is not None:
             self.exposures.position_changed(position, None)
             for number in open_numbers(position):
                 self.lots.rows.pop((*key, number), None)
+        of_strategies = self.strategy_positions.rows
+        for row in [row for row in of_strategies.values() if (row.fund_id, row.symbol) == key]:
+            del of_strategies[row.key]
+            self.exposures.strategy_position_changed(row, None)
 
     def put_order(self, order: Order) -> None:
         """Writes an order and keeps the index by broker id."""

@@ -66,6 +66,7 @@ class Code(StrEnum):
     NO_OVERRIDE = "no_override"
     OVERRIDE_TAKEN = "override_taken"
     OVERRIDE_OVER = "override_over"
+    NOT_WATCHED = "not_watched"
     REPLACE_WAITS = "replace_waits"
 
 

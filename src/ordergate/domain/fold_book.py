@@ -1,16 +1,17 @@
-"""The fold of an execution into the books: position and lots, balances, the fund's profits and the day's volume."""
+"""The fold of an execution into the books: positions and lots, balances, the fund's profits and the day's volume."""
 
 from datetime import datetime
+from decimal import Decimal
 
 from msgspec.structs import replace
 
 from ordergate.domain.book import Book
 from ordergate.domain.fold_risk import count_fill
-from ordergate.domain.money import ZERO
+from ordergate.domain.money import ZERO, plain
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.positions.ledger import Balance, deltas
 from ordergate.domain.positions.lots import ORDERS
-from ordergate.domain.positions.position import Position, Trade, book, unbook
+from ordergate.domain.positions.position import Position, StrategyPosition, Trade, book, unbook
 
 
 def book_fill(state: Book, fill: Fill, time: datetime, *, taken_back: bool) -> Fill:
@@ -27,6 +28,10 @@ def book_fill(state: Book, fill: Fill, time: datetime, *, taken_back: bool) -> F
     booking = unbook if taken_back else book
     position, lots = booking(known, trade, state.open_lots(known), order, instrument.contract_size)
     count_fill(state, fill, fund, instrument, (known, position), -1 if taken_back else 1)
+    strategy_id = state.orders.rows[fill.order_id].strategy_id
+    if strategy_id is not None:
+        key = fill.fund_id, fill.symbol, strategy_id
+        add_to_strategy(state, key, -trade.quantity if taken_back else trade.quantity)
     for lot in lots:
         state.lots.put(lot)
     state.positions.put(replace(position, oldest_open=_oldest_open(state, position), updated_at=time))
@@ -36,6 +41,21 @@ def book_fill(state: Book, fill: Fill, time: datetime, *, taken_back: bool) -> F
         amount = (before.amount if before else ZERO) + (-delta.amount if taken_back else delta.amount)
         state.balances.put(Balance(fund_id=fill.fund_id, position_key=delta.position_key, amount=amount))
     return replace(fill, deltas=moved)
+
+
+def add_to_strategy(state: Book, key: tuple[str, str, str], quantity: Decimal) -> None:
+    """What a strategy has built in a fund becomes so much more.
+
+    Args:
+        key: fund, symbol and strategy.
+        quantity: signed, in the instrument's unit.
+    """
+    before = state.strategy_positions.get(key)
+    total = plain((ZERO if before is None else before.quantity) + quantity)
+    fund_id, symbol, strategy_id = key
+    state.strategy_positions.put(
+        StrategyPosition(fund_id=fund_id, symbol=symbol, strategy_id=strategy_id, quantity=total)
+    )
 
 
 def _oldest_open(state: Book, position: Position) -> int:

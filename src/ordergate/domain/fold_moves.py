@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from ordergate.domain import moving as m
 from ordergate.domain.book import Book
 from ordergate.domain.errors import Defect
+from ordergate.domain.fold_book import add_to_strategy
 from ordergate.domain.money import ZERO
 from ordergate.domain.moves import Move, MovePhase, emptied
 from ordergate.domain.risk.account import Account
@@ -40,6 +41,8 @@ def _left(state: Book, event: m.FundLeft, index: int, time: datetime) -> None:
             state.lots.put(replace(lot, remaining=ZERO, closed_at=time))
     for balance in event.balances:
         state.balances.put(replace(balance, amount=ZERO))
+    for built in event.strategies:
+        add_to_strategy(state, built.key, -built.quantity)
 
 
 def _arrived(state: Book, event: m.FundArrived, _index: int, _time: datetime) -> None:
@@ -62,6 +65,8 @@ def _arrived(state: Book, event: m.FundArrived, _index: int, _time: datetime) ->
     for balance in event.balances:
         before = state.balances.get((balance.fund_id, balance.position_key))
         state.balances.put(replace(balance, amount=balance.amount + (before.amount if before else ZERO)))
+    for built in event.strategies:
+        add_to_strategy(state, built.key, built.quantity)
 
 
 def _keys(state: Book, event: m.KeysArrived, _index: int, _time: datetime) -> None:

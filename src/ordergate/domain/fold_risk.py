@@ -24,8 +24,22 @@ from ordergate.domain.risk.limits import FIRM, Level, Scope
 def _limits_set(state: Book, event: r.LimitsSet, _index: int, _time: datetime) -> None:
     before, after = event.before, event.after
     state.limits.put(after)
+    if after.level is Level.STRATEGY and not _is_watched(state, after.name):
+        _forget_sign_of_life(state, after.name)
     if before is not None and before.limits.nav_usd is not None and after.limits.nav_usd is not None:
         _add_money(state, after.name, after.limits.nav_usd - before.limits.nav_usd)
+
+
+def _is_watched(state: Book, strategy_id: str) -> bool:
+    """Whether its limits state how long a strategy may be silent."""
+    return _SILENCE in state.stated.get((Level.STRATEGY, strategy_id), ())
+
+
+def _forget_sign_of_life(state: Book, strategy_id: str) -> None:
+    """So that a limit that is set again later begins with the next one."""
+    known = state.strategies.get(strategy_id)
+    if known is not None and known.seen_at is not None:
+        state.strategies.put(replace(known, seen_at=None))
 
 
 def _add_money(state: Book, fund_id: str, amount: Decimal) -> None:
@@ -48,7 +62,16 @@ def _resumed(state: Book, event: r.TradingResumed, _index: int, time: datetime) 
 
 
 def _enabled(state: Book, event: r.StrategyEnabled, _index: int, time: datetime) -> None:
-    state.strategies.put(Strategy(strategy_id=event.strategy_id, enabled_at=time, enabled_by=event.by))
+    known = _strategy(state, event.strategy_id)
+    state.strategies.put(replace(known, runs=0, enabled_at=time, enabled_by=event.by))
+
+
+def _seen(state: Book, event: r.StrategySeen, _index: int, time: datetime) -> None:
+    state.strategies.put(replace(_strategy(state, event.strategy_id), seen_at=time))
+
+
+def _strategy(state: Book, strategy_id: str) -> Strategy:
+    return state.strategies.get(strategy_id) or Strategy(strategy_id=strategy_id)
 
 
 def _valued(state: Book, event: r.FundValued, _index: int, _time: datetime) -> None:
@@ -69,8 +92,10 @@ def _override_answered(state: Book, event: r.OverrideAnswered, _index: int, time
 
 
 def count_order(state: Book, event: OrderEntered) -> None:
-    """Counts an order that was let through: for throttles, runs and duplicates."""
+    """Counts an order that was let through, for throttles, runs and duplicates; any is its strategy's sign of life."""
     order = event.order
+    if order.strategy_id is not None and _is_watched(state, order.strategy_id):
+        state.strategies.put(replace(_strategy(state, order.strategy_id), seen_at=order.created_at))
     if order.state is State.REJECTED:
         return
     if throttled := _throttled(state, order):
@@ -78,8 +103,7 @@ def count_order(state: Book, event: OrderEntered) -> None:
     if event.remember_s:
         state.traffic.remember(order, event.remember_s)
     if event.run is not None and order.strategy_id is not None:
-        before = state.strategies.get(order.strategy_id) or Strategy(strategy_id=order.strategy_id)
-        state.strategies.put(replace(before, runs=event.run))
+        state.strategies.put(replace(_strategy(state, order.strategy_id), runs=event.run))
 
 
 def count_message(state: Book, order: Order, at: datetime) -> None:
@@ -99,6 +123,7 @@ def _throttled(state: Book, order: Order) -> list[Scope]:
     return [scope for scope in scopes if scope in state.stated and not _RATES.isdisjoint(state.stated[scope])]
 
 
+_SILENCE: Final = "max_silence_s"
 _RATES: Final = frozenset({"max_orders_per_s", "max_messages_per_s"})
 
 
@@ -134,6 +159,7 @@ RISK_FOLDS: Final[Mapping[type, Callable[[Book, Any, int, datetime], None]]] = {
     r.TradingHalted: _halted,
     r.TradingResumed: _resumed,
     r.StrategyEnabled: _enabled,
+    r.StrategySeen: _seen,
     r.FundValued: _valued,
     r.OverrideAsked: _override_asked,
     r.OverrideAnswered: _override_answered,

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from ordergate.domain.money import ZERO
 from ordergate.domain.positions.ledger import Balance
 from ordergate.domain.positions.lots import Lot
-from ordergate.domain.positions.position import Position
+from ordergate.domain.positions.position import Position, StrategyPosition
 
 Item = TypeVar("Item", bound=Struct)
 
@@ -68,6 +68,7 @@ class Part(Struct, frozen=True, gc=False):
 
     holdings: tuple[Holding, ...]
     balances: tuple[Balance, ...]
+    strategies: tuple[StrategyPosition, ...] = ()
 
 
 def emptied(position: Position) -> Position:
@@ -97,9 +98,14 @@ def arrived(holding: Holding, known: Position | None) -> Holding:
     return Holding(position=known, lots=lots)
 
 
-def in_parts(holdings: Iterable[Holding], balances: Iterable[Balance], most: int) -> list[Part]:
+def in_parts(
+    holdings: Iterable[Holding],
+    balances: Iterable[Balance],
+    most: int,
+    strategies: Iterable[StrategyPosition] = (),
+) -> list[Part]:
     """What leaves, in parts of at most about `most` bytes as JSON; a position may be spread over several."""
-    pieces: list[Holding | Balance] = [
+    pieces: list[Holding | Balance | StrategyPosition] = [
         Holding(position=holding.position, lots=lots)
         for holding in holdings
         for lots in packed(holding.lots, most // 2) or [()]
@@ -108,8 +114,9 @@ def in_parts(holdings: Iterable[Holding], balances: Iterable[Balance], most: int
         Part(
             tuple(piece for piece in group if isinstance(piece, Holding)),
             tuple(piece for piece in group if isinstance(piece, Balance)),
+            tuple(piece for piece in group if isinstance(piece, StrategyPosition)),
         )
-        for group in packed([*pieces, *balances], most)
+        for group in packed([*pieces, *balances, *strategies], most)
     ]
 
 

@@ -12,6 +12,7 @@ from ordergate.domain.funds import Fund
 from ordergate.domain.moves import Holding, LogEnd
 from ordergate.domain.orders.events import Event
 from ordergate.domain.positions.ledger import Balance
+from ordergate.domain.positions.position import StrategyPosition
 from ordergate.domain.risk.account import Account
 from ordergate.domain.risk.kill_switch import Halt
 from ordergate.domain.risk.limits import LimitSet
@@ -31,6 +32,7 @@ class FundLeft(Event, frozen=True, kw_only=True, omit_defaults=True, tag="FundLe
     Attributes:
         number: of this part, from 0; the first brings the fund alone.
         parts: how many there are.
+        strategies: what strategies have built in the fund.
         account, limits, halt: what risk keeps of the fund; with the first part.
     """
 
@@ -42,6 +44,7 @@ class FundLeft(Event, frozen=True, kw_only=True, omit_defaults=True, tag="FundLe
     fund: Fund | None = None
     holdings: tuple[Holding, ...] = ()
     balances: tuple[Balance, ...] = ()
+    strategies: tuple[StrategyPosition, ...] = ()
     account: Account | None = None
     limits: LimitSet | None = None
     halt: Halt | None = None
@@ -64,6 +67,7 @@ class FundArrived(Event, frozen=True, kw_only=True, omit_defaults=True, tag="Fun
     fund: Fund | None = None
     holdings: tuple[Holding, ...] = ()
     balances: tuple[Balance, ...] = ()
+    strategies: tuple[StrategyPosition, ...] = ()
     account: Account | None = None
     limits: LimitSet | None = None
     halt: Halt | None = None

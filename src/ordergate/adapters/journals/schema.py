@@ -106,6 +106,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "accounts": ("fund_id",),
     "volumes": ("fund_id", "symbol"),
     "overrides": ("order_id",),
+    "strategy_positions": ("fund_id", "symbol", "strategy_id"),
 }
 ROW_TYPES: Final[dict[str, type[Struct]]] = {t.name: t.row_type for t in Book().tables}
 _INDEXES: Final[Sequence[tuple[str, tuple[str, ...]]]] = (

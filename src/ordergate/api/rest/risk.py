@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from ordergate.api import risk
+from ordergate.api import risk, strategies
 from ordergate.api.rest.call import Call, Reply, json_reply, read_json
 from ordergate.api.rest.conditions import missing, version_of
 from ordergate.api.rest.door import Door
@@ -12,7 +12,7 @@ from ordergate.api.rest.shards import SHARD, only, shard_of
 from ordergate.application.queries import Shown
 from ordergate.domain.errors import Code, Conflict, Invalid
 from ordergate.domain.orders.commands import check_fields, parse_choice, parse_reason
-from ordergate.domain.risk.commands import EnableStrategy, LiftHalt, ThrowSwitch
+from ordergate.domain.risk.commands import EnableStrategy, Heartbeat, LiftHalt, ThrowSwitch
 from ordergate.domain.risk.kill_switch import Mode
 from ordergate.domain.risk.limits import Scope, shown_scope
 from ordergate.domain.risk.parsing import parse_limits, parse_scope, parse_why
@@ -158,7 +158,7 @@ async def _answer(door: Door, call: Call, *, approved: bool) -> Reply:
 async def list_strategies(door: Door, call: Call) -> Reply:
     """GET /v1/risk/strategies."""
     call.query(())
-    return json_reply(200, {"items": await risk.strategies(door.gate)})
+    return json_reply(200, {"items": await strategies.strategies(door.gate)})
 
 
 async def enable(door: Door, call: Call) -> Reply:
@@ -166,4 +166,11 @@ async def enable(door: Door, call: Call) -> Reply:
     call.query(())
     reason = parse_why(read_json(await call.text()))
     command = EnableStrategy(strategy_id=call.path["strategy_id"], reason=reason)
-    return json_reply(200, await risk.enable_strategy(door.gate, command, call.origin()))
+    return json_reply(200, await strategies.enable_strategy(door.gate, command, call.origin()))
+
+
+async def heartbeat(door: Door, call: Call) -> Reply:
+    """POST /v1/risk/strategies/{strategy_id}/heartbeat."""
+    call.query(())
+    command = Heartbeat(strategy_id=call.path["strategy_id"])
+    return json_reply(200, await strategies.heartbeat(door.gate, command, call.origin()))

@@ -90,19 +90,21 @@ class Approvals(BaseModel):
 
 
 class Strategy(BaseModel):
-    """How often a strategy has run since it was enabled."""
+    """How often a strategy has run since it was enabled, and its last sign of life."""
 
     strategy_id: str
     runs: int
     enabled_at: Instant | None
     enabled_by: str | None
+    seen_at: Instant | None = Field(description="Its last sign of life; null where silence does not halt it.")
     max_runs: int | None = Field(description="Of its limits, now.")
+    max_silence_s: int | None = Field(description="Of its limits, now.")
     stopped: bool = Field(description="It runs no more until a person enables it.")
     shard: str | None
 
 
 class Strategies(BaseModel):
-    """The strategies whose runs are counted."""
+    """The strategies whose runs are counted, or whose signs of life are."""
 
     items: list[Strategy]
 

@@ -59,7 +59,9 @@ STRATEGY: Final[dict[str, Any]] = {
     "runs": 0,
     "enabled_at": "2026-05-22T14:30:00.000000Z",
     "enabled_by": "research",
+    "seen_at": "2026-05-22T14:31:10.000000Z",
     "max_runs": 100,
+    "max_silence_s": 60,
     "stopped": False,
     "shard": None,
 }

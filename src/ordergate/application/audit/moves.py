@@ -66,9 +66,9 @@ async def _check_part(source: JournalReader, entry: Entry, event: FundArrived, o
     left = read_entry(lines[0], event.index).event if lines else None
     if not isinstance(left, FundLeft):
         raise _wrong(entry, f"entry {event.index} of log {event.end.origin} says of no fund that it left")
-    told = left.fund_id, left.origin, left.number, left.fund, left.balances, _held(left.holdings)
-    here = event.fund_id, origin, event.number, event.fund, event.balances, _held(event.holdings)
-    if told != here:
+    told = left.fund_id, left.origin, left.number, left.fund, left.balances, left.strategies
+    here = event.fund_id, origin, event.number, event.fund, event.balances, event.strategies
+    if told != here or _held(left.holdings) != _held(event.holdings):
         raise _wrong(entry, f"is not what left log {event.end.origin} in its entry {event.index}")
 
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from ordergate.application.decide.context import Context, Decision
 from ordergate.application.decide.gate import rates
 from ordergate.application.decide.halting import covering_halt, go_on, throw
+from ordergate.application.decide.silence import halt_the_silent, is_silent
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound, quoted
 from ordergate.domain.risk.account import Account, periods_after
 from ordergate.domain.risk.commands import ConfigureLimits, EnableStrategy, SetLimits, ThrowSwitch, ValueFunds
@@ -141,7 +142,7 @@ def enable_strategy(ctx: Context, command: EnableStrategy) -> Decision[None]:
     """Counts a strategy's runs from zero again.
 
     Raises:
-        NotFound: no order of it was counted.
+        NotFound: nothing of it was counted or seen.
         Invalid: without a reason.
     """
     if command.strategy_id not in ctx.state.strategies.rows:
@@ -153,13 +154,14 @@ def enable_strategy(ctx: Context, command: EnableStrategy) -> Decision[None]:
 
 
 def value_funds(ctx: Context, _command: ValueFunds) -> Decision[None]:
-    """What time alone brings: reverting limits, new days, funds that have lost too much, and cancels of a halt."""
+    """What time alone brings: reverting limits, new days, halts for losses and silence, and cancels of a halt."""
     now, state = ctx.now(), ctx.state
     for row in [row for row in state.limits.rows.values() if row.reverts_at is not None]:
         yield from _revert(row, now)
     for row in [row for row in state.limits.rows.values() if row.level is Level.FUND]:
         if row.limits.nav_usd is not None:
             yield from _value(ctx, row.name, row.limits, now)
+    yield from halt_the_silent(ctx)
     for halt in [halt for halt in state.halts.rows.values() if halt.holds]:
         yield from go_on(ctx, halt)
 
@@ -217,7 +219,7 @@ def _lost_too_much(ctx: Context, fund_id: str, limits: Limits, worth: Decimal) -
 def is_due(ctx: Context) -> bool:
     """Whether `ValueFunds` would journal anything now, or goes on with a halt."""
     now, state = ctx.now(), ctx.state
-    if any(halt.holds for halt in state.halts.rows.values()):
+    if any(halt.holds for halt in state.halts.rows.values()) or is_silent(state, now):
         return True
     rows = state.limits.rows.values()
     return any(row.reverts_at is not None and now >= row.reverts_at for row in rows) or any(

@@ -9,6 +9,7 @@ from ordergate.domain.moves import Holding, Move, MovePhase, arrived, in_parts
 from ordergate.domain.orders.events import InstrumentDefined
 from ordergate.domain.orders.order import Order
 from ordergate.domain.positions.ledger import Balance
+from ordergate.domain.positions.position import StrategyPosition
 from ordergate.domain.risk.limits import Level
 
 MOST_BYTES: Final = 48_000
@@ -71,7 +72,7 @@ def leave(ctx: Context, command: m.LeaveFund) -> Decision[Move]:
     open_orders = [order for order in ctx.state.orders.rows.values() if order.fund_id == fund_id]
     if open_orders:
         raise Conflict(Code.FUND_BUSY, _unfinished(fund_id, open_orders), "#/fund_id")
-    parts = in_parts(_holdings(ctx, fund_id), _balances(ctx, fund_id), MOST_BYTES)
+    parts = in_parts(_holdings(ctx, fund_id), _balances(ctx, fund_id), MOST_BYTES, _built(ctx, fund_id))
     for number, part in enumerate([None, *parts]):
         yield m.FundLeft(
             fund_id=fund_id,
@@ -82,6 +83,7 @@ def leave(ctx: Context, command: m.LeaveFund) -> Decision[Move]:
             fund=fund if part is None else None,
             holdings=() if part is None else part.holdings,
             balances=() if part is None else part.balances,
+            strategies=() if part is None else part.strategies,
             **(_kept_by_risk(ctx, fund_id) if part is None else {}),
         )
     return ctx.state.moves.rows[fund_id]
@@ -113,6 +115,11 @@ def _balances(ctx: Context, fund_id: str) -> list[Balance]:
     return [rows[key] for key in sorted(rows) if key[0] == fund_id and rows[key].amount]
 
 
+def _built(ctx: Context, fund_id: str) -> list[StrategyPosition]:
+    rows = ctx.state.strategy_positions.rows
+    return [rows[key] for key in sorted(rows) if key[0] == fund_id and rows[key].quantity]
+
+
 def take_part(ctx: Context, command: m.TakePart) -> Decision[Move]:
     """Books what has left another shard; nothing, where that was done.
 
@@ -127,8 +134,8 @@ def take_part(ctx: Context, command: m.TakePart) -> Decision[Move]:
     if left.number > move.parts:
         detail = f"part {left.number} of fund {left.fund_id!r} has come before part {move.parts}"
         raise Conflict(Code.FUND_EXPECTED, detail, "#/number")
-    for holding in left.holdings:
-        yield from _define(ctx, holding.position.symbol)
+    for symbol in (*[h.position.symbol for h in left.holdings], *[built.symbol for built in left.strategies]):
+        yield from _define(ctx, symbol)
     known = ctx.state.positions
     yield m.FundArrived(
         fund_id=left.fund_id,
@@ -139,6 +146,7 @@ def take_part(ctx: Context, command: m.TakePart) -> Decision[Move]:
         fund=left.fund,
         holdings=tuple(arrived(h, known.get((left.fund_id, h.position.symbol))) for h in left.holdings),
         balances=left.balances,
+        strategies=left.strategies,
         account=left.account,
         limits=left.limits,
         halt=left.halt,

@@ -19,7 +19,6 @@ from ordergate.domain.orders.events import InstrumentDefined, OrderAdopted, Orde
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import OrderType, Phase, RequestKind, State
 from ordergate.domain.risk.case import Case, Question
-from ordergate.domain.risk.limits import Level
 from ordergate.domain.risk.throttles import Fingerprint
 from ordergate.domain.signals import Signal, SubmitSignal
 from ordergate.domain.times import format_time
@@ -137,12 +136,13 @@ def _path(*, refused: bool, awaits: bool, session: bool) -> tuple[State, ...]:
 
 def _run(case: Case) -> int | None:
     """Which run of its strategy an order is, where runs are limited."""
-    limited = any(s.max_runs is not None for scope, s in case.levels if scope[0] is Level.STRATEGY)
-    return case.ground.runs + 1 if limited else None
+    return case.ground.runs + 1 if "max_runs" in case.ground.stated else None
 
 
 def _remember_s(case: Case) -> int:
-    return max((limits.duplicate_window_s or 0 for _scope, limits in case.levels), default=0)
+    if "duplicate_window_s" not in case.ground.stated:
+        return 0
+    return max(limits.duplicate_window_s or 0 for _scope, limits in case.levels)
 
 
 def _fund(ctx: Context, fund_id: str) -> Fund:

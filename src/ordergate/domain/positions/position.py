@@ -45,6 +45,24 @@ class Position(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
         return divide(self.cost, self.quantity * contract_size, 10)
 
 
+class StrategyPosition(Struct, frozen=True, gc=False, kw_only=True):
+    """What the fills of a strategy's own orders have built of a symbol in a fund; flat and unknown are the same.
+
+    Attributes:
+        quantity: signed, in the instrument's unit, in plain form: the same in whatever order the fills came.
+    """
+
+    fund_id: str
+    symbol: str
+    strategy_id: str
+    quantity: Decimal = ZERO
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Fund, symbol and strategy."""
+        return self.fund_id, self.symbol, self.strategy_id
+
+
 class Trade(Struct, frozen=True, gc=False):
     """What a position needs to know of a fill: `quantity` is signed."""
 

@@ -14,6 +14,8 @@ from ordergate.domain.instruments import AssetClass
 from ordergate.domain.money import ZERO
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_HOUR: Final = timedelta(hours=1)
 _FX_DAY_BEGINS: Final = timedelta(hours=17)
 
 
@@ -74,14 +76,14 @@ def trading_day(asset_class: AssetClass, at: datetime) -> str:
     Equities: New York's. FX and metals: from 17:00 in New York to 17:00 the next day, named after the day on which it
     ends (the market's convention). Coins: UTC's.
     """
-    return _day_of(asset_class, at.astimezone(UTC).replace(minute=0, second=0, microsecond=0))
+    return _day_of(asset_class, (at - _EPOCH) // _HOUR)
 
 
 @lru_cache(maxsize=64)
-def _day_of(asset_class: AssetClass, hour: datetime) -> str:
-    """Of every moment of that hour: days and offsets of New York change at full hours."""
+def _day_of(asset_class: AssetClass, hour: int) -> str:
+    """Of every moment of that hour since 1970: days and offsets of New York change at full hours."""
     zone: tzinfo = UTC if asset_class is AssetClass.CRYPTO else _NEW_YORK
-    local = hour.astimezone(zone)
+    local = (_EPOCH + hour * _HOUR).astimezone(zone)
     if asset_class in (AssetClass.FX, AssetClass.METALS):
         local = local.replace(tzinfo=None) + (timedelta(days=1) - _FX_DAY_BEGINS)
     return local.date().isoformat()

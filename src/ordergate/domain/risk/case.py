@@ -119,8 +119,8 @@ class Case:
     @once
     def reference(self) -> tuple[Decimal, PriceSource] | None:
         """The price that the order is measured at: the fresh quote, else its own, else the signal's entry price."""
-        asked, quote = self.asked, self.ground.quote
-        if quote is not None and self.is_fresh(quote):
+        asked, quote = self.asked, self.fresh_quote
+        if quote is not None:
             return (quote.ask if asked.side.sign > 0 else quote.bid), PriceSource.QUOTE
         for price, source in (
             (asked.limit_price, PriceSource.LIMIT),
@@ -131,17 +131,19 @@ class Case:
                 return price, source
         return None
 
-    def is_fresh(self, quote: Quote) -> bool:
-        """Whether a quote is young enough to be a reference."""
-        if not (_is_price(quote.bid) and _is_price(quote.ask)):
-            return False
+    @once
+    def fresh_quote(self) -> Quote | None:
+        """The last quote, where it is young enough to be a reference."""
+        quote = self.ground.quote
+        if quote is None or not (_is_price(quote.bid) and _is_price(quote.ask)):
+            return None
         if quote.pinned:
-            return True
+            return quote
         ages = [
             limits.max_quote_age_s for _scope, limits in self.levels if limits.max_quote_age_s is not None
         ]
         age = (self.ground.now - quote.time).total_seconds()
-        return age <= min(ages, default=DEFAULT_QUOTE_AGE_S)
+        return quote if age <= min(ages, default=DEFAULT_QUOTE_AGE_S) else None
 
     @once
     def price(self) -> Decimal:
@@ -151,9 +153,12 @@ class Case:
 
     def usd(self, amount: Decimal, currency: str | None = None) -> Decimal | None:
         """An amount (of the instrument's currency where none is named) in US dollars; None without a rate."""
-        rate = self._rate(currency or self.instrument.currency)
-        if rate is None or rate == 1:
-            return None if rate is None else amount
+        currency = currency or self.instrument.currency
+        if currency == USD:
+            return amount
+        rate = self._rate(currency)
+        if rate is None:
+            return None
         return divide(amount * rate, ONE, _PLACES)
 
     def _rate(self, currency: str) -> Decimal | None:
@@ -199,27 +204,46 @@ class Case:
         found = self.ground.exposures.cell(self.fund.fund_id, self.asked.symbol)
         return found if found is not None else Cell(self.fund.fund_id, self.instrument)
 
+    @property
+    def strategy_cell(self) -> Cell:
+        """What the order's strategy has of the symbol in the fund: its own fills, and what works of its orders."""
+        key = self.fund.fund_id, self.asked.symbol, self.asked.strategy_id or ""
+        found = self.ground.exposures.strategy_cell(*key)
+        return found if found is not None else Cell(self.fund.fund_id, self.instrument)
+
     @once
     def before(self) -> Sums:
         """The symbol's worth as it is."""
-        return self.cell.with_order(self.asked.side.sign, ZERO, ZERO, self._mark)
+        return self.worth_before(self.cell)
 
     @once
     def after(self) -> Sums:
         """The symbol's worth if the order is let through."""
-        return self.cell.with_order(self.asked.side.sign, self.more, self.more_value, self._mark)
+        return self.worth_after(self.cell)
 
-    @property
+    def worth_before(self, cell: Cell) -> Sums:
+        """The worth of a cell that the order belongs to, as it is, at the fund's mark."""
+        return cell.with_order(self.asked.side.sign, ZERO, ZERO, self._mark)
+
+    def worth_after(self, cell: Cell) -> Sums:
+        """The same if the order is let through."""
+        return cell.with_order(self.asked.side.sign, self.more, self.more_value, self._mark)
+
+    @once
     def _mark(self) -> Decimal:
-        quote, reference = self.ground.quote, self.reference
-        if quote is not None and self.is_fresh(quote):
+        quote, reference = self.fresh_quote, self.reference
+        if quote is not None:
             return mid(quote.bid, quote.ask)
         return self.cell.price(reference[0] if reference is not None else ZERO)
 
     @once
     def quantities(self) -> tuple[Decimal, Decimal]:
         """The least and the most that the fund may come to hold if the order is let through."""
-        least, most = self.cell.quantities()
+        return self.quantities_after(self.cell)
+
+    def quantities_after(self, cell: Cell) -> tuple[Decimal, Decimal]:
+        """The least and the most that may come to be held of a cell that the order belongs to."""
+        least, most = cell.quantities()
         more = self.more
         return (least, most + more) if self.asked.side.sign > 0 else (least - more, most)
 

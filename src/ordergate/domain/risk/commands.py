@@ -55,6 +55,12 @@ class EnableStrategy(Struct, frozen=True, gc=False, kw_only=True):
     reason: str
 
 
+class Heartbeat(Struct, frozen=True, gc=False, kw_only=True):
+    """Take it that a strategy is alive."""
+
+    strategy_id: str
+
+
 class AnswerGate(Struct, frozen=True, gc=False, kw_only=True):
     """Say for an external gate, or as a person (`approval`), whether an order or a request of it may go on.
 
@@ -72,7 +78,7 @@ class AnswerGate(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class ValueFunds(Struct, frozen=True, gc=False):
-    """Do what time brings: begin days, revert limits whose time is over, halt funds that have lost too much."""
+    """Do what time brings: begin days, revert limits whose time is over, halt who has lost too much or is silent."""
 
 
 class ConfigureLimits(Struct, frozen=True, gc=False):
@@ -113,6 +119,7 @@ RiskCommand = (
     | ThrowSwitch
     | LiftHalt
     | EnableStrategy
+    | Heartbeat
     | AnswerGate
     | ValueFunds
     | AskOverride

@@ -42,6 +42,12 @@ class StrategyEnabled(Event, frozen=True, kw_only=True, tag="StrategyEnabled/1")
     reason: str
 
 
+class StrategySeen(Event, frozen=True, kw_only=True, tag="StrategySeen/1"):
+    """A strategy whose silence would halt it says that it is alive."""
+
+    strategy_id: str
+
+
 class FundValued(Event, frozen=True, kw_only=True, tag="FundValued/1"):
     """A day, week or month of a fund has begun; what it is worth then is what losses are counted from."""
 
@@ -73,6 +79,7 @@ RiskEvent = (
     | TradingHalted
     | TradingResumed
     | StrategyEnabled
+    | StrategySeen
     | FundValued
     | OverrideAsked
     | OverrideAnswered

@@ -3,6 +3,8 @@
 Sums are kept as orders, positions and prices come and go; a question adds up a fund's groups (asset class, sector,
 country, currency), never its orders or positions. An order counts from its acceptance to its end with all that can
 still be filled of it, whether or not the broker has answered; of a replace under way, with the larger quantity.
+
+A strategy's part of a fund's position is kept beside it, in quantities and without a mark; it is in no sum.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,7 +16,7 @@ from ordergate.domain.instruments import AssetClass, Instrument
 from ordergate.domain.money import ZERO, divide
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import TERMINAL, RequestKind
-from ordergate.domain.positions.position import Position
+from ordergate.domain.positions.position import Position, StrategyPosition
 
 
 class Group(Struct, frozen=True):
@@ -50,7 +52,7 @@ class Sums(Struct):
 
 
 class Cell:
-    """One symbol of one fund.
+    """One symbol of one fund, or of one strategy in a fund.
 
     Attributes:
         held: signed quantity; `cost` what its open lots cost.
@@ -69,6 +71,13 @@ class Cell:
         self.held = self.cost = self.buying = self.selling = self.buying_value = self.selling_value = ZERO
         self.mark: Decimal | None = None
         self.sums = Sums()
+
+    def add_order(self, sign: int, quantity: Decimal, value: Decimal) -> None:
+        """So much more can be bought (+1) or sold (-1) by what works, for so much; less where that is below zero."""
+        if sign > 0:
+            self.buying, self.buying_value = self.buying + quantity, self.buying_value + value
+        else:
+            self.selling, self.selling_value = self.selling + quantity, self.selling_value + value
 
     def with_order(self, sign: int, quantity: Decimal, value: Decimal, mark: Decimal | None = None) -> Sums:
         """The sums at a price (None: the last known) if so much more could be bought (+1) or sold (-1) for so much."""
@@ -109,12 +118,17 @@ class Exposures:
         self._instrument = instrument
         self._cells: dict[tuple[str, str], Cell] = {}
         self._by_symbol: dict[str, list[Cell]] = {}
+        self._of_strategies: dict[tuple[str, str, str], Cell] = {}
         self._stale: dict[Cell, None] = {}
         self._sums: dict[str, dict[Group, Sums]] = {"": {}}
 
     def cell(self, fund_id: str, symbol: str) -> Cell | None:
         """What a fund has of a symbol; None where it never had any."""
         return self._cells.get((fund_id, symbol))
+
+    def strategy_cell(self, fund_id: str, symbol: str, strategy_id: str) -> Cell | None:
+        """What a strategy has of a symbol in a fund; None where it never had any."""
+        return self._of_strategies.get((fund_id, symbol, strategy_id))
 
     def of_symbol(self, symbol: str) -> Iterable[Cell]:
         """What every fund has of it."""
@@ -158,13 +172,13 @@ class Exposures:
             return
         cell = self._of(order.fund_id, order.symbol)
         quantity, value = now[0] - was[0], now[1] - was[1]
-        if order.side.sign > 0:
-            cell.buying, cell.buying_value = cell.buying + quantity, cell.buying_value + value
-        else:
-            cell.selling, cell.selling_value = cell.selling + quantity, cell.selling_value + value
+        cell.add_order(order.side.sign, quantity, value)
         if cell.mark is None and order.reference_price is not None:
             cell.mark = order.reference_price
         self._stale[cell] = None
+        if order.strategy_id is not None:
+            own = self._of_strategy((order.fund_id, order.symbol, order.strategy_id))
+            own.add_order(order.side.sign, quantity, value)
 
     def position_changed(self, before: Position | None, after: Position | None) -> None:
         """A position came, changed or went."""
@@ -174,6 +188,20 @@ class Exposures:
         cell = self._of(position.fund_id, position.symbol)
         cell.held, cell.cost = (ZERO, ZERO) if after is None else (after.quantity, after.cost)
         self._stale[cell] = None
+
+    def strategy_position_changed(
+        self, before: StrategyPosition | None, after: StrategyPosition | None
+    ) -> None:
+        """A strategy's part of a position came, changed or went."""
+        position = after or before
+        if position is not None:
+            self._of_strategy(position.key).held = ZERO if after is None else after.quantity
+
+    def _of_strategy(self, key: tuple[str, str, str]) -> Cell:
+        cell = self._of_strategies.get(key)
+        if cell is None:
+            cell = self._of_strategies[key] = Cell(key[0], self._known(key[1]))
+        return cell
 
     def _of(self, fund_id: str, symbol: str) -> Cell:
         cell = self._cells.get((fund_id, symbol))

@@ -65,11 +65,15 @@ def leverage(case: Case) -> RiskRefusal | None:
 
 
 def position(case: Case) -> RiskRefusal | None:
-    """The position becomes neither too large nor too much worth, in the fund or in all funds together."""
-    before, after = case.before, case.after
-    sizes = case.cell.quantities(), case.quantities
-    worths = (case.usd(before.down), case.usd(before.up)), (case.usd(after.down), case.usd(after.up))
+    """The position becomes neither too large nor too much worth: the fund's, a strategy's in it, all funds' together.
+
+    A strategy's is what the fills of its own orders have built in that fund, with all that its working orders there
+    may still fill; what it has in other funds is not added.
+    """
     for scope, stated in case.levels:
+        if stated.max_position_qty is stated.max_position_usd is stated.max_position_pct is None:
+            continue
+        sizes, worths = _moved(case, scope)
         others = _of_other_funds(case) if scope[0] is Level.SYMBOL else (ZERO, ZERO)
         for name, moved, limit, there, unit in (
             ("max_position_qty", sizes, stated.max_position_qty, others[0], str(case.instrument.unit)),
@@ -84,6 +88,17 @@ def position(case: Case) -> RiskRefusal | None:
             if far is not None:
                 return above(RiskCode.POSITION, scope, name, far + there, limit, unit)
     return None
+
+
+def _moved(case: Case, scope: Scope) -> tuple[Any, Any]:
+    """The least and the most that may come to be held, in quantity and in US dollars: as it is, and with the order."""
+    if scope[0] is Level.STRATEGY:
+        cell = case.strategy_cell
+        before, after = case.worth_before(cell), case.worth_after(cell)
+    else:
+        cell, before, after = case.cell, case.before, case.after
+    worths = (case.usd(before.down), case.usd(before.up)), (case.usd(after.down), case.usd(after.up))
+    return (cell.quantities(), case.quantities_after(cell)), worths
 
 
 def _of_other_funds(case: Case) -> tuple[Decimal, Decimal | None]:
@@ -220,19 +235,20 @@ def _volumes(
 def loss(case: Case) -> RiskRefusal | None:
     """The fund has not lost too much today, this week or this month; what makes a position smaller passes."""
     stated, account = case.limits, case.ground.account
-    if account is None or not case.asks_more or reduces(case):
+    if account is None or not case.asks_more:
         return None
-    for kind, name in LOSS_LIMITS.items():
-        share, period = getattr(stated, name), account.period(kind)
-        if share is None or period is None:
+    for period in account.periods:
+        name = LOSS_LIMITS[period.kind]
+        share = getattr(stated, name)
+        if share is None:
             continue
         equity = case.equity_usd
         if equity is None:
             return no_rate(case)
         lost = period.nav_usd - equity
-        if lost >= share * period.nav_usd and lost > 0:
-            limit = share * period.nav_usd
-            reason = f"{shown(lost)} USD lost since the {kind} began: {name} is {shown(limit)} USD"
+        limit = share * period.nav_usd
+        if lost >= limit and lost > 0 and not reduces(case):
+            reason = f"{shown(lost)} USD lost since the {period.kind} began: {name} is {shown(limit)} USD"
             return RiskRefusal(RiskCode.LOSS, reason, {"value": lost, "limit": limit})
     return None
 

@@ -26,6 +26,7 @@ class Trigger(StrEnum):
     CLOCK = "clock"
     AUDIT = "audit"
     STORE = "store"
+    SILENCE = "silence"
 
 
 HALTABLE: Final = (Level.FIRM, Level.FUND, Level.STRATEGY, Level.BROKER)

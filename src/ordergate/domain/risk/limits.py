@@ -58,8 +58,8 @@ class Limits(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
         max_gross_exposure_pct: the same over `nav_usd`.
         max_net_exposure_pct: long less short after the worst fills, over `nav_usd`, without its sign.
         max_position_pct: worth of one position after every fill, over `nav_usd`.
-        max_position_usd: worth of one position after every fill.
-        max_position_qty: size of one position after every fill, in the instrument's unit.
+        max_position_usd: worth of one position after every fill; of a strategy, of what its fills built in a fund.
+        max_position_qty: size of one position after every fill, in the instrument's unit; of a strategy likewise.
         max_gross_exposure_usd: gross exposure after every fill.
         max_asset_class_pct: gross exposure in one asset class, over `nav_usd`.
         max_sector_pct: gross exposure in one sector, over `nav_usd`; instruments without one are one sector.
@@ -76,6 +76,7 @@ class Limits(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
         duplicate_window_s: how long the same order under another key is refused.
         max_runs: orders of a strategy until a named person enables it again.
         max_rejections_per_min: orders that the broker rejects within a minute; more halt it.
+        max_silence_s: how long the strategy may give no sign of life before it is halted.
         allowed_brokers: where orders may go; none named is any.
         allowed_order_types: which types of order; none named is any.
         allowed_asset_classes: which asset classes; none named is any.
@@ -114,6 +115,7 @@ class Limits(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     duplicate_window_s: int | None = None
     max_runs: int | None = None
     max_rejections_per_min: int | None = None
+    max_silence_s: int | None = None
     allowed_brokers: tuple[str, ...] = ()
     allowed_order_types: tuple[OrderType, ...] = ()
     allowed_asset_classes: tuple[AssetClass, ...] = ()
@@ -129,16 +131,19 @@ _RATES: Final = frozenset({"max_orders_per_s", "max_messages_per_s", "cancel_res
 _LISTS: Final = frozenset(
     {"allowed_brokers", "allowed_order_types", "allowed_asset_classes", "restricted_symbols"}
 )
+_POSITION: Final = frozenset({"max_position_usd", "max_position_qty"})
 _VOLUME: Final = frozenset({"max_daily_volume_qty", "max_daily_volume_usd", "max_adv_pct"})
 ALL: Final = tuple(field.name for field in fields(Limits))
 
 LEVELS: Final[Mapping[Level, frozenset[str]]] = {
     Level.FIRM: _ORDER | _RATES | _LISTS | {"max_quote_age_s", "max_gross_exposure_usd", "enable_shorting"},
-    Level.FUND: frozenset(ALL) - {"max_runs", "max_rejections_per_min"},
-    Level.STRATEGY: _ORDER | _RATES | _LISTS | {"duplicate_window_s", "max_runs", "enable_shorting"},
-    Level.SYMBOL: _ORDER
-    | _VOLUME
-    | {"max_quote_age_s", "max_position_usd", "max_position_qty", "enable_shorting"},
+    Level.FUND: frozenset(ALL) - {"max_runs", "max_rejections_per_min", "max_silence_s"},
+    Level.STRATEGY: _ORDER
+    | _RATES
+    | _LISTS
+    | _POSITION
+    | {"duplicate_window_s", "max_runs", "enable_shorting", "max_silence_s"},
+    Level.SYMBOL: _ORDER | _VOLUME | _POSITION | {"max_quote_age_s", "enable_shorting"},
     Level.BROKER: _ORDER | _RATES | {"allowed_order_types", "restricted_symbols", "max_rejections_per_min"},
 }
 """Which limits each level knows."""
@@ -206,10 +211,11 @@ def _check_number(name: str, number: object, pointer: str) -> None:
         return
     if number < 0:
         raise Invalid(Code.BAD_NUMBER, f"{number} is below zero", pointer)
-    if not number and name in ("nav_usd", "leverage", "approval_timeout_s", "max_quote_age_s"):
+    if not number and name in _ABOVE_ZERO:
         raise Invalid(Code.NOT_POSITIVE, f"{number} must be above zero", pointer)
 
 
+_ABOVE_ZERO: Final = ("nav_usd", "leverage", "approval_timeout_s", "max_quote_age_s", "max_silence_s")
 NOTHING: Final = Limits()
 """No limits."""
 

@@ -118,7 +118,7 @@ LIMITS: Final[tuple[Operation, ...]] = (
         id="listStrategies",
         tag="risk",
         title="List strategies",
-        meaning="Those whose runs are counted, and which of them run no more until a person enables them.",
+        meaning="Those whose runs or signs of life are counted, and which run no more until a person enables them.",
         handler=risk.list_strategies,
         answers=(
             Answer(status=200, meaning="All of them.", model=a.Strategies, example={"items": [r.STRATEGY]}),
@@ -138,6 +138,19 @@ LIMITS: Final[tuple[Operation, ...]] = (
         body_example={"reason": "looked at its orders: they are meant"},
         answers=(Answer(status=200, meaning="The strategy.", model=a.Strategy, example=r.STRATEGY),),
         problems={**s.WITH_BODY, 404: (Code.UNKNOWN_STRATEGY,), 422: _BODY},
+    ),
+    Operation(
+        method="POST",
+        path="/v1/risk/strategies/{strategy_id:path}/heartbeat",
+        id="heartbeat",
+        tag="risk",
+        title="Say that a strategy is alive",
+        meaning="A sign of life, as its orders are. From the first one on, a strategy with the limit max_silence_s is "
+        "halted once it has given none for so long. What comes within a tenth of that is not journalled.",
+        handler=risk.heartbeat,
+        parameters=(STRATEGY,),
+        answers=(Answer(status=200, meaning="The strategy.", model=a.Strategy, example=r.STRATEGY),),
+        problems={**s.EVERYWHERE, 409: (Code.NOT_WATCHED,), 503: s.WITH_BODY[503]},
     ),
 )
 HALTING: Final[tuple[Operation, ...]] = (

@@ -1,7 +1,7 @@
 """What the risk gate keeps: limits, halts, strategies, accounts, volumes, overrides; and what orders wait for."""
 
 import json
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,7 +18,7 @@ TIME = sa.Text().with_variant(sa.DateTime(timezone=True), "postgresql")
 
 
 def upgrade() -> None:
-    """Adds tables and columns; what funds have made so far is added up from their positions."""
+    """Adds tables and columns; what funds and strategies have made so far is added up from positions and fills."""
     _columns()
     op.create_table(
         "limits",
@@ -54,6 +54,7 @@ def upgrade() -> None:
         sa.Column("runs", INTEGER, nullable=False),
         sa.Column("enabled_at", TIME, nullable=True),
         sa.Column("enabled_by", TEXT, nullable=True),
+        sa.Column("seen_at", TIME, nullable=True),
         sa.PrimaryKeyConstraint("strategy_id"),
     )
     accounts = op.create_table(
@@ -87,6 +88,16 @@ def upgrade() -> None:
         sa.Column("made", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("order_id"),
     )
+    built = op.create_table(
+        "strategy_positions",
+        sa.Column("fund_id", TEXT, nullable=False),
+        sa.Column("symbol", TEXT, nullable=False),
+        sa.Column("strategy_id", TEXT, nullable=False),
+        sa.Column("quantity", DECIMAL, nullable=False),
+        sa.PrimaryKeyConstraint("fund_id", "symbol", "strategy_id"),
+    )
+    if of_strategies := _of_strategies():
+        op.bulk_insert(built, of_strategies)
     rows = [
         {"fund_id": fund_id, "profits": json.dumps(_shown(sums), separators=(",", ":")), "periods": "[]"}
         for fund_id, sums in sorted(_profits().items())
@@ -123,6 +134,33 @@ def _profits() -> dict[str, dict[str, Decimal]]:
             if amount:
                 of_fund[name] = of_fund.get(name, Decimal(0)) + amount
     return {fund_id: of_fund for fund_id, of_fund in sums.items() if of_fund}
+
+
+def _of_strategies() -> list[dict[str, object]]:
+    """What the fills of each strategy's orders have built, by fund and symbol; also where that is flat by now."""
+    found = op.get_bind().execute(
+        sa.text(
+            "SELECT f.fund_id, f.symbol, o.strategy_id, f.side, f.counts, f.quantity FROM fills f "
+            "JOIN orders o ON o.order_id = f.order_id WHERE o.strategy_id IS NOT NULL AND f.awaited = 0"
+        )
+    )
+    sums: dict[tuple[str, str, str], Decimal] = {}
+    with localcontext(Context(prec=120)):
+        for fund_id, symbol, strategy_id, side, counts, quantity in found:
+            key, sign = (fund_id, symbol, strategy_id), 1 if side in ("buy", "cover") else -1
+            sums[key] = sums.get(key, Decimal(0)) + (sign * Decimal(quantity) if counts else 0)
+    names = ("fund_id", "symbol", "strategy_id")
+    return [
+        dict(zip(names, key, strict=True)) | {"quantity": _plain(quantity)}
+        for key, quantity in sorted(sums.items())
+    ]
+
+
+def _plain(quantity: Decimal) -> str | Decimal:
+    """As the column keeps it, without zeros at the end: text, and in PostgreSQL a number."""
+    text = format(quantity, "f") if quantity else "0"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return Decimal(text) if op.get_bind().dialect.name == "postgresql" else text
 
 
 def _shown(sums: dict[str, Decimal]) -> list[list[str]]:
