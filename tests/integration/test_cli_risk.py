@@ -138,6 +138,13 @@ TALK: list[tuple[int, tuple[str, ...], dict[str, Any] | None]] = [
     (6, ("orders", "submit", "-"), {"order_id": "ord-6", "idempotency_key": "k-6", "quantity": "1"}),
     (0, ("risk", "strategies"), None),
     (0, ("risk", "enable", "momentum_v1", "--reason", "meant", "--as", "ann"), None),
+    (5, ("risk", "heartbeat", "momentum_v1", "--json"), None),
+    (0, ("risk", "set", "strategy:momentum_v1", "max_silence_s=100000", "max_position_qty=250", "--reason", "r"), None),
+    (0, ("risk", "heartbeat", "momentum_v1", "--as", "ann", "--json"), None),
+    (0, ("risk", "heartbeat", "momentum_v1"), None),
+    (5, ("risk", "heartbeat", "nobody"), None),
+    (1, ("risk", "heartbeat", "no such name", "--json"), None),
+    (0, ("risk", "strategies", "--json"), None),
     (0, ("kill", "on", *FUND, "--reason", "drill", "--mode", "reduce-only", "--as", "ann", "--json"), None),
     (0, ("kill", "on", *FUND, "--reason", "drill", "--as", "ann"), None),
     (5, ("kill", "on", *FUND, "--reason", "drill", "--mode", "reduce-only", "--json"), None),
@@ -216,6 +223,12 @@ def test_what_is_said(own: list[Said]) -> None:
     (granted,) = said_by(own, "overrides", "list", "--all", "--json").document
     assert (granted["order_id"], granted["asked_by"], granted["answered_by"]) == ("ord-2", "ann", "bob")
     assert granted["codes"] == ["RISK_ORDER_QTY"]
+    unwatched = said_by(own, "risk", "heartbeat", "momentum_v1", "--json").document
+    assert (unwatched["code"], unwatched["pointer"]) == ("not_watched", "#/strategy_id")
+    assert "max_silence_s" in unwatched["detail"]
+    beat = said_by(own, "risk", "heartbeat", "momentum_v1", "--as", "ann", "--json").document
+    assert (beat["seen_at"], beat["max_silence_s"], beat["stopped"]) == ("TIME", 100_000, False)
+    assert said_by(own, "risk", "strategies", "--json").document == [beat]
     halted = next(said for (_code, known, _c), said in zip(TALK, own, strict=True) if "reduce-only" in known)
     assert (halted.document["asked"], halted.document["left"]) == (3, 0)
 
@@ -255,6 +268,15 @@ def of_shards() -> None:
     assert both("risk", "set", "firm", "max_order_qty=9", "--reason", "r", "--shard", "eu").code == 0
     firm = both("risk", "limits", "--level", "firm", "--json").document
     assert [row["shard"] for row in firm] == ["eu"]
+    assert both("risk", "heartbeat", "s").code == 5
+    assert both("risk", "set", "strategy:s", "max_silence_s=1000", "--reason", "r", "--shard", "us").code == 0
+    assert both("risk", "heartbeat", "s", "--json").document["shard"] == "us"
+    assert both("risk", "set", "strategy:s", "max_silence_s=1000", "--reason", "r", "--shard", "eu").code == 0
+    assert both("risk", "heartbeat", "s").code == 0
+    rows = both("risk", "strategies", "--json").document
+    assert [(r["shard"], r["seen_at"], r["max_silence_s"]) for r in rows] == [
+        ("eu", "TIME", 1_000), ("us", "TIME", 1_000),
+    ]  # fmt: skip
     assert both("kill", "on", "--fund", "beta", "--reason", "drill", "--as", "ann").code == 0
     assert both("kill", "on", "--firm", "--reason", "drill", "--as", "ann").code == 0
     halts = both("kill", "show", "--json").document

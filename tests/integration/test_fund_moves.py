@@ -39,23 +39,25 @@ def trade(folder, beta="us", orders=3):
             await filled(shards, order("alpha", "k1", "ord-a"))
             for number in range(orders):
                 await filled(shards, order(BETA, f"k{number}", f"ord-{number}"))
-            await filled(shards, order(BETA, "sell", "ord-sell", side="sell"))
+            await filled(shards, order(BETA, "sell", "ord-sell", side="sell", strategy_id="trend"))
             await shards.execute(SubmitSignal(parse_signal(SIGNAL | {"position_size": None})))
 
     asyncio.run(main())
 
 
 async def held(shards):
-    """What a fund holds, over all shards and by shard: quantities, cost, lots, balances."""
+    """What a fund holds, over all shards and by shard: quantities, cost, lots, balances, and what strategies built."""
     found = {}
     for name, gate in shards.shards.items():
         positions = await gate.journal.select("positions", {"fund_id": BETA})
         lots = await gate.journal.select("lots", {"fund_id": BETA, "closed_at": None})
         balances = await gate.journal.select("balances", {"fund_id": BETA})
+        built = await gate.journal.select("strategy_positions", {"fund_id": BETA})
         found[name] = (
             [(p.symbol, p.quantity, p.cost) for p in positions if p.quantity],
             [(lot.lot_id, lot.remaining, lot.price, lot.opened_at) for lot in lots],
             [(b.position_key, b.amount) for b in balances if b.amount],
+            [(b.symbol, b.strategy_id, b.quantity) for b in built if b.quantity],
         )
     return found
 
@@ -89,7 +91,7 @@ def prove(folder, beta="eu"):
     return asyncio.run(main())
 
 
-NOTHING = ([], [], [])
+NOTHING = ([], [], [], [])
 
 
 def test_all_that_the_fund_holds_is_in_the_new_shard_and_nothing_in_the_old(tmp_path):
@@ -97,6 +99,7 @@ def test_all_that_the_fund_holds_is_in_the_new_shard_and_nothing_in_the_old(tmp_
     before = look(tmp_path, held, beta="us")
     assert before["eu"] == NOTHING
     assert len(before["us"][1]) == 2
+    assert before["us"][3] == [("AAPL", "trend", Decimal(-10))]
     told = moved(tmp_path)
     assert (told.source, told.target, told.parts, told.keys) == ("us", "eu", 2, 4)
     after = look(tmp_path, held)
@@ -489,6 +492,18 @@ def test_an_arrival_that_is_not_what_left_is_found(tmp_path, monkeypatch):
     trade(tmp_path)
     with monkeypatch.context() as patched:
         patched.setattr(moving, "arrived", more)
+        moved(tmp_path)
+    with pytest.raises(AuditError, match="is not what left log"):
+        prove(tmp_path)
+
+
+def test_what_a_strategy_built_and_did_not_arrive_is_found(tmp_path, monkeypatch):
+    from ordergate.domain import moving
+
+    true = moving.FundArrived
+    trade(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(moving, "FundArrived", lambda **said: true(**said | {"strategies": ()}))
         moved(tmp_path)
     with pytest.raises(AuditError, match="is not what left log"):
         prove(tmp_path)

@@ -5,16 +5,21 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from ordergate.bootstrap import Gate, open_gate
 from ordergate.config import Config
+from ordergate.config.limits import LimitSections
+from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import CancelOrder, SubmitOrder
 from ordergate.domain.orders.states import OrderType, Side, State, TimeInForce
+from ordergate.domain.risk.limits import Limits
 from tests.services.server import serving
 
 FIFTY = 50
@@ -89,6 +94,85 @@ ORDER = {
     "limit_price": "100.00",
     "tif": "gtc",
 }
+
+
+TREND = SubmitOrder(
+    key_kind="idempotency_key",
+    key="trend",
+    fund_id="paper-momentum",
+    symbol="AAPL",
+    side=Side.BUY,
+    quantity=Decimal(1),
+    order_type=OrderType.MARKET,
+    strategy_id="trend",
+)
+
+
+async def built(gate: Gate, quantity: int) -> None:
+    """Waits until the strategy's fills have come to so much."""
+    rows = []
+    async with asyncio.timeout(15):
+        while [(row.strategy_id, row.quantity) for row in rows] != [("trend", quantity)]:
+            await asyncio.sleep(0.02)
+            rows = await gate.journal.select("strategy_positions")
+
+
+async def strategies_are_counted(url: str, nodes: int) -> None:
+    """What a strategy may hold: of many orders at once, and again after it was filled and everybody restarted."""
+    config = Config(limits=LimitSections(strategies={"trend": Limits(max_position_qty=Decimal(100))}))
+
+    async def ask_all(gates: list[Gate], name: str, quantity: int, count: int = 12) -> Counter:
+        orders = await asyncio.gather(
+            *(
+                gates[n % len(gates)].execute(replace(TREND, key=f"{name}-{n}", quantity=Decimal(quantity)))
+                for n in range(count)
+            )
+        )
+        return Counter(result.order.reason_code for result in orders)
+
+    async with AsyncExitStack() as stack:
+        gates = [await stack.enter_async_context(open_gate(config, url)) for _ in range(nodes)]
+        for gate in gates:
+            quote = Quote("AAPL", gate.clock.now(), Decimal(99), Decimal(100), pinned=True)
+            await gate.put_quote("paper", quote)
+        assert await ask_all(gates, "first", 30) == {None: 3, "RISK_POSITION": 9}
+        await built(gates[-1], 90)
+    async with AsyncExitStack() as stack:
+        gates = [await stack.enter_async_context(open_gate(config, url)) for _ in range(nodes)]
+        assert await ask_all(gates, "second", 11) == {"RISK_POSITION": 12}
+        assert await ask_all(gates, "third", 10) == {None: 1, "RISK_POSITION": 11}
+        await built(gates[0], 100)
+
+
+def test_what_a_strategy_may_hold_on_sqlite(tmp_path):
+    asyncio.run(strategies_are_counted(f"sqlite:///{tmp_path / 'gate.db'}", 1))
+
+
+def test_what_a_strategy_may_hold_at_two_nodes(database):
+    asyncio.run(strategies_are_counted(database, 2))
+
+
+def test_a_strategy_that_falls_silent_is_halted_also_by_the_next_who_serves(tmp_path):
+    config = tmp_path / "gate.toml"
+    config.write_text("[limits.strategies.trend]\nmax_silence_s = 2\n")
+    beat = "/v1/risk/strategies/trend/heartbeat"
+
+    def halts(client) -> list[tuple[str, str, str]]:
+        items = client.get("/v1/kill-switch").json()["items"]
+        return [(halt["level"], halt["name"], halt["by"]) for halt in items]
+
+    with serving(tmp_path / "gate.db", "--config", str(config)) as served, served.client() as client:
+        time.sleep(2.5)
+        assert halts(client) == []
+        for _ in range(6):
+            assert client.post(beat).status_code == 200
+            time.sleep(0.5)
+        assert halts(client) == []
+    time.sleep(2)
+    with serving(tmp_path / "gate.db", "--config", str(config)) as served, served.client() as client:
+        assert halts(client) == [("strategy", "trend", "trigger/silence")]
+        body = ORDER | {"idempotency_key": "one", "strategy_id": "trend"}
+        assert client.post("/v1/orders", json=body).json()["code"] == "RISK_HALTED"
 
 
 def test_an_audit_that_fails_halts_who_trades(tmp_path):

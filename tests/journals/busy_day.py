@@ -20,7 +20,7 @@ from ordergate.domain.orders import reports as r
 from ordergate.domain.orders.states import ExecutionKind, Mark, OrderType, Side
 from ordergate.domain.positions.ledger import Balance
 from ordergate.domain.positions.lots import Lot
-from ordergate.domain.positions.position import Position
+from ordergate.domain.positions.position import Position, StrategyPosition
 from ordergate.domain.risk import commands as k
 from ordergate.domain.risk.kill_switch import Mode, Trigger
 from ordergate.domain.risk.limits import Level, Limits
@@ -77,7 +77,7 @@ class BusyDay:
             quantity=Decimal(lots),
             order_type=OrderType.MARKET if limit is None else OrderType.LIMIT,
             limit_price=limit,
-            strategy_id="momentum",
+            strategy_id=(None, "momentum", "momentum", "trend")[self._orders % 4],
             key_kind="idempotency_key",
             key=f"key-{self._orders // 2 if self._random.random() < 0.05 else self._orders}",
             thesis="mean reversion — „schnell“ | 'quoted'" if lots > 50 else None,
@@ -159,8 +159,14 @@ def _a_fund_that_comes_and_goes() -> list[Input]:
         fund=Fund(fund_id="gamma", broker=BROKER),
     )
     cash = Balance(fund_id="gamma", position_key=f"{BROKER}:BaseToken:USD", amount=Decimal("-541.5"))
+    built = StrategyPosition(fund_id="gamma", symbol="AAPL", strategy_id="momentum", quantity=Decimal("2.5"))
     held = replace(
-        part, number=1, fund=None, holdings=(Holding(position=position, lots=lots),), balances=(cash,)
+        part,
+        number=1,
+        fund=None,
+        holdings=(Holding(position=position, lots=lots),),
+        balances=(cash,),
+        strategies=(built,),
     )
     key = Key(fund_id="gamma", kind="idempotency_key", key="far", order_id="far-4", fingerprint="f" * 64)
     return [
@@ -174,20 +180,23 @@ def _a_fund_that_comes_and_goes() -> list[Input]:
 
 
 def _limits_that_nobody_meets() -> list[Input]:
-    """Of the firm, a fund and a strategy, whose runs are counted; one change is for a while."""
+    """Of the firm, a fund and a strategy, whose runs and signs of life are counted; one change is for a while."""
     wide = Limits(nav_usd=Decimal(10) ** 12, max_gross_exposure_usd=Decimal(10) ** 13, max_quote_age_s=10**6)
     fund = k.SetLimits(level=Level.FUND, name="alpha", limits=wide, reason="wide enough")
     for_a_while = replace(
         fund, limits=replace(wide, enable_shorting=True), reverts_at=START + timedelta(milliseconds=9)
     )
     firm = replace(fund, level=Level.FIRM, name="", limits=Limits(max_order_notional_usd=Decimal(10) ** 12))
-    runs = replace(fund, level=Level.STRATEGY, name="momentum", limits=Limits(max_runs=10**6))
+    seen = Limits(max_runs=10**6, max_silence_s=10**6, max_position_qty=Decimal(10) ** 12)
+    runs = replace(fund, level=Level.STRATEGY, name="momentum", limits=seen)
     return [
         runs,
         fund,
         k.ValueFunds(),
         firm,
         for_a_while,
+        replace(runs, name="idle", limits=Limits(max_silence_s=10**6)),
+        k.Heartbeat(strategy_id="idle"),
         k.EnableStrategy(strategy_id="momentum", reason="it may"),
         k.ValueFunds(),
     ]

@@ -453,6 +453,43 @@ def test_a_strategy_that_ran_too_often_is_enabled_by_a_person() -> None:
     held(talk, config=CONFIG)
 
 
+def test_a_strategy_says_that_it_is_alive() -> None:
+    async def talk(at: Room) -> None:
+        beat = "/v1/risk/strategies/momentum_v1/heartbeat"
+        told = problem(await at.client.post(beat), 409, "not_watched")
+        assert "max_silence_s" in told["detail"]
+        await at.client.put(
+            "/v1/risk/limits/strategy/momentum_v1", json={"limits": {"max_silence_s": 60}, "reason": "r"}
+        )
+        assert (await at.client.get("/v1/risk/strategies")).json()["items"] == []
+        answer = await at.client.post(beat)
+        assert answer.status_code == 200
+        fits(risk_answers.Strategy, answer.json())
+        assert (answer.json()["max_silence_s"], answer.json()["runs"]) == (60, 0)
+        size = await size_of(at)
+        again = await at.client.post(beat, json={})
+        assert (again.json(), await size_of(at)) == (answer.json(), size), "it is taken and not written"
+        (row,) = (await at.client.get("/v1/risk/strategies")).json()["items"]
+        assert row == answer.json()
+        problem(await at.client.post(f"{beat}?shard=eu"), 400, "bad_parameter")
+        problem(await at.client.post("/v1/risk/strategies/nobody/heartbeat"), 409, "not_watched")
+
+    held(talk, config=CONFIG)
+
+
+def test_a_strategy_s_own_position_is_limited() -> None:
+    async def talk(at: Room) -> None:
+        body = {"limits": {"max_position_qty": "150"}, "reason": "r"}
+        await at.client.put("/v1/risk/limits/strategy/momentum_v1", json=body)
+        assert (await at.submit()).status_code == 202
+        told = problem(await at.submit(order_id="ord-2", idempotency_key="k-2"), 422, "RISK_POSITION")
+        assert "max_position_qty of strategy momentum_v1: 150" in told["detail"]
+        other = await at.submit(order_id="ord-3", idempotency_key="k-3", strategy_id="carry")
+        assert other.status_code == 202
+
+    held(talk, config=CONFIG)
+
+
 def test_a_signal_that_the_gate_refuses_says_the_code() -> None:
     async def talk(at: Room) -> None:
         signal = {"signal_id": "s-1", "symbol": "AAPL", "signal_type": "BUY", "position_size": 1,

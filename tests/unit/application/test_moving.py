@@ -16,7 +16,7 @@ from ordergate.domain.moves import Holding, LogEnd, MovePhase, in_parts, packed
 from ordergate.domain.orders.commands import Configure
 from ordergate.domain.positions.ledger import Balance
 from ordergate.domain.positions.lots import Lot
-from ordergate.domain.positions.position import Position
+from ordergate.domain.positions.position import Position, StrategyPosition
 from ordergate.protocols.tlog import Signer
 from tests.journals.desk import BROKER, START, Desk
 
@@ -80,6 +80,34 @@ def test_what_it_holds_is_defined_here_before_it_is_booked():
     assert state.positions.get(("gamma", "NOSUCH1")) is None
 
 
+def _built(symbol, quantity):
+    return StrategyPosition(fund_id="gamma", symbol=symbol, strategy_id="trend", quantity=Decimal(quantity))
+
+
+def test_what_strategies_have_built_comes_and_leaves_with_the_fund():
+    """Also of a symbol of which the fund itself is flat, for two strategies are against each other."""
+    other = replace(_built("MSFT", -7), strategy_id="carry")
+    built = (_built("AAPL", 3), _built("MSFT", 7), other)
+    take = replace(TAKE, left=replace(LEFT, strategies=built))
+    found, state = told(EXPECT, take, take)
+    assert found == [["FundExpected"], ["InstrumentDefined", "InstrumentDefined", "FundArrived"], []]
+    assert {row.key: row for row in built} == state.strategy_positions.rows
+    assert state.exposures.strategy_cell("gamma", "MSFT", "carry").held == -7
+    assert state.exposures.cell("gamma", "MSFT") is None
+    found, state = told(EXPECT, take, OPEN, LEAVE)
+    assert found[-1] == ["FundLeft", "FundLeft"]
+    assert {row.quantity for row in state.strategy_positions.rows.values()} == {0}
+    assert state.exposures.strategy_cell("gamma", "MSFT", "carry").held == 0
+
+
+def test_what_a_strategy_built_here_before_is_added():
+    found, state = told(
+        EXPECT, TAKE, OPEN, LEAVE, EXPECT, replace(TAKE, left=replace(LEFT, strategies=(_built("AAPL", 3),)))
+    )
+    assert found[-1] == ["InstrumentDefined", "FundArrived"]
+    assert state.strategy_positions.rows["gamma", "AAPL", "trend"].quantity == 3
+
+
 def test_keys_that_have_come_are_not_written_again():
     found, _state = told(EXPECT, TAKE, take_keys("a", "b"), take_keys("a", "b"))
     assert found[-1] == []
@@ -139,14 +167,20 @@ def test_however_much_a_fund_holds_each_part_fits_into_an_entry_and_nothing_is_l
     balances = [
         Balance(fund_id="gamma", position_key=f"paper:BaseToken:X{n}", amount=Decimal(n)) for n in range(900)
     ]
-    parts = in_parts([Holding(position=position, lots=lots), Holding(position=flat)], balances, 48_000)
+    built = [
+        StrategyPosition(fund_id="gamma", symbol="AAPL", strategy_id=f"s-{n}", quantity=Decimal(n))
+        for n in range(900)
+    ]
+    holdings = [Holding(position=position, lots=lots), Holding(position=flat)]
+    parts = in_parts(holdings, balances, 48_000, built)
     assert sum((h.lots for part in parts for h in part.holdings), ()) == lots
     assert {h.position.symbol for part in parts for h in part.holdings} == {"BTC/USDT", "AAPL"}
     assert sum((part.balances for part in parts), ()) == tuple(balances)
+    assert sum((part.strategies for part in parts), ()) == tuple(built)
     for number, part in enumerate(parts):
         event = m.FundLeft(
             fund_id="gamma", shard="s" * 32, origin="o" * 200, number=number, parts=len(parts),
-            holdings=part.holdings, balances=part.balances,
+            holdings=part.holdings, balances=part.balances, strategies=part.strategies,
         )  # fmt: skip
         assert len(encode(_entry(event)).data) <= LARGEST
 

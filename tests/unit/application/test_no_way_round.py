@@ -84,6 +84,7 @@ class Fuzz:
             k.ThrowSwitch: lambda: k.ThrowSwitch(mode=dice.choice(list(Mode)), **scope),
             k.LiftHalt: lambda: k.LiftHalt(**scope),
             k.EnableStrategy: lambda: k.EnableStrategy(strategy_id="trend", reason="fuzz"),
+            k.Heartbeat: lambda: k.Heartbeat(strategy_id="trend"),
             k.AnswerGate: lambda: k.AnswerGate(
                 order_id=self.order_id(), gate="desk", approved=dice.random() < 0.8, number=dice.randint(1, 3)
             ),
@@ -166,7 +167,7 @@ def test_the_fuzz_asks_everything_and_would_find_a_way() -> None:
         for _ in range(300):
             ways.update(type(event).__name__ for event in left(fuzz.one(lifts=True)))
         asked += fuzz.asked
-    assert len(asked) == 23, asked
+    assert len(asked) == 24, asked
     assert {*ways} == {"OrderEntered", "OrderSent", "RequestOpened"}
 
 

@@ -10,10 +10,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations.ops import CreateTableOp
 from alembic.script import ScriptDirectory
+from tests.journals import older
 
 from ordergate.adapters.journals import schema
 from ordergate.adapters.journals.database import open_journal
 from ordergate.adapters.journals.migrate import bind, config, upgrade
+from ordergate.adapters.journals.rows import codec
 from ordergate.adapters.journals.sqlite import SqliteReader
 from ordergate.adapters.journals.sqlite_file import connect
 from ordergate.domain.errors import StoreError
@@ -128,3 +130,17 @@ def test_a_page_of_a_list_is_found_without_a_sort(connection, table, names, behi
     assert "TEMP B-TREE" not in plan, plan
     if table != "positions" and set(names) - {"counts"}:
         assert any(f"({name}=?" in plan for name in names), plan
+
+
+def test_what_strategies_have_built_so_far_is_added_up(connection):
+    journal = asyncio.run(older.busy())
+    rows, expected = asyncio.run(older.rows_of(journal))
+    with bind(connection) as bound:
+        older.make(bound, "0004", rows, codec)
+        bound.commit()
+    upgrade(connection)
+    assert len(expected) > 8
+    assert {row.quantity > 0 for row in expected} == {True, False}
+    assert asyncio.run(SqliteReader(connection, None).select("strategy_positions")) == expected
+    dumped = connection.execute("SELECT quantity FROM strategy_positions ORDER BY 1").fetchall()
+    assert dumped == sorted((format(row.quantity, "f"),) for row in expected)

@@ -7,12 +7,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+from tests.journals import older
 from tests.services.postgres import name_of
 
 from ordergate.adapters.journals import schema
 from ordergate.adapters.journals.location import locate
 from ordergate.adapters.journals.migrate import upgrade as upgrade_file
 from ordergate.adapters.journals.postgres.connecting import connect
+from ordergate.adapters.journals.postgres.reader import Pool, PostgresReader
+from ordergate.adapters.journals.postgres.rows import codec
 from ordergate.adapters.journals.postgres.setting_up import upgrade, version_at
 from ordergate.adapters.journals.sqlite_file import connect as open_file
 
@@ -112,3 +115,19 @@ def test_of_several_nodes_that_start_at_once_one_sets_up(database, count):
         return await version_at(database, "it")
 
     assert asyncio.run(main()) == schema.REVISIONS[-1]
+
+
+def test_what_strategies_have_built_so_far_is_added_up(database):
+    journal = asyncio.run(older.busy())
+    rows, expected = asyncio.run(older.rows_of(journal))
+    over(database, lambda bound: older.make(bound, "0004", rows, codec))
+    up(database)
+
+    async def read():
+        reader = PostgresReader(Pool(database))
+        try:
+            return await reader.select("strategy_positions")
+        finally:
+            await reader.close()
+
+    assert asyncio.run(read()) == expected

@@ -112,7 +112,7 @@ class Limited(Playbook):
 def stated(**limits: Any) -> Limits:
     """Limits; whole numbers and text are made decimals where the limit is one."""
     kept = ("max_quote_age_s", "approval_timeout_s", "max_runs", "cancel_reserve", "duplicate_window_s",
-            "max_orders_per_s", "max_messages_per_s", "enable_shorting", "max_rejections_per_min")  # fmt: skip
+            "max_orders_per_s", "max_messages_per_s", "enable_shorting", "max_rejections_per_min", "max_silence_s")  # fmt: skip
     return Limits(
         **{n: v if n in kept or not isinstance(v, (int, str)) else Decimal(v) for n, v in limits.items()}
     )

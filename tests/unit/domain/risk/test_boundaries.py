@@ -78,6 +78,7 @@ ELSEWHERE = {
     "weekly_loss_halt_pct": "test_loss",
     "monthly_loss_halt_pct": "test_loss",
     "max_rejections_per_min": "a trigger of the kill switch, no check of the gate",
+    "max_silence_s": "test_silence",
 }
 
 
@@ -152,11 +153,13 @@ class TestBoundary:
 @pytest.mark.parametrize("side", [Side.BUY, Side.SHORT])
 def test_what_has_been_let_through_counts_with_it(bound: Bound, side: Side) -> None:
     """Working, filled, and working again: 10 together pass, 11 do not."""
-    level = next(level for level in (Level.FUND, Level.SYMBOL) if bound.name in LEVELS[level])
-    book = bounded(bound, level).order_of(4, side=side).filled().order_of(3, side=side)
-    assert book.order_of(4, side=side).code == bound.code
-    assert book.order_of(3, side=side).code is None
-    assert book.order_of(1, side=side).code == bound.code
+    for level in (Level.FUND, Level.SYMBOL, Level.STRATEGY):
+        if bound.name not in LEVELS[level]:
+            continue
+        book = bounded(bound, level).order_of(4, side=side).filled().order_of(3, side=side)
+        assert book.order_of(4, side=side).code == bound.code
+        assert book.order_of(3, side=side).code is None
+        assert book.order_of(1, side=side).code == bound.code
 
 
 @pytest.mark.parametrize(

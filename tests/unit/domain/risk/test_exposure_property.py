@@ -47,6 +47,8 @@ LIMITS = stated(
     max_leverage="1.1",
     leverage={AssetClass.FX: Decimal(30)},
 )
+OF_TREND = Decimal("0.2")
+"""Of the net asset value: what strategy `trend` may build of one symbol."""
 SMALL = Decimal("0.0001")
 
 
@@ -127,6 +129,33 @@ def check_sums(state: Book, fund_ids: tuple[str, ...] = ("fund",)) -> None:
             assert kept == numbers, (fund_id, symbol)
 
 
+def built(state: Book) -> dict[tuple[str, str, str], tuple[Decimal, Decimal, Decimal]]:
+    """Per fund, symbol and strategy: what its fills have built, and what its working orders can buy and sell."""
+    found: dict[tuple[str, str, str], list[Decimal]] = {}
+    for order in state.orders.rows.values():
+        if order.strategy_id is None:
+            continue
+        numbers = found.setdefault((order.fund_id, order.symbol, order.strategy_id), [Decimal(0)] * 3)
+        fills = [fill for fill in state.order_executions(order.order_id) if fill.counts]
+        numbers[0] += sum((fill.quantity for fill in fills), Decimal(0)) * order.side.sign
+        if order.state not in TERMINAL:
+            asked = [r.quantity or 0 for r in order.requests if r.kind is RequestKind.REPLACE]
+            left = max([order.quantity, *asked]) - order.filled_quantity
+            numbers[1 if order.side.sign > 0 else 2] += max(left, Decimal(0))
+    return {key: tuple(numbers) for key, numbers in found.items()}  # type: ignore[misc]
+
+
+def check_strategies(state: Book) -> None:
+    """What is kept of strategies is what a walk over all orders and fills finds, within the limit of one of them."""
+    for key, numbers in built(state).items():
+        cell, row = state.exposures.strategy_cell(*key), state.strategy_positions.get(key)
+        assert numbers == ((Decimal(0),) * 3 if cell is None else (cell.held, cell.buying, cell.selling)), key
+        assert numbers[0] == (Decimal(0) if row is None else row.quantity)
+        if key[2] == "trend":
+            ends = (abs(usd(key[1], numbers[0] + end)) for end in (numbers[1], -numbers[2]))
+            assert max(ends) <= NAV * OF_TREND + SMALL, (key, numbers)
+
+
 def totals(state: Book, fund_id: str) -> dict[Any, tuple[Decimal, ...]]:
     """A fund's sums that are not zero."""
     return {
@@ -162,15 +191,22 @@ def rebuilt(state: Book) -> Book:
         fresh.load_order(order, list(state.order_executions(order.order_id)))
     for position in state.positions.rows.values():
         fresh.positions.load(position)
+    for row in state.strategy_positions.rows.values():
+        fresh.strategy_positions.load(row)
     return fresh
 
 
 def quantities(state: Book) -> dict[str, tuple[Decimal, ...]]:
     """Per symbol, what the sums are made of."""
     cells = ((symbol, state.exposures.cell("fund", symbol)) for symbol in PRICES)
+    own = (
+        ((symbol, strategy), state.exposures.strategy_cell("fund", symbol, strategy))
+        for symbol in PRICES
+        for strategy in ("trend", "carry")
+    )
     return {
-        symbol: (cell.held, cell.buying, cell.selling, cell.buying_value, cell.selling_value)
-        for symbol, cell in cells
+        str(name): (cell.held, cell.buying, cell.selling, cell.buying_value, cell.selling_value)
+        for name, cell in (*cells, *own)
         if cell is not None and (cell.held or cell.buying or cell.selling)
     }
 
@@ -179,7 +215,8 @@ class Day:
     """Orders of all kinds at prices that stand still: a limit order is filled at its limit or better."""
 
     def __init__(self, seed: int) -> None:
-        self.dice, self.book, self.trades = Random(seed), Limited(LIMITS), 0
+        self.dice, self.trades = Random(seed), 0
+        self.book = Limited(LIMITS, strategy=stated(max_position_usd=NAV * OF_TREND))
         for symbol, price in PRICES.items():
             self.book.quote(symbol, price, pinned=True)
 
@@ -206,6 +243,7 @@ class Day:
         with localcontext(EXACT):
             check_sums(state)
             check_totals(state)
+            check_strategies(state)
         check_no_subset_breaks_a_limit(state)
 
     def order(self) -> Order | None:
@@ -225,6 +263,7 @@ class Day:
             limit_price=limit,
             key_kind="idempotency_key",
             key=f"k{self.trades}",
+            strategy_id=self.dice.choice((None, "trend", "carry")),
         )
 
     def replace(self) -> ReplaceOrder | None:
@@ -291,15 +330,16 @@ def test_no_accepted_sequence_breaks_a_limit_under_any_subset_of_fills(seed: int
 def test_the_day_has_everything_in_it() -> None:
     """Else it would prove nothing: orders of every kind pass, are refused, are filled and end."""
     seen: set[str] = set()
-    for seed in range(12):
+    for seed in range(30):
         day = Day(seed)
         day.run(60)
         seen |= {type(entry.event).__name__ for entry in day.book.entries}
         for order in day.book.engine.state.orders.rows.values():
             seen |= {order.state.value, str(order.reason_code), order.side.value}
+            seen |= {"its own limit"} if "max_position_usd of strategy trend" in str(order.reason) else set()
     assert seen >= {"ReplaceRefused", "OrderReplaced", "OrderFilled", "OrderCanceled", "OrderExpired"}
     assert seen >= {"FILLED", "REJECTED", "buy", "sell", "short", "cover"}
-    assert seen >= {"RISK_POSITION", "RISK_NET_EXPOSURE", "RISK_CLASS_EXPOSURE"}
+    assert seen >= {"RISK_POSITION", "RISK_NET_EXPOSURE", "RISK_CLASS_EXPOSURE", "its own limit"}
 
 
 def test_fills_after_the_end_are_counted() -> None:
@@ -343,9 +383,26 @@ def test_a_busy_day_and_its_restarts_keep_the_sums() -> None:
                 await day.run(desk, desk.engine.size + 1)
                 with localcontext(EXACT):
                     check_sums(desk.engine.state, funds)
+            await check_built(journal, desk.engine.state)
             before = desk
 
     asyncio.run(main())
+
+
+async def check_built(journal: MemoryJournal, state: Book) -> None:
+    """What strategies have is what all fills of their orders come to, in the tables and in memory."""
+    strategies = {order.order_id: order.strategy_id for order in await journal.select("orders")}
+    expected: dict[tuple[str, str, str], Decimal] = {}
+    for fill in await journal.select("fills", {"counts": True}):
+        if (strategy_id := strategies[fill.order_id]) is not None:
+            key = fill.fund_id, fill.symbol, strategy_id
+            expected[key] = expected.get(key, Decimal(0)) + fill.quantity * fill.side.sign
+    rows = {row.key: row.quantity for row in await journal.select("strategy_positions")}
+    assert {key: number for key, number in rows.items() if number} == {k: n for k, n in expected.items() if n}
+    assert {key for key in rows if key[0] != "gamma"} >= expected.keys()
+    cells = {key: cell.held for key, cell in state.exposures._of_strategies.items() if cell.held}
+    assert cells == {key: number for key, number in expected.items() if number}
+    assert len({key[2] for key in expected}) == 2
 
 
 def test_an_undone_step_leaves_the_sums_as_they_were() -> None:

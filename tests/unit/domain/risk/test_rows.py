@@ -19,10 +19,12 @@ ROWS = [
     ("RSK-14", "test_kill"),
     ("RSK-15", "test_loss"),
     ("RSK-17", "test_boundaries"),
+    ("RSK-17", "test_strategy_positions"),
     ("RSK-20", "test_limits_set"),
     ("RSK-21", "test_boundaries"),
     ("RSK-22", "test_kill"),
     ("RSK-26", "test_boundaries"),
+    ("RSK-27", "test_silence"),
 ]
 
 
