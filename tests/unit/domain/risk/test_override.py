@@ -1,4 +1,4 @@
-"""Overrides: one refused order goes on once, past that check alone, where another principal grants it in time."""
+"""Overrides (RSK-19): one refused order goes on once, past that check alone, where another principal grants it in time."""
 
 from datetime import timedelta
 from typing import Any

@@ -20,6 +20,7 @@ ROWS = [
     ("RSK-15", "test_loss"),
     ("RSK-17", "test_boundaries"),
     ("RSK-17", "test_strategy_positions"),
+    ("RSK-19", "test_override"),
     ("RSK-20", "test_limits_set"),
     ("RSK-21", "test_boundaries"),
     ("RSK-22", "test_kill"),
