@@ -41,6 +41,7 @@ class BusyDay:
             _a_fund_that_comes_and_goes(),
             _limits_that_nobody_meets(),
             _a_drill(),
+            _an_override(),
         ]
         self._orders = self._cursor = 0
 
@@ -209,6 +210,31 @@ def _a_drill() -> list[Input]:
     )
     lifted = k.LiftHalt(level=Level.STRATEGY, name="idle", reason="the drill is over")
     return [thrown, replace(thrown, mode=Mode.HALT), lifted, thrown]
+
+
+def _an_override() -> list[Input]:
+    """An order that is refused, asked for once more, turned down, asked for again and granted."""
+    small = Limits(max_order_qty=Decimal(1))
+    rash = c.SubmitOrder(
+        order_id="rash-1",
+        fund_id="beta",
+        symbol="AAPL",
+        side=Side.BUY,
+        quantity=Decimal(5),
+        order_type=OrderType.MARKET,
+        strategy_id="rash",
+        key_kind="idempotency_key",
+        key="rash-1",
+    )
+    ask = k.AskOverride(order_id="rash-1", reason="a hedge")
+    return [
+        k.SetLimits(level=Level.STRATEGY, name="rash", limits=small, reason="it is"),
+        rash,
+        ask,
+        k.TurnDownOverride(order_id="rash-1", reason="not now"),
+        ask,
+        k.GrantOverride(order_id="rash-1", reason="seen"),
+    ]
 
 
 class _Broker:

@@ -20,6 +20,7 @@ from ordergate.domain.funds import Fund
 from ordergate.domain.instruments import built_in
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders import reports as r
+from ordergate.domain.risk.commands import GrantOverride
 from ordergate.protocols.tlog import Signer
 
 BROKER: Final = "paper"
@@ -99,7 +100,8 @@ class Desk:
 
     def _step(self, given: Input, raw: str | None) -> Step | None:
         self.now += timedelta(microseconds=137)
-        origin = Origin(actor="ann", principal="desk", source="rest", request=f"req-{self.engine.size}")
+        principal = "risk" if isinstance(given, GrantOverride) else "desk"
+        origin = Origin(actor="ann", principal=principal, source="rest", request=f"req-{self.engine.size}")
         try:
             return self.engine.step(given, self.now, origin, raw)
         except Refused:

@@ -402,6 +402,10 @@ def test_a_refused_order_goes_on_once_on_the_word_of_two() -> None:
         (row,) = (await at.client.get(path, params={"all": "true"})).json()["items"]
         assert (row["answered_by"], row["answer"], row["made"]) == ("bob", "seen", made.json()["order_id"])
         story = (await at.client.get("/v1/orders/ord-abc/timeline")).json()["items"]
+        assert story[-2]["detail"].startswith("asks to waive RISK_ORDER_QTY once, until ")
+        assert story[-1]["detail"] == f"granted, as order {made.json()['order_id']}: seen"
+        (entered, *_) = (await at.client.get(f"{made.headers['location']}/timeline")).json()["items"]
+        assert entered["detail"].endswith(", waived: RISK_ORDER_QTY")
         assert [(row["event"], row["principal"]) for row in story[-2:]] == [
             ("OverrideAsked/1", "ann"), ("OverrideAnswered/1", "bob"),
         ]  # fmt: skip

@@ -1,6 +1,6 @@
 """What became of an order: who did what, when, from which state to which, one row a transition."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -16,6 +16,7 @@ from ordergate.domain.orders import events as e
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.states import State
+from ordergate.domain.risk import events as r
 from ordergate.domain.times import format_time
 
 
@@ -132,8 +133,28 @@ def _changed(event: e.OrderReplaced | e.OrderRestated) -> str:
     return f"{_reason(event)}{terms}".strip()
 
 
+def _entered(event: e.OrderEntered) -> str:
+    waived = () if event.decision is None else event.decision.waived
+    return f"{_order(event.order)}{f', waived: {_codes(waived)}' if waived else ''}"
+
+
+def _asked(event: r.OverrideAsked) -> str:
+    override = event.override
+    until = format_time(override.expires_at)
+    return f"asks to waive {_codes(override.codes)} once, until {until}: {override.reason}"
+
+
+def _answered(event: r.OverrideAnswered) -> str:
+    what = f"granted, as order {event.made}" if event.approved else "turned down"
+    return ": ".join(part for part in (what, event.reason) if part)
+
+
+def _codes(codes: Iterable[str]) -> str:
+    return ", ".join(codes)
+
+
 _DETAILS: Final[Mapping[type, Callable[[Any], str]]] = {
-    e.OrderEntered: lambda event: _order(event.order),
+    e.OrderEntered: _entered,
     e.OrderAdopted: lambda event: f"{_order(event.order)}, known there as {event.order.broker_order_id}",
     e.OrderSent: lambda event: _request(event.request),
     e.RequestOpened: lambda event: _request(event.request),
@@ -147,5 +168,7 @@ _DETAILS: Final[Mapping[type, Callable[[Any], str]]] = {
     e.FillBusted: lambda event: _fill(event.fill),
     e.OrderReplaced: _changed,
     e.OrderRestated: _changed,
+    r.OverrideAsked: _asked,
+    r.OverrideAnswered: _answered,
     e.BreakRaised: lambda event: f"{event.item.kind}: {event.item.detail}",
 }
