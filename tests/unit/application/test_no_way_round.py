@@ -162,7 +162,7 @@ def test_under_a_halt_nothing_leaves(seed: int) -> None:
 def test_the_fuzz_asks_everything_and_would_find_a_way() -> None:
     asked: Counter[str] = Counter()
     ways: Counter[str] = Counter()
-    for seed in range(40):
+    for seed in range(80):
         fuzz = Fuzz(seed)
         for _ in range(300):
             ways.update(type(event).__name__ for event in left(fuzz.one(lifts=True)))

@@ -14,7 +14,7 @@ from ordergate.config.limits import LimitSections
 from ordergate.domain.errors import Conflict
 from ordergate.domain.orders.decision import RiskCode
 from ordergate.domain.orders.states import RequestKind
-from ordergate.domain.risk.commands import Heartbeat, LiftHalt, SetLimits
+from ordergate.domain.risk.commands import Heartbeat, LiftHalt, SetLimits, ThrowSwitch
 from ordergate.domain.risk.kill_switch import Trigger
 from ordergate.domain.risk.limits import Level, Limits
 from ordergate.testing.scripted_broker import ScriptedBroker
@@ -101,6 +101,19 @@ class TestOneNode:
             assert len(await halts(gate)) == 2
 
         run(WATCHED, once)
+
+    def test_while_it_is_halted_already_nobody_looks(self) -> None:
+        async def rests(gate: Gate, _broker: ScriptedBroker) -> None:
+            await gate.execute(ThrowSwitch(level=Level.STRATEGY, name="trend", reason="drill"))
+            await gate.execute(BEAT)
+            await gate.clock.sleep(2)
+            looks = []
+            is_due = gate.runner.engine.is_due
+            gate.runner.engine.is_due = lambda now: looks.append(now) or is_due(now)
+            await gate.clock.sleep(10 * MOST_S)
+            assert (looks, len(await halts(gate))) == ([], 1)
+
+        run(WATCHED, rests)
 
     @pytest.mark.parametrize("away_s", [MOST_S - 20, MOST_S + 20])
     def test_it_survives_a_restart(self, away_s: int) -> None:
