@@ -44,6 +44,10 @@ def left(events: list[Any]) -> list[Any]:
     return found
 
 
+_ABOUT_ORDERS = (c.SubmitOrder, c.ReplaceOrder, c.Release, k.AnswerGate)
+"""Half of all commands, so that many orders are on their way."""
+
+
 class Fuzz:
     """A book, and dice that ask it for anything."""
 
@@ -54,6 +58,12 @@ class Fuzz:
 
     def order_id(self) -> str:
         return self.dice.choice(sorted(self.book.engine.state.orders.rows) or ["none"])
+
+    def refused_id(self) -> str:
+        """Mostly of an order for which an override can be asked, or was."""
+        asked, orders = self.book.engine.state.overrides.rows, self.book.engine.state.orders.rows.values()
+        refused = [order.order_id for order in orders if order.state is State.REJECTED]
+        return self.dice.choice(sorted({*asked, *refused, self.order_id()}))
 
     def command(self) -> Any:
         """Any command but those that move funds between shards, which know no orders."""
@@ -89,9 +99,13 @@ class Fuzz:
                 order_id=self.order_id(), gate="desk", approved=dice.random() < 0.8, number=dice.randint(1, 3)
             ),
             k.ValueFunds: k.ValueFunds,
+            k.AskOverride: lambda: k.AskOverride(order_id=self.refused_id(), reason="fuzz"),
+            k.GrantOverride: lambda: k.GrantOverride(order_id=self.refused_id()),
+            k.TurnDownOverride: lambda: k.TurnDownOverride(order_id=self.refused_id()),
         }  # fmt: skip
         assert {*makes} == {kind for kind in get_args(Command) if kind.__name__ not in MOVES}
-        return dice.choice(list(makes.values()))()
+        about_orders = [make for kind, make in makes.items() if kind in _ABOUT_ORDERS]
+        return dice.choice(about_orders if dice.random() < 0.5 else list(makes.values()))()
 
     def report(self) -> Any:
         """Anything that a broker can say of one of our requests."""
@@ -162,12 +176,15 @@ def test_under_a_halt_nothing_leaves(seed: int) -> None:
 def test_the_fuzz_asks_everything_and_would_find_a_way() -> None:
     asked: Counter[str] = Counter()
     ways: Counter[str] = Counter()
+    granted = 0
     for seed in range(80):
         fuzz = Fuzz(seed)
         for _ in range(300):
             ways.update(type(event).__name__ for event in left(fuzz.one(lifts=True)))
         asked += fuzz.asked
-    assert len(asked) == 24, asked
+        granted += sum(bool(row.approved) for row in fuzz.book.engine.state.overrides.rows.values())
+    assert len(asked) == 27, asked
+    assert granted, "an override that is granted is a way, too"
     assert {*ways} == {"OrderEntered", "OrderSent", "RequestOpened"}
 
 
