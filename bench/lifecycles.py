@@ -16,6 +16,7 @@ from bench.results import Cell, Column, Result, Table, median, percentile
 from bench.stopwatch import Spent
 from bench.tape import Tape, recording, replay
 from bench.traffic import Closings, Traffic, drive
+from ordergate.config import Config
 
 NAME = "lifecycles"
 _HOW = (
@@ -59,10 +60,15 @@ def _warm_up(plan: Plan, in_flight: int) -> int:
 
 
 async def run_lifecycles(
-    database: Path, plan: Plan, in_flight: int, venue: Venue, mark: Callable[[], None] | None = None
+    database: Path,
+    plan: Plan,
+    in_flight: int,
+    venue: Venue,
+    mark: Callable[[], None] | None = None,
+    config: Config | None = None,
 ) -> Traffic:
     """A gate on a fresh file, warmed up, then measured; `mark` is called in between."""
-    async with open_bench_gate(database, venue) as gate:
+    async with open_bench_gate(database, venue, config) as gate:
         closings, warm_up = Closings(gate.runner), _warm_up(plan, in_flight)
         await drive(gate, closings, 0, warm_up, in_flight)
         if mark is not None:

@@ -1,17 +1,23 @@
 """What the risk gate costs: beside a lifecycle of the pure engine, and for one order beside many."""
 
+import asyncio
 import time
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from msgspec.structs import replace
 
 from bench.desk import START, Desk, fill
 from bench.engine import BATCH
+from bench.gates import Venue
+from bench.lifecycles import run_lifecycles
 from bench.orders import ASK, BID, RICH, order
 from bench.plan import Plan
 from bench.results import Column, Result, Table, check, median, percentile
 from bench.stopwatch import Spent, stopwatch
+from bench.traffic import Traffic
 from ordergate.application.engine import Input
 from ordergate.config import DEFAULT_FUND, Config, FundSection, InstrumentSection
 from ordergate.config.limits import LimitSections
@@ -49,7 +55,7 @@ _POSITIONS: Final = 1_000
 def measure(plan: Plan) -> Result:
     """Measures both."""
     proof = {"entries": 0, "of": 0, "refused": 0}
-    tables = [_beside_a_lifecycle(plan, proof), _beside_many(plan, proof)]
+    tables = [_beside_a_lifecycle(plan, proof), _durable(plan), _beside_many(plan, proof)]
     done = proof["entries"] == proof["of"] and not proof["refused"]
     return check(Result(name=NAME, tables=tables, proof=proof), done=done)
 
@@ -90,6 +96,35 @@ def _beside_a_lifecycle(plan: Plan, proof: dict[str, int]) -> Table:
         columns=[Column("limits"), Column("CPU us each", ",.1f"), Column("to no limits", ".2f")],
         rows=[[name, each, each / cpu["no limits"]] for name, each in cpu.items()],
         notes=["Submit and fill without a store, as bytes of their entries; the decision stands in them."],
+    )
+
+
+def _durable(plan: Plan) -> Table:
+    in_flight = 100 if 100 in plan.orders else max(plan.orders)
+    runs: dict[str, list[Traffic]] = {name: [] for name in _WAYS}
+    for number in range(plan.rounds):
+        for name, limits in _WAYS.items():
+            plan.say(f"durable lifecycles, round {number + 1} of {plan.rounds}, {name}")
+            with TemporaryDirectory(dir=plan.folder, prefix="bench-") as folder:
+                lifecycles = run_lifecycles(
+                    Path(folder) / "risk.db", plan, in_flight, Venue.DURABLE, config=config_with(limits)
+                )
+                runs[name].append(asyncio.run(lifecycles))
+    orders = plan.orders[in_flight]
+    cpu = {name: median([run.spent.cpu_s for run in of]) / orders * 1e6 for name, of in runs.items()}
+    wall = {name: median([run.spent.wall_s for run in of]) for name, of in runs.items()}
+    return Table(
+        title="Durable lifecycles: what the gate adds to one",
+        columns=[
+            Column("limits"),
+            Column("lifecycles/s", ",.0f"),
+            Column("CPU us each", ",.0f"),
+            Column("CPU to no limits", ".2f"),
+        ],
+        rows=[[name, orders / wall[name], each, each / cpu["no limits"]] for name, each in cpu.items()],
+        notes=[
+            f"As in the durable lifecycles above, {in_flight} in flight, with the venue in the same process."
+        ],
     )
 
 
