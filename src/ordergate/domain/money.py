@@ -15,6 +15,7 @@ from decimal import (
     InvalidOperation,
     Overflow,
 )
+from functools import cache
 from typing import Final
 
 from ordergate.domain.errors import Code, Invalid, quoted
@@ -41,11 +42,8 @@ def plain(value: Decimal) -> Decimal:
     """The same number without exponent and trailing zeros: `1E+3` becomes `1000`, `1.50` becomes `1.5`."""
     if not value:
         return ZERO
-    if _PLAIN.fullmatch(str(value)):
-        return value
-    value = value.normalize(EXACT)
-    exponent = value.as_tuple().exponent
-    return value.quantize(Decimal(1), context=EXACT) if isinstance(exponent, int) and exponent > 0 else value
+    value = EXACT.normalize(value)
+    return EXACT.quantize(value, ONE) if "E+" in str(value) else value
 
 
 def without_exponent(value: Decimal) -> Decimal:
@@ -120,7 +118,12 @@ def is_multiple(value: Decimal, step: Decimal) -> bool:
 
 def divide(dividend: Decimal, divisor: Decimal, places: int) -> Decimal:
     """The quotient, rounded half to even to `places` digits behind the point: for showing, never for books."""
-    return plain(_ROUNDED.quantize(_ROUNDED.divide(dividend, divisor), Decimal(1).scaleb(-places)))
+    return plain(_ROUNDED.quantize(_ROUNDED.divide(dividend, divisor), _smallest(places)))
+
+
+@cache
+def _smallest(places: int) -> Decimal:
+    return Decimal(1).scaleb(-places)
 
 
 def text(value: Decimal) -> str:

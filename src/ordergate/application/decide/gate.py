@@ -15,7 +15,7 @@ from ordergate.domain.risk.case import Case, Ground, Question
 from ordergate.domain.risk.checks import first_refusal
 from ordergate.domain.risk.conversion import Rates
 from ordergate.domain.risk.kill_switch import scopes_of, strictest
-from ordergate.domain.risk.limits import FIRM, Level, LimitSet, Scope, shown_scope
+from ordergate.domain.risk.limits import DAILY, FIRM, Level, LimitSet, Scope, shown_scope
 
 APPROVAL: Final = "approval"
 """The gate that is a person."""
@@ -83,18 +83,20 @@ def _ground(
     state, view, now = ctx.state, ctx.view, ctx.now()
     halted = state.halts.rows
     strategy = None if asked.strategy_id is None else state.strategies.get(asked.strategy_id)
+    stated = _together(tuple([state.stated[scope] for scope, _row in rows]))
+    volume = None if stated.isdisjoint(DAILY) else state.volumes.get((fund.fund_id, asked.symbol))
     return Ground(
         fund=fund,
         instrument=instrument,
         now=now,
         levels=tuple([(scope, row.at(now)) for scope, row in rows]),
-        stated=_together(tuple([state.stated[scope] for scope, _row in rows])),
+        stated=stated,
         exposures=state.exposures,
         traffic=state.traffic,
         rates=rates(ctx),
         quote=view.quotes.get(asked.symbol),
         account=state.accounts.get(fund.fund_id),
-        daily=_today(state.volumes.get((fund.fund_id, asked.symbol)), instrument, now),
+        daily=_today(volume, instrument, now),
         halt=strictest(halted, scopes_of(fund.fund_id, asked.strategy_id, asked.broker)) if halted else None,
         last_made=last_made,
         runs=0 if strategy is None else strategy.runs,
@@ -121,11 +123,10 @@ def _today(volume: Volume | None, instrument: Instrument, now: datetime) -> Volu
 
 def others_to_ask(case: Case) -> tuple[str, ...]:
     """The external gates that must agree too, and `approval` where a person must."""
-    asked = list(case.limits.gates)
-    above = case.limits.approve_above_usd
+    gates, above = case.limits.gates, case.limits.approve_above_usd
     if above is not None and (case.notional_usd is None or case.notional_usd > above):
-        asked.append(APPROVAL)
-    return tuple(asked)
+        return (*gates, APPROVAL)
+    return gates
 
 
 def deadline(ctx: Context, case: Case, names: tuple[str, ...]) -> datetime:

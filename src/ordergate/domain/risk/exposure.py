@@ -43,12 +43,21 @@ class Sums(Struct):
     gross: Decimal = ZERO
     unrealized: Decimal = ZERO
 
-    def add(self, other: "Sums", sign: int) -> None:
-        """Adds, or with -1 takes away."""
-        self.up += sign * other.up
-        self.down += sign * other.down
-        self.gross += sign * other.gross
-        self.unrealized += sign * other.unrealized
+    def less(self, other: "Sums") -> "Sums":
+        """How much more they are than others."""
+        return Sums(
+            self.up - other.up,
+            self.down - other.down,
+            self.gross - other.gross,
+            self.unrealized - other.unrealized,
+        )
+
+    def add(self, other: "Sums") -> None:
+        """Becomes so much more."""
+        self.up += other.up
+        self.down += other.down
+        self.gross += other.gross
+        self.unrealized += other.unrealized
 
 
 class Cell:
@@ -58,11 +67,12 @@ class Cell:
         held: signed quantity; `cost` what its open lots cost.
         buying, selling: quantities that working orders can still fill; with their worth at the orders' own prices.
         mark: the last price known; None before any.
+        totals: the sums of its group, of the fund and of the firm, that it is a part of.
     """
 
     __slots__ = (
         "buying", "buying_value", "cost", "fund_id", "group", "held", "mark", "selling", "selling_value", "size",
-        "sums", "symbol",
+        "sums", "symbol", "totals",
     )  # fmt: skip
 
     def __init__(self, fund_id: str, instrument: Instrument) -> None:
@@ -71,6 +81,7 @@ class Cell:
         self.held = self.cost = self.buying = self.selling = self.buying_value = self.selling_value = ZERO
         self.mark: Decimal | None = None
         self.sums = Sums()
+        self.totals: tuple[Sums, ...] = ()
 
     def add_order(self, sign: int, quantity: Decimal, value: Decimal) -> None:
         """So much more can be bought (+1) or sold (-1) by what works, for so much; less where that is below zero."""
@@ -149,10 +160,9 @@ class Exposures:
 
     def _refresh(self, cell: Cell) -> None:
         after = cell.with_order(1, ZERO, ZERO)
-        for name in (cell.fund_id, ""):
-            group = self._sums.setdefault(name, {}).setdefault(cell.group, Sums())
-            group.add(cell.sums, -1)
-            group.add(after, 1)
+        moved = after.less(cell.sums)
+        for total in cell.totals:
+            total.add(moved)
         cell.sums = after
 
     def mark(self, symbol: str, price: Decimal) -> None:
@@ -207,6 +217,8 @@ class Exposures:
         cell = self._cells.get((fund_id, symbol))
         if cell is None:
             cell = self._cells[fund_id, symbol] = Cell(fund_id, self._known(symbol))
+            groups = (self._sums.setdefault(name, {}) for name in (fund_id, ""))
+            cell.totals = tuple(of.setdefault(cell.group, Sums()) for of in groups)
             self._by_symbol.setdefault(symbol, []).append(cell)
         return cell
 

@@ -16,7 +16,7 @@ from msgspec.structs import fields, replace
 
 from ordergate.domain.errors import Code, Invalid
 from ordergate.domain.instruments import AssetClass
-from ordergate.domain.money import is_sane
+from ordergate.domain.money import ONE, is_sane
 from ordergate.domain.orders.states import OrderType
 
 
@@ -132,7 +132,7 @@ _LISTS: Final = frozenset(
     {"allowed_brokers", "allowed_order_types", "allowed_asset_classes", "restricted_symbols"}
 )
 _POSITION: Final = frozenset({"max_position_usd", "max_position_qty"})
-_VOLUME: Final = frozenset({"max_daily_volume_qty", "max_daily_volume_usd", "max_adv_pct"})
+DAILY: Final = frozenset({"max_daily_volume_qty", "max_daily_volume_usd", "max_adv_pct"})
 ALL: Final = tuple(field.name for field in fields(Limits))
 
 LEVELS: Final[Mapping[Level, frozenset[str]]] = {
@@ -143,7 +143,7 @@ LEVELS: Final[Mapping[Level, frozenset[str]]] = {
     | _LISTS
     | _POSITION
     | {"duplicate_window_s", "max_runs", "enable_shorting", "max_silence_s"},
-    Level.SYMBOL: _ORDER | _VOLUME | _POSITION | {"max_quote_age_s", "enable_shorting"},
+    Level.SYMBOL: _ORDER | DAILY | _POSITION | {"max_quote_age_s", "enable_shorting"},
     Level.BROKER: _ORDER | _RATES | {"allowed_order_types", "restricted_symbols", "max_rejections_per_min"},
 }
 """Which limits each level knows."""
@@ -301,7 +301,7 @@ def _is_looser(name: str, before: Any, after: Any) -> bool:
 
 
 def _times(leverage: Mapping[AssetClass, Decimal] | None, asset_class: AssetClass) -> Decimal:
-    return (leverage or {}).get(asset_class, Decimal(1))
+    return ONE if leverage is None else leverage.get(asset_class, ONE)
 
 
 def stated(limits: Limits) -> frozenset[str]:

@@ -8,8 +8,11 @@ from ordergate.domain.risk.refusing import at_most, shown
 
 def limits(case: Case) -> RiskRefusal | None:
     """The fund has limits, or says that it has none."""
-    if case.fund.unlimited or any(scope[0] is Level.FUND for scope, _limits in case.levels):
+    if case.fund.unlimited:
         return None
+    for scope, _stated in case.levels:
+        if scope[0] is Level.FUND:
+            return None
     reason = (
         f"fund {case.fund.fund_id} has no limits: set some, or write unlimited = true where it is configured"
     )
