@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from ordergate.adapters.journals.location import locate
 from ordergate.adapters.journals.postgres.connecting import connect
 from ordergate.adapters.journals.postgres.journal import PostgresJournal
 from ordergate.adapters.journals.postgres.setting_up import upgrade
@@ -27,9 +26,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def url(database):
-    asyncio.run(upgrade(database, locate(database).shown))
-    return database
+def url(ready):
+    return ready
 
 
 @asynccontextmanager
