@@ -313,7 +313,7 @@ def test_control_c_while_an_answer_is_awaited() -> None:
 
 
 def _await_order() -> None:
-    for _ in range(200):
+    for _ in range(1_000):
         time.sleep(0.05)
         if Path("ordergate.db").exists():
             with sqlite3.connect("ordergate.db") as connection:
