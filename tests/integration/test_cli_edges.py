@@ -305,6 +305,7 @@ def test_control_c_while_an_answer_is_awaited() -> None:
         said, complained = process.communicate(timeout=30)
     finally:
         process.kill()
+        process.communicate()
     assert process.returncode == 130
     assert "Traceback" not in said + complained
     assert submit()["order_id"] == "ord-abc"
