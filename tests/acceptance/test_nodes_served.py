@@ -74,6 +74,7 @@ async def state_at(node: ServedNode, order_id: str, state: str, within_s: float 
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_one_book_at_both_doors(database):
     async def main():
         async with served_twice(database) as rig:

@@ -101,6 +101,7 @@ def test_memory_is_watched_over_events_that_happened(plan: Plan) -> None:
     assert "per 100,000 events, bytes" in result.proof
 
 
+@pytest.mark.slow
 def test_rest_takes_every_order_and_the_echo_answers_the_same(plan: Plan) -> None:
     result = rest.measure(plan)
     check_shape(result)

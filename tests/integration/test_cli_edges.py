@@ -169,7 +169,6 @@ def test_a_closed_standard_input() -> None:
     [
         "orders list",
         "config schema",
-        "demo --json",
         "orders show nothing --json",
         *(
             pytest.param(command, marks=pytest.mark.slow)
@@ -180,6 +179,7 @@ def test_a_closed_standard_input() -> None:
                 "doctor --json",
                 "doctor",
                 "demo",
+                "demo --json",
                 "orders cancel ord-abc",
             )
         ),

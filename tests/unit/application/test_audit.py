@@ -345,10 +345,17 @@ async def checkpoint_at(journal, size):
     return Tail(SIGNER, await load_tree(cut, size)).batch([], Book()).checkpoint
 
 
+EVERY_SEED = [
+    pytest.param(seed, at_once, marks=() if place == number else pytest.mark.slow)
+    for place, seed in enumerate((1, 2, 3))
+    for number, at_once in enumerate((1, 7, 1_000))
+]
+"""Each seed and each size of portions once, and slowly all of them together."""
+
+
 @pytest.mark.parametrize("store", STORES, ids=["memory", "sqlite"])
 class TestReplay:
-    @pytest.mark.parametrize("at_once", [1, 7, 1_000])
-    @pytest.mark.parametrize("seed", [1, 2, 3])
+    @pytest.mark.parametrize(("seed", "at_once"), EVERY_SEED)
     def test_an_untouched_journal_is_equal(self, store, at_once, seed, monkeypatch):
         async def talk():
             journal, empty, seen = await recorded_in(store(), seed=seed), store(), []
