@@ -1,8 +1,13 @@
-"""Hypothesis: no deadlines (machines differ), and in CI the same examples every time. PostgreSQL's fixtures."""
+"""Hypothesis: no deadlines (machines differ), and in CI the same examples every time. PostgreSQL's fixtures.
+
+Tests start a few hundred interpreters; those keep what they compile, also where the environment says otherwise.
+"""
 
 import os
 
 from hypothesis import HealthCheck, settings
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True)

@@ -151,6 +151,7 @@ def test_a_drill_under_load(tmp_path: Path) -> None:
         finish(served.process)
 
 
+@pytest.mark.slow
 def test_a_halt_outlives_kill_9(tmp_path: Path) -> None:
     served = serve(tmp_path)
     try:

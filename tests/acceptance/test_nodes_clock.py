@@ -20,7 +20,8 @@ DAY_ORDER = {
 """Works for a day at most: a clock that is two days ahead would end it."""
 
 
-@pytest.mark.parametrize("ahead_s", [HOUR_S, pytest.param(-HOUR_S, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("ahead_s", [HOUR_S, -HOUR_S])
 def test_a_node_with_a_wrong_clock_does_not_come_up(database, ahead_s):
     async def main():
         async with rig_on(database) as rig:

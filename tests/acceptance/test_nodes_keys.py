@@ -2,12 +2,14 @@
 
 import asyncio
 
+import pytest
 from tests.acceptance.nodes.auditor import differences, verified
 from tests.acceptance.nodes.rig import rig_on
 
 TIMES = 100
 
 
+@pytest.mark.slow
 def test_one_key_at_two_nodes_is_one_order(database):
     async def main():
         async with rig_on(database) as rig:

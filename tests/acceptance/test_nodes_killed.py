@@ -27,6 +27,7 @@ async def killed(url: str, kills: int, seed: int) -> Load:
         return load
 
 
+@pytest.mark.slow
 def test_twenty_kills(database):
     load = asyncio.run(killed(database, 20, seed=1))
     assert load.repeated >= 5, "hardly a kill came while anything was under way: this proves little"

@@ -64,7 +64,7 @@ LIMIT = {
 }
 
 
-async def state_at(node: ServedNode, order_id: str, state: str, within_s: float = 5) -> None:
+async def state_at(node: ServedNode, order_id: str, state: str, within_s: float = 15) -> None:
     """Waits until the node shows an order in that state."""
     async with asyncio.timeout(within_s):
         while True:
@@ -74,6 +74,7 @@ async def state_at(node: ServedNode, order_id: str, state: str, within_s: float 
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_one_book_at_both_doors(database):
     async def main():
         async with served_twice(database) as rig:
@@ -82,7 +83,7 @@ def test_one_book_at_both_doors(database):
                 order_id = (await one.ask("submit", key=f"first-{number}", **LIMIT))["order_id"]
                 read = await two.client.get(f"/v1/orders/{order_id}")
                 assert read.json()["idempotency_key"] == f"first-{number}"
-                assert await asyncio.wait_for(event_of(two, order_id), 5) == "OrderEntered"
+                assert await asyncio.wait_for(event_of(two, order_id), 15) == "OrderEntered"
                 await state_at(two, order_id, "SUBMITTED")
             assert "error" not in await other.ask("quote", symbol="AAPL", bid="178.40", ask="178.50")
             orders = (await other.client.get("/v1/orders")).json()["items"]

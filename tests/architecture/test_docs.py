@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ordergate.cli.app import app
 from ordergate.sdk import default_gate
 
 ROOT = Path(__file__).parents[2]
@@ -33,15 +35,14 @@ def test_readme_fits() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
 
-def test_the_readme_shows_what_the_demo_says(tmp_path: Path) -> None:
+def test_the_readme_shows_what_the_demo_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = (ROOT / "README.md").read_text()
     shown = next(
         block for block in re.findall(r"```\n(.*?)```", readme, re.DOTALL) if block.startswith("Orders")
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "ordergate", "demo", "--db", "sqlite:///demo.db"],
-        cwd=tmp_path, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["demo", "--db", "sqlite:///demo.db"])
+    assert done.exit_code == 0, done.output
     said = {" ".join(line.split()) for line in done.stdout.splitlines()}
     missing = [line for line in shown.splitlines() if " ".join(line.split()) not in said]
     assert missing == []

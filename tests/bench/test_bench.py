@@ -1,10 +1,11 @@
 """Every bench at its smallest: the tables are whole, and the work was really done."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from bench.plan import Plan, tiny
-from bench.results import Result
+from bench.results import Result, Table
 
 from bench import commits, desk, engine, growth, lifecycles, memory, page, postgres, rest, risk
 from tests.services.postgres import NoPostgres, binaries
@@ -72,6 +73,10 @@ def test_figures_of_work_that_was_not_done_are_not_given(plan: Plan, monkeypatch
 
 
 def test_rest_gives_no_figures_of_a_door_that_refuses(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_rounds", "_count"):
+        monkeypatch.setattr(rest, name, lambda *_given: 10)
+    monkeypatch.setattr(rest, "running", lambda *_command, port: nullcontext(port))
+    monkeypatch.setattr(rest, "_table", lambda *_given: Table(title="", columns=(), rows=[]))
     monkeypatch.setattr(rest, "_statuses", lambda _runs: {"ordergate": {"202": 9, "409": 1}})
     with pytest.raises(RuntimeError, match="rest: the work was not done"):
         rest.measure(plan)
@@ -96,6 +101,7 @@ def test_memory_is_watched_over_events_that_happened(plan: Plan) -> None:
     assert "per 100,000 events, bytes" in result.proof
 
 
+@pytest.mark.slow
 def test_rest_takes_every_order_and_the_echo_answers_the_same(plan: Plan) -> None:
     result = rest.measure(plan)
     check_shape(result)

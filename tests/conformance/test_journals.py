@@ -1,6 +1,5 @@
 """Every journal passes the suite; and the suite finds what is wrong with journals that were broken on purpose."""
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 
@@ -8,10 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from ordergate.adapters.journals.database import open_journal
-from ordergate.adapters.journals.location import locate
 from ordergate.adapters.journals.memory import MemoryJournal
 from ordergate.adapters.journals.postgres.journal import PostgresJournal
-from ordergate.adapters.journals.postgres.setting_up import upgrade
 from ordergate.adapters.journals.sqlite import SqliteJournal
 from ordergate.domain.errors import StoreError
 from ordergate.testing.conformance.journal import JournalConformance
@@ -52,13 +49,12 @@ class TestPostgres(JournalConformance):
     ways = (UPDATE, DELETE, "TRUNCATE journal", "UPDATE journal SET kind = 'x' WHERE false")
 
     @pytest.fixture(autouse=True)
-    def server(self, postgres, database):
-        self.postgres, self.database = postgres, database
+    def server(self, postgres, ready):
+        self.postgres, self.database = postgres, ready
 
     @pytest.fixture
-    def factory(self, database):
-        asyncio.run(upgrade(database, locate(database).shown))
-        return lambda: PostgresJournal(database)
+    def factory(self, ready):
+        return lambda: PostgresJournal(ready)
 
     def tamper(self, journal):
         """As the superuser, whom no grant holds; also where he plays a replica, for which triggers rest."""

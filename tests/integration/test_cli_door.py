@@ -289,8 +289,6 @@ each_write = pytest.mark.parametrize("command", WRITES.values(), ids=WRITES)
 def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A database, and a command line of little patience."""
     monkeypatch.setattr(desk, "PATIENCE_S", 0.15)
-    monkeypatch.setattr(door, "PROBE_S", 0.3)
-    monkeypatch.setattr(door, "ANSWER_S", 0.5)
     Path("order.json").write_text(json.dumps(ORDER))
     return tmp_path / "own.db"
 
@@ -329,6 +327,8 @@ def test_a_door_where_nobody_is(hasty: Path, url: str, says: str) -> None:
     assert service["state"] == "ok"  # there is no database yet
 
 
+NO_ANSWER = "no answer within"
+
 STRANGERS = {
     "another program": (http(200, b"<h1>hello</h1>"), "another program"),
     "another interface": (http(200, {"status": "UP"}), "another program"),
@@ -336,7 +336,7 @@ STRANGERS = {
     "a redirect": (http(302, b"", "Location: http://127.0.0.1:9/health"), "another program"),
     "another database": (http(200, {"status": "alive", "instance": "other"}), "door of another database"),
     "nothing": (CUT, "broke off"),
-    "silence": (SILENCE, "no answer within"),
+    "silence": (SILENCE, NO_ANSWER),
     "no HTTP": (b"220 mail ESMTP\r\n\r\n", "broke off"),
     "too much": (http(200, b"x" * 1_100_000), "larger than"),
     "deep": (http(200, b"[" * 100_000), "another program"),
@@ -344,7 +344,11 @@ STRANGERS = {
 
 
 @pytest.mark.parametrize(("answer", "says"), STRANGERS.values(), ids=STRANGERS)
-def test_nothing_is_sent_to_a_stranger(hasty: Path, answer: bytes | None, says: str) -> None:
+def test_nothing_is_sent_to_a_stranger(
+    hasty: Path, answer: bytes | None, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if says == NO_ANSWER:
+        monkeypatch.setattr(door, "PROBE_S", 0.3)
     with false_door(lambda _request: answer) as stranger, in_use(hasty, stranger.url):
         said = run(hasty, "orders", "submit", "order.json", "--json")
         assert set(stranger.asked) == {"GET /health"}
@@ -355,8 +359,8 @@ def test_nothing_is_sent_to_a_stranger(hasty: Path, answer: bytes | None, says: 
 
 UNCLEAR = {
     "cut off": (CUT, "broke off"),
-    "silence": (SILENCE, "no answer within"),
-    "half an answer": (b"HTTP/1.1 202 Accepted\r\nContent-Length: 50\r\n\r\n{", "no answer within"),
+    "silence": (SILENCE, NO_ANSWER),
+    "half an answer": (b"HTTP/1.1 202 Accepted\r\nContent-Length: 50\r\n\r\n{", NO_ANSWER),
     "too much": (http(202, b"x" * 1_100_000), "larger than"),
     "a redirect": (http(307, b"", "Location: http://127.0.0.1:9/v1/orders"), "answered 307"),
     "nonsense": (http(202, b"{}}"), "nothing that can be read"),
@@ -370,8 +374,10 @@ UNCLEAR = {
 @each_write
 @pytest.mark.parametrize(("answer", "says"), UNCLEAR.values(), ids=UNCLEAR)
 def test_what_may_have_left_is_unknown_and_sent_once(
-    hasty: Path, command: tuple[str, ...], answer: bytes | None, says: str
+    hasty: Path, command: tuple[str, ...], answer: bytes | None, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if says == NO_ANSWER:
+        monkeypatch.setattr(door, "ANSWER_S", 0.5)
     if command[0] == "quotes" and answer is not None and b'"outcome": "unknown"' in answer:
         answer = problem(503, "outcome_unknown", says)  # a quote is no order
     with (
@@ -394,7 +400,12 @@ TAKEN = http(202, {"order_id": "ord-1", "state": "SUBMITTED", "pending": ["submi
 @pytest.mark.parametrize(
     "later", [CUT, SILENCE, http(404, b""), problem(503, "store_unavailable")], ids=["cut", "still", "404", "503"]
 )  # fmt: skip
-def test_an_order_that_was_taken_and_then_lost_from_sight(hasty: Path, later: bytes | None) -> None:
+def test_an_order_that_was_taken_and_then_lost_from_sight(
+    hasty: Path, later: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if later == SILENCE:
+        monkeypatch.setattr(door, "ANSWER_S", 0.5)
+
     def answer(request: str) -> bytes | None:
         return HEALTHY if request == "GET /health" else TAKEN if request.startswith("POST") else later
 

@@ -168,16 +168,21 @@ def test_a_closed_standard_input() -> None:
     "command",
     [
         "orders list",
-        "orders list --json",
-        "events",
-        "config show",
         "config schema",
-        "doctor --json",
-        "doctor",
-        "demo --json",
-        "demo",
         "orders show nothing --json",
-        "orders cancel ord-abc",
+        *(
+            pytest.param(command, marks=pytest.mark.slow)
+            for command in (
+                "orders list --json",
+                "events",
+                "config show",
+                "doctor --json",
+                "doctor",
+                "demo",
+                "demo --json",
+                "orders cancel ord-abc",
+            )
+        ),
     ],
 )
 def test_an_output_that_cannot_be_written(command: str) -> None:
@@ -206,7 +211,7 @@ def test_a_refused_order_keeps_its_exit_code_where_nobody_reads() -> None:
 
 
 @POSIX
-@pytest.mark.parametrize("options", ["", "--follow", "--follow --json"])
+@pytest.mark.parametrize("options", ["", "--follow", pytest.param("--follow --json", marks=pytest.mark.slow)])
 def test_a_reader_that_has_enough_ends_the_events(options: str) -> None:
     submit()
     assert "codes 0 0" in shell(f"og events {options} | true").stderr
@@ -300,6 +305,7 @@ def test_control_c_while_an_answer_is_awaited() -> None:
         said, complained = process.communicate(timeout=30)
     finally:
         process.kill()
+        process.communicate()
     assert process.returncode == 130
     assert "Traceback" not in said + complained
     assert submit()["order_id"] == "ord-abc"
@@ -308,7 +314,7 @@ def test_control_c_while_an_answer_is_awaited() -> None:
 
 
 def _await_order() -> None:
-    for _ in range(200):
+    for _ in range(1_000):
         time.sleep(0.05)
         if Path("ordergate.db").exists():
             with sqlite3.connect("ordergate.db") as connection:

@@ -184,6 +184,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Said]:
     return talk()
 
 
+@pytest.mark.slow
 def test_the_talk_is_the_same_on_a_database_that_is_served(
     own: list[Said], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

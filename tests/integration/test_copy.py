@@ -39,7 +39,11 @@ from tests.journals.desk import Desk
 from tests.services.postgres import name_of
 from tests.services.server import ROOT
 
-PAIRS = [("file", "server"), ("server", "file"), ("file", "file"), ("server", "server")]
+PAIRS = [
+    ("file", "server"),
+    ("server", "file"),
+    *(pytest.param(kind, kind, marks=pytest.mark.slow) for kind in ("file", "server")),
+]
 CONFIG = Config()
 
 
@@ -219,7 +223,7 @@ class CutOff(Exception):
 @pytest.mark.parametrize(
     "where", ["Copying entries", "Copying tables", "Copying paper", "Comparing", "Verifying"]
 )
-@pytest.mark.parametrize("other", ["file", "server"])
+@pytest.mark.parametrize("other", ["file", pytest.param("server", marks=pytest.mark.slow)])
 def test_a_copy_that_was_cut_off_is_no_journal_and_goes_on(new, monkeypatch, where, other):
     source, target = new("file"), new(other)
     asyncio.run(traded(source))

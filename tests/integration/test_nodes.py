@@ -9,10 +9,12 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from typer.testing import CliRunner
 
 from ordergate import __version__
 from ordergate.adapters.node import read_node, this_node
 from ordergate.application.ports.leases import LEASE_S, SEND_S, Held
+from ordergate.cli.app import app
 from ordergate.cli.nodes import nodes_of
 from tests.services.postgres import name_of
 from tests.services.server import ROOT, finish, serving
@@ -36,14 +38,14 @@ def environment(tmp_path):
 
 
 @pytest.fixture
-def ask(environment, tmp_path):
+def ask(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
     def run(url, *arguments, ok=True):
-        done = subprocess.run(
-            [sys.executable, "-m", "ordergate", "nodes", "--db", url, *arguments],
-            env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert (done.returncode == 0) == ok, done.stdout + done.stderr
-        return json.loads(done.stdout) if "--json" in arguments else done.stdout + done.stderr
+        done = CliRunner().invoke(app, ["nodes", "--db", url, *arguments])
+        assert (done.exit_code == 0) == ok, done.output
+        return json.loads(done.stdout) if "--json" in arguments else done.output
 
     return run
 

@@ -1,17 +1,15 @@
 """The command line on a PostgreSQL database: set up, used, checked; and never a password shown."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from ordergate import __version__
 from ordergate.adapters.journals.schema import REVISIONS
 from ordergate.adapters.node import this_node
+from ordergate.cli.app import app
 from tests.services.postgres import name_of, postgres_server
-from tests.services.server import ROOT
 
 ORDER = {
     "idempotency_key": "first-1",
@@ -27,21 +25,16 @@ ORDER = {
 
 
 @pytest.fixture
-def cli(database, tmp_path):
+def cli(database, tmp_path, monkeypatch):
     secret = database.replace("@/", ":hush@/")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "XDG_STATE_HOME": str(tmp_path)}
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
 
     def run(*arguments, url=secret, ok=True):
-        done = subprocess.run(
-            [sys.executable, "-m", "ordergate", *arguments, "--json", *(("--db", url) if url else ())],
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.returncode == 0) == ok, done.stdout + done.stderr
-        assert "hush" not in done.stdout + done.stderr
+        done = CliRunner().invoke(app, [*arguments, "--json", *(("--db", url) if url else ())])
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        assert (done.exit_code == 0) == ok, done.output
+        assert "hush" not in done.output
         return json.loads(done.stdout)
 
     return run

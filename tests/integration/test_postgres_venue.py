@@ -57,7 +57,7 @@ def test_a_market_set_at_either_node(database):
             await second.put_quote("paper", quote("180.40", "180.50"))
             await closed(second, order)
             await first.put_quote("paper", quote("180.30", "180.45"))
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(15):
                 while second.runner.engine.view.quotes["AAPL"].ask != Decimal("180.45"):
                     await asyncio.sleep(0.02)
             await closed(first, await buy(first, "two"))

@@ -15,8 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from ordergate.adapters.journals.door import read_door
+from ordergate.cli import serve
+from ordergate.cli.app import app
 from tests.services.funds import RICH_TOML
 from tests.services.server import ROOT, Events, Served, finish, serving
 
@@ -50,10 +54,18 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield made
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ordergate", *arguments], capture_output=True, text=True, check=False, cwd=ROOT
-    )
+def command(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+@pytest.fixture
+def serves_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that is not refused would go on for ever."""
+
+    async def started(*_given: object) -> None:
+        raise AssertionError("it was not refused")
+
+    monkeypatch.setattr(serve, "_serve", started)
 
 
 def test_an_order_from_its_request_to_its_position(served: Served) -> None:
@@ -134,7 +146,7 @@ def test_it_drains_and_ends(rich: Served) -> None:
     listed = json.loads(command("orders", "list", "--json", "--db", f"sqlite:///{rich.database}").stdout)
     assert answered
     assert set(answered) <= {order["order_id"] for order in listed}
-    assert command("audit", "verify", "--db", f"sqlite:///{rich.database}").returncode == 0
+    assert command("audit", "verify", "--db", f"sqlite:///{rich.database}").exit_code == 0
 
 
 def test_a_file_says_where_the_door_is(served: Served) -> None:
@@ -178,28 +190,33 @@ def test_the_address_can_be_used_again_at_once(tmp_path: Path) -> None:
         assert second.url == first.url
 
 
+@pytest.mark.usefixtures("serves_nobody")
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = str(other.getsockname()[1])
         done = command("serve", "--port", port, "--db", f"sqlite:///{tmp_path / 'gate.db'}")
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert f"port {port}" in done.stderr
     assert "--port" in done.stderr
     assert not list(tmp_path.iterdir())  # the database was not touched
 
 
+@pytest.mark.usefixtures("serves_nobody")
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org"])
 def test_addresses_that_others_reach(host: str, tmp_path: Path) -> None:
     done = command("serve", "--host", host, "--port", "0", "--db", f"sqlite:///{tmp_path / 'gate.db'}")
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert re.search("authentication|127.0.0.1", done.stderr)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_database_that_is_served_already(shared: Served) -> None:
-    done = command("serve", "--port", "0", "--db", f"sqlite:///{shared.database}")
+    done = subprocess.run(
+        [sys.executable, "-m", "ordergate", "serve", "--port", "0", "--db", f"sqlite:///{shared.database}"],
+        capture_output=True, text=True, check=False, cwd=ROOT, timeout=60,
+    )  # fmt: skip
     assert done.returncode == 1
     assert "in use by another ordergate process" in done.stderr
     assert read_door(shared.database) is not None  # the other's

@@ -13,6 +13,7 @@ PAGE = (ROOT / "docs" / "howto" / "serve.md").read_text()
 START, *BLOCKS = re.findall(r"```shell\n(.*?)```", PAGE, re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the page's examples use curl")
 def test_the_commands_of_the_page(tmp_path: Path) -> None:
     assert START.strip() == "ordergate serve --db sqlite:///orders.db"

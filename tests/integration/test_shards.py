@@ -52,10 +52,10 @@ def test_commands_that_name_an_order_find_it_in_memory_and_in_the_stores():
         limit = {"order_type": "limit", "limit_price": "1.00", "tif": "gtc"}
         for fund, name in (("alpha", "ord-a"), ("beta", "ord-b")):
             await shards.execute(order(fund, "k1", name, **limit))
-            await shards.answered(name, 5)
+            await shards.answered(name, 20)
         canceled = await shards.execute(CancelOrder(order_id="ord-b"))
         assert canceled.order.fund_id == "beta"
-        await shards.answered("ord-b", 5)
+        await shards.answered("ord-b", 20)
         replaced = await shards.execute(
             ReplaceOrder(order_id="ord-a", limit_price=order("alpha", "x", **limit).limit_price * 2)
         )

@@ -103,7 +103,7 @@ class Events:
         self._news = threading.Condition()
         self._open = threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
-        assert self._open.wait(10)
+        assert self._open.wait(30)
 
     def _read(self) -> None:
         fields: dict[str, str] = {}
@@ -125,7 +125,7 @@ class Events:
     def wait_for(self, kind: str, count: int = 1) -> None:
         """Until so many of a kind have come."""
         with self._news:
-            assert self._news.wait_for(lambda: self.count(kind) >= count, 10), (kind, count, self.seen)
+            assert self._news.wait_for(lambda: self.count(kind) >= count, 30), (kind, count, self.seen)
 
     def count(self, kind: str) -> int:
         return sum(seen == kind for _index, seen, _data in self.seen)

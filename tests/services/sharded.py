@@ -83,7 +83,7 @@ async def filled(shards: Shards, command: SubmitOrder) -> str:
     """Submits an order that the market takes at once; its id, once it is closed."""
     order_id = (await shards.execute(command)).order.order_id
     gate = await shards.find(order_id)
-    await shards.answered(order_id, 5)
+    await shards.answered(order_id, 20)
     await gate.quiet()
     assert (await shards.queries.order(order_id)).state == "CLOSED"
     return order_id

@@ -9,6 +9,7 @@ import pytest
 
 from tests.simulation import bugs
 from tests.simulation.__main__ import ROOT, all_of, found_at, main, some
+from tests.simulation.outcome import Outcome
 from tests.simulation.page import PATH, WITHIN, page
 
 SOON = (
@@ -30,15 +31,20 @@ def problems(outcomes) -> list[str]:
     return [f"run {outcome.number}: {problem}" for outcome in outcomes for problem in outcome.problems]
 
 
-def test_a_hundred_runs_find_nothing() -> None:
-    outcomes = some(0, 100, None)
+def check(outcomes: list[Outcome]) -> None:
+    """No problems, though enough happened that there could have been some."""
     assert problems(outcomes) == []
-    assert sum(outcome.crashes for outcome in outcomes) > 100, "they would prove nothing"
-    assert sum(outcome.fills for outcome in outcomes) > 500
+    runs = len(outcomes)
+    assert sum(outcome.crashes for outcome in outcomes) > runs, "they would prove nothing"
+    assert sum(outcome.fills for outcome in outcomes) > 5 * runs
     shared = [outcome for outcome in outcomes if outcome.shared]
-    assert 20 < len(shared) < 40
+    assert 0.2 * runs < len(shared) < 0.4 * runs
     assert all(outcome.compared for outcome in shared)
-    assert sum(outcome.taken_over for outcome in shared) >= 3
+    assert sum(outcome.taken_over for outcome in shared) >= 0.03 * runs
+
+
+def test_some_runs_find_nothing() -> None:
+    check(list(some(0, 30, None)))
 
 
 @pytest.mark.parametrize("bug", SOON)
@@ -56,7 +62,7 @@ def test_the_same_number_gives_the_same_run_whatever_the_hashes() -> None:
     assert len(set(roots)) == 3
     assert [outcome.root for outcome in some(200, 3, None)] == roots
     program = "from tests.simulation.__main__ import some; print(*[o.root for o in some(200, 3, None)])"
-    for hashes in ("1", "2"):
+    for hashes in ("1",):
         environment = {**os.environ, "PYTHONHASHSEED": hashes}
         done = subprocess.run(
             [sys.executable, "-c", program],
@@ -98,7 +104,7 @@ def test_the_page_names_every_mistake() -> None:
 
 @pytest.mark.slow
 def test_a_thousand_runs_find_nothing() -> None:
-    assert problems(all_of(0, 1000, 2)) == []
+    check(list(all_of(0, 1000, 2)))
 
 
 @pytest.mark.slow

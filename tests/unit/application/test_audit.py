@@ -1,6 +1,7 @@
 """The audit, question by question, on journals in memory."""
 
 import asyncio
+import pickle
 from datetime import timedelta
 from decimal import Decimal
 from typing import get_args
@@ -48,9 +49,21 @@ STRANGER = Signer("ordergate.example/test", bytes([1] * 32))
 STORES = [MemoryJournal, lambda: open_journal("sqlite://")]
 
 
-async def recorded(size=700, seed=1, journal=None, restarts=(200, 450)):
+_RECORDED: dict[tuple, bytes] = {}
+"""Journals in memory that were written once: a test has a copy, with which it may do what it likes."""
+
+
+async def recorded(size=700, seed=1, restarts=(200, 450)):
     """A journal with at least `size` entries, written with restarts in between."""
-    journal, day = journal or MemoryJournal(), BusyDay(seed)
+    wanted = size, seed, restarts
+    if wanted not in _RECORDED:
+        _RECORDED[wanted] = pickle.dumps(await recorded_in(MemoryJournal(), *wanted))
+    return pickle.loads(_RECORDED[wanted])
+
+
+async def recorded_in(journal, size=700, seed=1, restarts=(200, 450)):
+    """The same in a store of its own."""
+    day = BusyDay(seed)
     for until in (*(r for r in restarts if r < size), size):
         await day.run(await Desk.open(journal, SIGNER), until)
     return journal
@@ -332,13 +345,20 @@ async def checkpoint_at(journal, size):
     return Tail(SIGNER, await load_tree(cut, size)).batch([], Book()).checkpoint
 
 
+EVERY_SEED = [
+    pytest.param(seed, at_once, marks=() if place == number else pytest.mark.slow)
+    for place, seed in enumerate((1, 2, 3))
+    for number, at_once in enumerate((1, 7, 1_000))
+]
+"""Each seed and each size of portions once, and slowly all of them together."""
+
+
 @pytest.mark.parametrize("store", STORES, ids=["memory", "sqlite"])
 class TestReplay:
-    @pytest.mark.parametrize("at_once", [1, 7, 1_000])
-    @pytest.mark.parametrize("seed", [1, 2, 3])
+    @pytest.mark.parametrize(("seed", "at_once"), EVERY_SEED)
     def test_an_untouched_journal_is_equal(self, store, at_once, seed, monkeypatch):
         async def talk():
-            journal, empty, seen = await recorded(seed=seed, journal=store()), store(), []
+            journal, empty, seen = await recorded_in(store(), seed=seed), store(), []
             monkeypatch.setattr(reading, "AT_ONCE", at_once)
             assert await replay(journal, empty, lambda *done: seen.append(done)) == []
             size = (await journal.head()).size
@@ -352,7 +372,7 @@ class TestReplay:
 
     def test_rows_that_only_one_side_has_do_not_hide_the_others(self, store):
         async def talk():
-            journal, empty = await recorded(journal=store()), store()
+            journal, empty = await recorded_in(store()), store()
             stray = [Fund(fund_id=name, broker="paper") for name in ("aaa", "aab", "zzz")]
             head = await journal.head()
             await journal.commit(

@@ -9,6 +9,7 @@ import pytest
 from ordergate.adapters.clock import VirtualClock, run_virtual
 from ordergate.adapters.journals.database import open_journal
 from ordergate.adapters.journals.memory import MemoryJournal
+from ordergate.application import outlets
 from ordergate.application.outlets import Follower
 from ordergate.domain.errors import StoreError
 from ordergate.protocols.tlog import Signer
@@ -117,8 +118,9 @@ def test_a_crash_of_the_outlet(fault):
 
 
 @pytest.mark.parametrize("dies_at", range(1, 7))
-def test_a_crash_of_the_process(tmp_path, dies_at):
+def test_a_crash_of_the_process(tmp_path, dies_at, monkeypatch):
     """Wherever it dies, the next process goes on where the last durable cursor was."""
+    monkeypatch.setattr(outlets, "_AT_ONCE", 50)
     url, outlet = f"sqlite:///{tmp_path / 'orders.db'}", Outlet()
 
     async def live(dies_after):
@@ -135,7 +137,7 @@ def test_a_crash_of_the_process(tmp_path, dies_at):
 
                 return call
 
-        await day.run(desk, desk.engine.size + 600)
+        await day.run(desk, desk.engine.size + 60)
         _follower, task = follow(outlet, Dying())
         done, _running = await asyncio.wait([task], timeout=5)
         assert bool(done) == (dies_after < 100)

@@ -79,11 +79,11 @@ def market() -> None:
 
 
 def all_orders() -> list:
-    return Line(None).wait(lambda gate: gate.queries.orders(), 5)
+    return Line(None).wait(lambda gate: gate.queries.orders(), 20)
 
 
 def until(service: t.TradeExecutionService, order_id: str, state: t.OrderState) -> t.OrderStatus:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while (status := service.broker_interface.get_order_status(order_id)).state is not state:
         assert time.monotonic() < deadline, status
         time.sleep(0.01)

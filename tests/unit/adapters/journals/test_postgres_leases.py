@@ -7,7 +7,6 @@ import pytest
 from tests.services.postgres import name_of
 
 from ordergate.adapters.journals.postgres.leases import PostgresLeases
-from ordergate.adapters.journals.postgres.setting_up import upgrade
 from ordergate.application.ports.leases import LEASE_S, SEND_S
 from ordergate.domain.errors import StoreError
 
@@ -15,9 +14,8 @@ NAME = "broker:paper"
 
 
 @pytest.fixture
-def url(database):
-    asyncio.run(upgrade(database, "it"))
-    return database
+def url(ready):
+    return ready
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from itertools import pairwise, permutations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -36,11 +36,11 @@ from ordergate.testing.playbook import (
     replaced,
     restated,
 )
+from tests.depth import QUICKLY, thoroughly
 
 from .situations import answered, looked_up, rows
 
 D = Decimal
-MODERATE = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SYMBOLS = {"AAPL": (D(1), "AAPL", "USD"), "EURUSD": (D(100_000), "EUR", "USD")}
 
 
@@ -273,7 +273,7 @@ def play(book: Playbook, auditor: Auditor, conversation: list[Any]) -> None:
         auditor.check()
 
 
-@MODERATE
+@QUICKLY
 @given(conversations())
 def test_the_books_are_right_after_every_step(conversation: list[Any]) -> None:
     book = Playbook().submit(100, limit=10)
@@ -282,10 +282,15 @@ def test_the_books_are_right_after_every_step(conversation: list[Any]) -> None:
     auditor.check_replay()
 
 
-@MODERATE
-@given(st.lists(
-    st.tuples(st.sampled_from(["AAPL", "EURUSD"]), st.sampled_from(Side), conversations()), min_size=2, max_size=3
-))  # fmt: skip
+ORDERS = st.lists(
+    st.tuples(st.sampled_from(["AAPL", "EURUSD"]), st.sampled_from(Side), conversations()),
+    min_size=2,
+    max_size=3,
+)
+
+
+@QUICKLY
+@given(ORDERS)
 def test_the_books_of_several_orders_are_right(orders: list[tuple[str, Side, list[Any]]]) -> None:
     book = Playbook()
     auditor = Auditor(book)
@@ -297,7 +302,7 @@ def test_the_books_of_several_orders_are_right(orders: list[tuple[str, Side, lis
     auditor.check_replay()
 
 
-@MODERATE
+@QUICKLY
 @given(executions(), st.data())
 def test_order_and_number_of_deliveries_do_not_matter(made: list[r.Executed], data: st.DataObject) -> None:
     results = []
@@ -347,7 +352,7 @@ def test_what_is_referred_to_never_counts_whatever_the_clock_or_the_names_say() 
     book.expect("OrderFilled", "FillCorrected", "FillCorrected", filled=30)
 
 
-@MODERATE
+@QUICKLY
 @given(executions(), st.integers(0, 3), st.data())
 def test_no_fill_is_lost_after_the_end(made: list[r.Executed], ends: int, data: st.DataObject) -> None:
     assume(made)
@@ -364,7 +369,7 @@ def test_no_fill_is_lost_after_the_end(made: list[r.Executed], ends: int, data: 
     assert all(row.late for row in book.engine.state.fills.rows.values())
 
 
-@MODERATE
+@QUICKLY
 @given(conversations())
 def test_a_step_that_is_undone_leaves_nothing(conversation: list[Any]) -> None:
     """Each step is taken, undone and taken again: a commit that did not happen is repeated."""
@@ -393,3 +398,14 @@ def test_times_go_on_where_the_clock_stands_still_or_steps_back() -> None:
     book.report(replace(fill("x1", 1, 10), cursor="1"))
     times = [entry.time for entry in book.entries]
     assert times == sorted(set(times))
+
+
+test_the_books_are_right_thoroughly = thoroughly(test_the_books_are_right_after_every_step, conversations())
+test_the_books_of_several_orders_thoroughly = thoroughly(test_the_books_of_several_orders_are_right, ORDERS)
+test_deliveries_thoroughly = thoroughly(
+    test_order_and_number_of_deliveries_do_not_matter, executions(), st.data()
+)
+test_no_fill_is_lost_thoroughly = thoroughly(
+    test_no_fill_is_lost_after_the_end, executions(), st.integers(0, 3), st.data()
+)
+test_a_step_that_is_undone_thoroughly = thoroughly(test_a_step_that_is_undone_leaves_nothing, conversations())

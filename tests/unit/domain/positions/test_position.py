@@ -4,13 +4,14 @@ from collections import deque
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ordergate.domain.orders.states import Side
 from ordergate.domain.positions.lots import Lot
 from ordergate.domain.positions.position import Position
 from ordergate.testing.playbook import START, Playbook, bust, correct, fill
+from tests.depth import QUICKLY, thoroughly
 
 D = Decimal
 Trade = tuple[int, int | str]
@@ -179,7 +180,7 @@ def units(trades: list[Trade]) -> tuple[int, int, int]:
 TRADES = st.tuples(st.integers(-30, 30).filter(bool), st.integers(1, 20))
 
 
-@settings(max_examples=300, deadline=None)
+@QUICKLY
 @given(st.lists(TRADES, min_size=1, max_size=12))
 def test_as_a_queue_of_single_units(trades: list[Trade]) -> None:
     desk = Desk()
@@ -190,7 +191,7 @@ def test_as_a_queue_of_single_units(trades: list[Trade]) -> None:
         assert sum(lot.remaining for lot in desk.lots) == position.quantity
 
 
-@settings(max_examples=300, deadline=None)
+@QUICKLY
 @given(st.lists(TRADES, min_size=1, max_size=8), st.data())
 def test_busts_leave_quantity_and_worth_as_if_the_trades_had_never_been(
     trades: list[Trade], data: st.DataObject
@@ -208,3 +209,13 @@ def test_busts_leave_quantity_and_worth_as_if_the_trades_had_never_been(
     assert position.cost - position.realized_pnl == cost - realized
     assert sum(lot.remaining for lot in desk.lots) == quantity
     assert sum(lot.remaining * lot.price for lot in desk.lots) == position.cost
+
+
+test_as_a_queue_of_single_units_thoroughly = thoroughly(
+    test_as_a_queue_of_single_units, st.lists(TRADES, min_size=1, max_size=12)
+)
+test_busts_thoroughly = thoroughly(
+    test_busts_leave_quantity_and_worth_as_if_the_trades_had_never_been,
+    st.lists(TRADES, min_size=1, max_size=8),
+    st.data(),
+)

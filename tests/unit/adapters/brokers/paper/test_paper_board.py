@@ -14,7 +14,7 @@ from ordergate.domain.market import Quote
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(15):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -215,7 +215,7 @@ def test_the_board_comes_back_after_its_connection_broke(
         began = time.monotonic()
         quote = other.a_quote("quote 10.00/10.02", pinned=True)
         await other.broker.put_quote(quote)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < board.TAKEN_S
         assert quote in owner.sink.quotes
 
     shared.run(main())

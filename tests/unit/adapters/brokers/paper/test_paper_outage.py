@@ -50,6 +50,7 @@ async def check(bench: Bench, client_id: str, outcome: Outcome) -> None:
     assert again == ("duplicate" if presence is Presence.FOUND else "accepted"), client_id
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_or_doubled(server: Postgres) -> None:
     answers: dict[str, Outcome] = {}
 

@@ -370,8 +370,8 @@ def test_a_step_of_the_store_keeps_nobody_busy(shared: Any) -> None:
         await reached.wait()
         second = asyncio.create_task(buy(bench, "B.1"))
         began = time.process_time()
-        await asyncio.sleep(0.3)
-        assert time.process_time() - began < 0.1
+        await asyncio.sleep(0.5)
+        assert time.process_time() - began < 0.25  # one who looks again and again needs all of it
         go_on.set()
         assert [answer.outcome for answer in await asyncio.gather(first, second)] == ["accepted"] * 2
 
