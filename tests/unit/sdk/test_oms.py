@@ -93,11 +93,11 @@ def test_what_is_not_known_is_none() -> None:
     async def main() -> None:
         oms = OrderService()
         market = PaperMarket()
-        await market.set_quote("USDJPY", "150.001", "150.002")
-        order = await oms.submit(buy(symbol="USDJPY", quantity=0.1, order_type="market", limit_price=None))
+        await market.set_quote("EURCHF", "0.95001", "0.95002")
+        order = await oms.submit(buy(symbol="EURCHF", quantity=0.1, order_type="market", limit_price=None))
         assert order.average_price is None
         async with asyncio.timeout(5):
-            while not (held := await oms.get_positions("paper-momentum", "USDJPY")):
+            while not (held := await oms.get_positions("paper-momentum", "EURCHF")):
                 await asyncio.sleep(0.01)
         assert held[0].quantity == Decimal("0.1")
         assert (held[0].market_value_usd, held[0].unrealized_pl_usd, held[0].realized_pl_usd) == (
