@@ -352,8 +352,6 @@ from ordergate.config import load
 from ordergate.domain.moving import MoveCommand
 from pathlib import Path
 
-NO_MARKET = Market(year=2026, quotes={}, rates={})
-
 left, execute = int(sys.argv[1]), Runner.execute
 
 async def some(runner, command, *given):
