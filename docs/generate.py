@@ -56,6 +56,7 @@ WHEN = {
     Code.FUND_EXPECTED: "the fund is on its way from another shard, or is not expected",
     Code.FUND_BUSY: "a fund cannot move while it has unfinished orders, or left something behind",
     Code.INSTRUMENT_IN_USE: "the configuration changes what a unit is of something that is held",
+    Code.LOTS_AVERAGED: "a fund that holds something would stop averaging what its lots cost",
     Code.SIGNAL_NOT_APPROVED: "risk management did not approve the signal",
     Code.SIGNAL_EXPIRED: "the signal's time was over before it came",
     Code.SIGNAL_NO_ORDER: "the signal's action (hold) makes no order",

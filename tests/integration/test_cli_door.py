@@ -152,6 +152,35 @@ TALK: list[tuple[int, tuple[str, ...], dict[str, Any] | None]] = [
 ]  # fmt: skip
 
 
+def _without_market(position: dict[str, Any]) -> dict[str, Any]:
+    of_the_market = (
+        "unrealized_pnl",
+        "price",
+        "priced_at",
+        "market_value",
+        "market_value_usd",
+        "unrealized_pl_usd",
+    )
+    return {name: value for name, value in position.items() if name not in of_the_market}
+
+
+def test_net_asset_value_takes_the_quotes_of_who_serves(tmp_path: Path) -> None:
+    database = tmp_path / "gate.db"
+    Path("funds.toml").write_text(FUNDS)
+    with serving(database, "--config", "funds.toml"):
+        run(database, "quotes", "set", "AAPL", "180.40", "180.50")
+        assert submit(database, quantity="10").code == 0
+        (nav,) = run(database, "nav", "paper-momentum", "--json").document
+        assert (nav["unrealized_usd"], nav["missing"]) == ("-0.5", [])
+        shown = run(database, "nav")
+        told = run(database, "nav", "nobody", "--json")
+    assert "paper-momentum" in shown.out
+    assert "fx-only: there is not nav_usd among the fund's limits" in " ".join(shown.err.split())
+    assert (told.code, "'nobody' is no fund" in told.out) == (3, True)
+    (alone,) = run(database, "nav", "paper-momentum", "--json").document
+    assert (alone["nav_usd"], alone["missing"]) == (None, ["a quote of AAPL"])
+
+
 def test_every_command_says_the_same_both_ways(served: Served, tmp_path: Path) -> None:
     Path("funds.toml").write_text(FUNDS)
     for number, (code, arguments, changes) in enumerate(TALK):
@@ -161,7 +190,11 @@ def test_every_command_says_the_same_both_ways(served: Served, tmp_path: Path) -
         here = run(tmp_path / "own.db", *arguments, *("--config", "funds.toml"), given=body)
         there = run(served.database, *arguments, given=body)
         assert here.code == code, (number, arguments, changes, here)
-        if arguments[:2] != ("audit", "replay"):  # a served journal has fewer sessions
+        if arguments[0] == "positions":  # who serves has quotes, and says what these are worth
+            assert not any(position["market_value_usd"] for position in here.document)
+            assert all(position["market_value_usd"] for position in there.document)
+            assert [_without_market(p) for p in there.document] == [_without_market(p) for p in here.document]
+        elif arguments[:2] != ("audit", "replay"):  # a served journal has fewer sessions
             assert there == here, (number, arguments, changes)
         assert there.code == code
         if "--json" in arguments:

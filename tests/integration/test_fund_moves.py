@@ -19,9 +19,11 @@ from ordergate.domain.moves import MovePhase
 from ordergate.domain.orders.commands import CancelOrder
 from ordergate.domain.orders.reports import Executed
 from ordergate.domain.orders.states import ExecutionKind
+from ordergate.domain.risk.valuation import Market
 from ordergate.domain.signals import SubmitSignal, parse_signal
 from tests.services.sharded import TOML, config, filled, make_market, order
 
+NO_MARKET = Market(year=2026, quotes={}, rates={})
 SIGNAL = {"signal_id": "s1", "symbol": "AAPL", "signal_type": "BUY", "position_size": "5", "approved": True}
 BETA = "beta"
 
@@ -114,7 +116,7 @@ def test_it_trades_on_from_where_it_was(tmp_path):
     async def talk(shards):
         await make_market(shards, "190.00", "190.10")
         await filled(shards, order(BETA, "more", "ord-more", side="sell", quantity="15"))
-        (position,) = await shards.lists.shown_positions({}, fund_id=BETA)
+        (position,) = await shards.lists.shown_positions(NO_MARKET, fund_id=BETA)
         assert (position["quantity"], position["realized_pnl"]) == (
             "5",
             "142.5",

@@ -28,6 +28,13 @@ def loaded(tmp_path, text):
     return load(path)
 
 
+@pytest.mark.parametrize("method", ["fifo", "lifo", "hifo", "loifo", "average", "specific"])
+def test_a_fund_may_have_any_tax_lot_method(tmp_path, method):
+    text = f'[funds.a]\ntax_lot_method = "{method}"\nunlimited = true\n[signals]\nfund = "a"\n'
+    (fund,) = (fund for fund in loaded(tmp_path, text).fund_values() if fund.fund_id == "a")
+    assert fund.tax_lot_method == method
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [

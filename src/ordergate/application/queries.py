@@ -17,12 +17,13 @@ from msgspec.structs import fields
 from ordergate.application.ports.journal import RowReader
 from ordergate.domain.errors import Code, NotFound, quoted
 from ordergate.domain.instruments import Instrument
-from ordergate.domain.market import Quote, mid
-from ordergate.domain.money import ZERO, text
+from ordergate.domain.market import mid
+from ordergate.domain.money import text
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.positions.lots import Lot
 from ordergate.domain.positions.position import Position
+from ordergate.domain.risk.valuation import Market, value
 from ordergate.domain.slippage import slippage
 from ordergate.domain.times import format_time
 
@@ -76,13 +77,13 @@ class Queries:
         given = _given(where) | ({"counts": True} if table == "fills" else {})
         return await self._reader.select(table, given, after=after, limit=limit)
 
-    async def show_page(self, table: str, rows: list[Any], quotes: Mapping[str, Quote]) -> list[Shown]:
+    async def show_page(self, table: str, rows: list[Any], market: Market) -> list[Shown]:
         """Rows of `page`, as programs are shown them."""
         if table == "orders":
             return [show_order(order) for order in rows]
         if table == "fills":
             return await self._show_fills(rows)
-        return await self._show_positions(rows, quotes, MOST_LOTS)
+        return await self._show_positions(rows, market, MOST_LOTS)
 
     async def _show_fills(self, fills: list[Fill]) -> list[Shown]:
         ids = tuple(sorted({fill.order_id for fill in fills}))
@@ -92,19 +93,18 @@ class Queries:
         instruments = await self.instruments()
         return [show_fill(fill, orders[fill.order_id], instruments[fill.symbol]) for fill in fills]
 
-    async def shown_positions(self, quotes: Mapping[str, Quote], **where: Any) -> list[Shown]:
-        """Positions with their open lots, and unrealised P&L where there is a quote."""
-        return await self._show_positions(await self._reader.select("positions", _given(where)), quotes)
+    async def shown_positions(self, market: Market, **where: Any) -> list[Shown]:
+        """Positions with their open lots, and what they are worth where there is a quote."""
+        return await self._show_positions(await self._reader.select("positions", _given(where)), market)
 
     async def _show_positions(
-        self, positions: list[Position], quotes: Mapping[str, Quote], most: int | None = None
+        self, positions: list[Position], market: Market, most: int | None = None
     ) -> list[Shown]:
         instruments = await self.instruments()
         shown = []
         for position in positions:
             lots = await self.open_lots(position, None if most is None else most + 1)
-            instrument, quote = instruments[position.symbol], quotes.get(position.symbol)
-            shown.append(show_position(position, lots[:most], instrument, quote))
+            shown.append(show_position(position, lots[:most], instruments[position.symbol], market))
             if most is not None:
                 shown[-1]["more_lots"] = len(lots) > most
         return shown
@@ -211,14 +211,9 @@ def show_fill(fill: Fill, order: Order, instrument: Instrument) -> Shown:
     return shown
 
 
-def show_position(position: Position, lots: list[Lot], instrument: Instrument, quote: Quote | None) -> Shown:
-    """A position; unrealised P&L at the side that closing would take: the bid for a long, the ask for a short."""
-    unrealized = None
-    if not position.quantity:
-        unrealized = ZERO
-    elif quote is not None:
-        price = quote.bid if position.quantity > 0 else quote.ask
-        unrealized = position.quantity * price * instrument.contract_size - position.cost
+def show_position(position: Position, lots: list[Lot], instrument: Instrument, market: Market) -> Shown:
+    """A position, and what it is worth at the side that closing would take: the bid for a long, the ask for a short."""
+    worth = value(position, instrument, market)
     return {
         "fund_id": position.fund_id,
         "symbol": position.symbol,
@@ -228,7 +223,16 @@ def show_position(position: Position, lots: list[Lot], instrument: Instrument, q
         "currency": instrument.currency,
         "cost": shown_value(position.cost),
         "realized_pnl": shown_value(position.realized_pnl),
-        "unrealized_pnl": shown_value(unrealized),
+        "realized_pnl_ytd": shown_value(worth.realized_ytd),
+        "unrealized_pnl": shown_value(worth.unrealized),
+        "price": shown_value(worth.price),
+        "priced_at": shown_value(worth.priced_at),
+        "market_value": shown_value(worth.market_value),
+        "usd_rate": shown_value(worth.rate),
+        "market_value_usd": shown_value(worth.market_value_usd),
+        "unrealized_pl_usd": shown_value(worth.unrealized_usd),
+        "realized_pl_usd": shown_value(worth.realized_usd),
+        "realized_pl_ytd_usd": shown_value(worth.realized_ytd_usd),
         "fees": {currency: shown_value(fee) for currency, fee in position.fees},
         "updated_at": shown_value(position.updated_at),
         "lots": [

@@ -17,6 +17,7 @@ from ordergate.cli import (
     copying,
     demo,
     kill,
+    nav,
     nodes,
     orders,
     overrides,
@@ -37,6 +38,7 @@ app.command("serve")(serve.serve)
 app.add_typer(orders.app, name="orders")
 app.command("fills")(reading.fills)
 app.command("positions")(reading.positions)
+app.command("nav")(nav.nav)
 app.command("events")(reading.events)
 app.add_typer(risk.app, name="risk")
 app.add_typer(kill.app, name="kill")

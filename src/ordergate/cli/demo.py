@@ -16,6 +16,7 @@ from ordergate.adapters.journals.location import exists, locate, path_of, safe_t
 from ordergate.adapters.market_data.csv_quotes import merge_quotes
 from ordergate.adapters.market_data.signal_file import read_signals
 from ordergate.adapters.market_data.synthetic import synthetic_quotes, synthetic_signals
+from ordergate.api.market import market_of
 from ordergate.application.audit.verify import verify
 from ordergate.application.queries import show_order
 from ordergate.bootstrap import Gate, open_gate
@@ -129,7 +130,7 @@ async def _result(gate: Gate, url: str) -> dict[str, Any]:
     return {
         "orders": [show_order(order) for order in await gate.queries.orders()],
         "fills": await gate.queries.shown_fills(),
-        "positions": await gate.queries.shown_positions(gate.runner.engine.view.quotes),
+        "positions": await gate.queries.shown_positions(market_of(gate)),
         "refused": await gate.queries.refusals(),
         "audit": {"size": verified.size, "root": verified.root, "verified": verified.signed},
         "database": safe_to_show(url),

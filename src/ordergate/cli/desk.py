@@ -124,7 +124,7 @@ async def _nearest(stack: AsyncExitStack, settings: Config, found: Sequence[Plac
             return OwnDesk(gate, by)
         except StoreBusy as error:
             busy = error
-        path, door = _door_beside(found)
+        path, door = door_beside(found)
         if path is not None and door is not None:
             try:
                 return await stack.enter_async_context(served_by(path, door, by))
@@ -135,7 +135,7 @@ async def _nearest(stack: AsyncExitStack, settings: Config, found: Sequence[Plac
         await asyncio.sleep(_PAUSE_S)
 
 
-def _door_beside(found: Sequence[Place]) -> tuple[Path | None, DoorFile | None]:
+def door_beside(found: Sequence[Place]) -> tuple[Path | None, DoorFile | None]:
     """The door that the file beside a database names; one service serves all shards."""
     for at in found:
         path = path_of(at.url)

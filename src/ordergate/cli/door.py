@@ -147,6 +147,20 @@ class ServedDesk:
         lost = "set the quote again"
         await self.ask("PUT", path, body, lost)
 
+    async def get(self, path: str) -> dict[str, Any]:
+        """The document at a path.
+
+        Raises:
+            Refused, StoreError: as `Desk`.
+        """
+        try:
+            answer = await self._line.ask("GET", path, within_s=ANSWER_S)
+        except (NotReached, BrokenOff) as error:
+            raise StoreBusy(f"the door {self._line.door.url} does not answer: {error}") from error
+        if answer.status != 200 or not isinstance(answer.document, dict):
+            _refuse(answer, "ask again")
+        return answer.document
+
     async def ask(
         self,
         method: str,

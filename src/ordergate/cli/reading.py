@@ -11,6 +11,7 @@ from ordergate.application.entry import Entry, decode
 from ordergate.application.ports.journal import JournalReader
 from ordergate.application.queries import Queries
 from ordergate.cli import terminal as t
+from ordergate.cli.market import market
 from ordergate.cli.places import ShardName, opened, place, reading
 from ordergate.domain.orders.events import OrderEvent
 from ordergate.domain.times import format_time
@@ -25,12 +26,15 @@ _POSITION: Final = (
     "realized",
     "unrealized",
     "currency",
+    "value USD",
+    "year USD",
     "fees",
     "lots",
 )
 _LOT: Final = ("symbol", "lot", "opened", "quantity", "remaining", "price")
 _NUMBERS: Final = (
-    "quantity", "price", "fee", "slippage bps", "pips", "average", "realized", "unrealized", "remaining", "lots",
+    "quantity", "price", "fee", "slippage bps", "pips", "average", "realized", "unrealized", "value USD", "year USD",
+    "remaining", "lots",
 )  # fmt: skip
 _POLL_S: Final = 0.2
 _AT_ONCE: Final = 500
@@ -53,7 +57,8 @@ def print_positions(positions: list[dict[str, Any]]) -> None:
     """A table of positions, and one of their open lots."""
     rows = [
         (p["fund_id"], p["symbol"], p["quantity"], p["unit"], t.short(p["average_price"]), t.short(p["realized_pnl"]),
-         t.short(p["unrealized_pnl"]), p["currency"], _fees(p["fees"]), len(p["lots"]))
+         t.short(p["unrealized_pnl"]), p["currency"],
+         t.short(p["market_value_usd"]), t.short(p["realized_pl_ytd_usd"]), _fees(p["fees"]), len(p["lots"]))
         for p in positions
     ]  # fmt: skip
     t.print_table("Positions", _POSITION, rows, _NUMBERS)
@@ -103,11 +108,16 @@ def positions(
     config: t.ConfigFile = None,
     as_json: t.Json = False,
 ) -> None:
-    """List positions with lots and realised P&L."""
+    """List positions with their open lots, what they have made, and what they are worth.
+
+    Quotes come from whoever serves the database; without them only what is realised is known.
+    """
 
     async def main() -> None:
         async with reading(db, config, shard) as reader:
-            shown = await Queries(reader).shown_positions({}, fund_id=fund, symbol=symbol)
+            shown = await Queries(reader).shown_positions(
+                await market(db, config, shard), fund_id=fund, symbol=symbol
+            )
         t.print_json(shown) if as_json else print_positions(shown)
 
     t.run(main, as_json=as_json)

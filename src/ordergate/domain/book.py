@@ -21,7 +21,8 @@ from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import TERMINAL
 from ordergate.domain.positions.ledger import Balance
 from ordergate.domain.positions.lots import Lot
-from ordergate.domain.positions.position import Position, StrategyPosition, open_numbers
+from ordergate.domain.positions.open_lots import OpenLots
+from ordergate.domain.positions.position import Position, StrategyPosition
 from ordergate.domain.risk.account import Account, Volume
 from ordergate.domain.risk.exposure import Exposures
 from ordergate.domain.risk.kill_switch import Halt
@@ -161,7 +162,11 @@ class Book:
             "positions", Position, log, ("fund_id", "symbol"), lambda r: bool(r.quantity),
             self.exposures.position_changed,
         )  # fmt: skip
-        self.lots = Table("lots", Lot, log, ("fund_id", "symbol", "number"), lambda r: bool(r.remaining))
+        self._open_lots = OpenLots()
+        self.lots = Table(
+            "lots", Lot, log, ("fund_id", "symbol", "number"), lambda r: bool(r.remaining),
+            self._open_lots.lot_changed,
+        )  # fmt: skip
         self.balances = Table("balances", Balance, log, ("fund_id", "position_key"), None)
         self.keys = Table("keys", Key, log, ("fund_id", "kind", "key"), _never)
         self.breaks = Table("breaks", Break, log, ("break_id",), _never)
@@ -284,8 +289,8 @@ class Book:
         position = self.positions.rows.pop(key, None)
         if position is not None:
             self.exposures.position_changed(position, None)
-            for number in open_numbers(position):
-                self.lots.rows.pop((*key, number), None)
+            for number in tuple(self._open_lots.numbers(key)):
+                self._open_lots.lot_changed(self.lots.rows.pop((*key, number)), None)
         of_strategies = self.strategy_positions.rows
         for row in [row for row in of_strategies.values() if (row.fund_id, row.symbol) == key]:
             del of_strategies[row.key]
@@ -331,7 +336,11 @@ class Book:
 
     def open_lots(self, position: Position) -> Iterator[Lot]:
         """The open lots of a position, oldest first."""
-        for number in open_numbers(position):
-            lot = self.lots.rows.get((position.fund_id, position.symbol, number))
-            if lot is not None and lot.remaining:
-                yield lot
+        fund_id, symbol = position.fund_id, position.symbol
+        for number in self._open_lots.numbers((fund_id, symbol)):
+            yield self.lots.rows[fund_id, symbol, number]
+
+    def oldest_open(self, position: Position) -> int:
+        """The number below which no lot of a position is open."""
+        numbers = self._open_lots.numbers((position.fund_id, position.symbol))
+        return numbers[0] if numbers else position.lot_count + 1

@@ -43,6 +43,7 @@ class Code(StrEnum):
     FUND_EXPECTED = "fund_expected"
     FUND_BUSY = "fund_busy"
     INSTRUMENT_IN_USE = "instrument_in_use"
+    LOTS_AVERAGED = "lots_averaged"
     SIGNAL_NOT_APPROVED = "signal_not_approved"
     SIGNAL_EXPIRED = "signal_expired"
     SIGNAL_NO_ORDER = "signal_no_order"

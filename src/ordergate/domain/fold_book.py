@@ -10,7 +10,7 @@ from ordergate.domain.fold_risk import count_fill
 from ordergate.domain.money import ZERO, plain
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.positions.ledger import Balance, deltas
-from ordergate.domain.positions.lots import ORDERS
+from ordergate.domain.positions.lots import matching
 from ordergate.domain.positions.position import Position, StrategyPosition, Trade, book, unbook
 
 
@@ -21,20 +21,21 @@ def book_fill(state: Book, fill: Fill, time: datetime, *, taken_back: bool) -> F
     known = state.positions.get((fill.fund_id, fill.symbol)) or Position(
         fund_id=fill.fund_id, symbol=fill.symbol, updated_at=time
     )
+    order = state.orders.rows[fill.order_id]
     trade = Trade(
-        fill.fill_id, fill.quantity * fill.side.sign, fill.price, fill.fee, fill.fee_currency, fill.time
-    )
-    order = ORDERS[fund.tax_lot_method]
+        fill.fill_id, fill.quantity * fill.side.sign, fill.price, fill.fee, fill.fee_currency, fill.time,
+        min(fill.time, fill.booked_at).year,
+    )  # fmt: skip
+    how = matching(fund.tax_lot_method, order.lots)
     booking = unbook if taken_back else book
-    position, lots = booking(known, trade, state.open_lots(known), order, instrument.contract_size)
+    position, lots = booking(known, trade, state.open_lots(known), how, instrument.contract_size)
     count_fill(state, fill, fund, instrument, (known, position), -1 if taken_back else 1)
-    strategy_id = state.orders.rows[fill.order_id].strategy_id
-    if strategy_id is not None:
-        key = fill.fund_id, fill.symbol, strategy_id
+    if order.strategy_id is not None:
+        key = fill.fund_id, fill.symbol, order.strategy_id
         add_to_strategy(state, key, -trade.quantity if taken_back else trade.quantity)
     for lot in lots:
         state.lots.put(lot)
-    state.positions.put(replace(position, oldest_open=_oldest_open(state, position), updated_at=time))
+    state.positions.put(replace(position, oldest_open=state.oldest_open(position), updated_at=time))
     moved = deltas(fill, fill.quantity, instrument)
     for delta in moved:
         before = state.balances.get((fill.fund_id, delta.position_key))
@@ -56,13 +57,3 @@ def add_to_strategy(state: Book, key: tuple[str, str, str], quantity: Decimal) -
     state.strategy_positions.put(
         StrategyPosition(fund_id=fund_id, symbol=symbol, strategy_id=strategy_id, quantity=total)
     )
-
-
-def _oldest_open(state: Book, position: Position) -> int:
-    lots, number = state.lots.rows, position.oldest_open
-    while number <= position.lot_count:
-        lot = lots.get((position.fund_id, position.symbol, number))
-        if lot is not None and lot.remaining:
-            break
-        number += 1
-    return number

@@ -9,9 +9,18 @@ from ordergate.domain.instruments import AssetClass
 
 
 class TaxLotMethod(StrEnum):
-    """Which open lot a closing fill takes first."""
+    """Which open lot a closing fill takes first, and so what it realises.
+
+    `fifo` the oldest, `lifo` the newest, `hifo` that of the highest price, `loifo` that of the lowest, `average` every
+    lot at the position's average cost, `specific` those that the order names.
+    """
 
     FIFO = "fifo"
+    LIFO = "lifo"
+    HIFO = "hifo"
+    LOIFO = "loifo"
+    AVERAGE = "average"
+    SPECIFIC = "specific"
 
 
 class Fund(Struct, frozen=True, gc=False, kw_only=True):

@@ -33,6 +33,10 @@ _PLAIN: Final = re.compile(r"[0-9]{1,18}(\.[0-9]{0,17}[1-9])?")
 EXACT: Final = Context(prec=120, traps=[Inexact, FloatOperation, InvalidOperation, DivisionByZero, Overflow])
 """Sums and products that would lose a digit raise instead; the engine steps within it."""
 
+_WIDE: Final = Context(
+    prec=400, rounding=ROUND_HALF_EVEN, traps=[FloatOperation, InvalidOperation, DivisionByZero, Overflow]
+)
+
 _ROUNDED: Final = Context(
     prec=50, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow]
 )
@@ -124,6 +128,14 @@ def divide(dividend: Decimal, divisor: Decimal, places: int) -> Decimal:
 @cache
 def _smallest(places: int) -> Decimal:
     return Decimal(1).scaleb(-places)
+
+
+def share(total: Decimal, part: Decimal, whole: Decimal, places: int) -> Decimal:
+    """What `part` of `whole` has of a total, rounded half to even to `places` digits; the whole of it has all."""
+    if part == whole:
+        return total
+    quotient = _WIDE.divide(_WIDE.multiply(total, part), whole)
+    return plain(_WIDE.quantize(quotient, ONE.scaleb(-places)))
 
 
 def text(value: Decimal) -> str:

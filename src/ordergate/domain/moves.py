@@ -91,6 +91,7 @@ def arrived(holding: Holding, known: Position | None) -> Holding:
             cost=left.cost,
             oldest_open=before.lot_count + 1,
             lot_count=before.lot_count + left.lot_count - left.oldest_open + 1,
+            averaged=max(left.averaged + before.lot_count + 1 - left.oldest_open, 0),
             updated_at=left.updated_at,
         )
     shift = known.oldest_open - left.oldest_open

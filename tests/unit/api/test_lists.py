@@ -87,6 +87,24 @@ def test_fills_and_positions_by_page(stored: bool) -> None:
     asyncio.run(main())
 
 
+def test_what_a_fund_is_worth_and_the_quotes_that_say_so() -> None:
+    async def talk(at: Room) -> None:
+        await some_orders(at)
+        quotes = (await at.client.get("/v1/quotes")).json()["items"]
+        assert [(q["symbol"], q["bid"], q["ask"]) for q in quotes] == [("AAPL", "180.4", "180.5")]
+        ((position,),) = await walk(at, "/v1/positions", symbol="AAPL")
+        assert position["usd_rate"] == {"rate": "1", "source": "same currency", "time": None}
+        assert (position["market_value_usd"], position["unrealized_pl_usd"]) == ("54120", "-30")
+        assert (position["price"], position["priced_at"]) == ("180.4", quotes[0]["time"])
+        nav = (await at.client.get("/v1/funds/paper-momentum/nav")).json()
+        assert (nav["unrealized_usd"], nav["missing"]) == ("-15", [])  # at the mid, as limits measure it
+        assert float(nav["nav_usd"]) == float(nav["began_with_usd"]) - 15
+        problem(await at.client.get("/v1/funds/nobody/nav"), 404, "unknown_fund")
+        problem(await at.client.get("/v1/quotes?x=1"), 400, "bad_parameter")
+
+    held(talk)
+
+
 def test_a_position_that_was_closed_shows_only_its_open_lots() -> None:
     async def talk(at: Room) -> None:
         await at.quote()

@@ -95,6 +95,7 @@ def test_it_is_served_as_it_is_and_has_every_route() -> None:
 
 NOT_OF_REST = {
     Code.INSTRUMENT_IN_USE,  # of the configuration, when a gate is opened
+    Code.LOTS_AVERAGED,  # likewise
     Code.FUND_BUSY,  # of a fund's move, which the command line alone does
 }
 

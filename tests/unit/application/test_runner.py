@@ -31,8 +31,11 @@ from ordergate.domain.orders.commands import CancelOrder
 from ordergate.domain.orders.events import OrderEntered
 from ordergate.domain.orders.reports import Acknowledged, End, Ended, Executed
 from ordergate.domain.orders.states import OrderType, RequestKind, Side, State
+from ordergate.domain.risk.valuation import Market
 from ordergate.testing.scripted_broker import ScriptedBroker
 from tests.unit.application.gates import START, buy, scripted_gate
+
+NO_MARKET = Market(year=2026, quotes={}, rates={})
 
 
 class FailingJournal(MemoryJournal):
@@ -441,7 +444,7 @@ def test_a_flat_position_is_read_back_for_a_fill_that_only_the_brokers_id_names(
                 broker.sink.report(report)
             broker.sink.report(replace(whole(None, "20"), broker_order_id="B3"))
             await gate.quiet()
-            (position,) = await gate.queries.shown_positions({})
+            (position,) = await gate.queries.shown_positions(NO_MARKET)
             return position["realized_pnl"], position["quantity"], len(await gate.journal.select("lots"))
 
     assert run_virtual(main()) == ("200", "100", 2)

@@ -80,7 +80,7 @@ def test_an_order_is_filled_and_stands_in_the_positions() -> None:
         (position,) = await oms.get_positions("paper-momentum")
         assert (position.quantity, position.avg_price) == (100, Decimal("180.5"))
         assert (position.last_price, position.market_value_usd) == (Decimal("180.4"), 18040)
-        assert (position.unrealized_pl_usd, position.realized_pl_ytd_usd) == (-10, None)
+        assert (position.unrealized_pl_usd, position.realized_pl_ytd_usd) == (-10, 0)
         (lot,) = position.tax_lots
         assert (lot.open_qty, lot.open_price, lot.close_date) == (100, Decimal("180.5"), None)
         assert type(position).model_validate_json(position.model_dump_json()) == position
@@ -89,7 +89,7 @@ def test_an_order_is_filled_and_stands_in_the_positions() -> None:
     asyncio.run(main())
 
 
-def test_what_is_not_known_is_none() -> None:
+def test_what_is_not_priced_in_dollars_is_shown_in_dollars() -> None:
     async def main() -> None:
         oms = OrderService()
         market = PaperMarket()
@@ -100,11 +100,13 @@ def test_what_is_not_known_is_none() -> None:
             while not (held := await oms.get_positions("paper-momentum", "USDJPY")):
                 await asyncio.sleep(0.01)
         assert held[0].quantity == Decimal("0.1")
+        rate = held[0].usd_rate
+        assert rate is not None
+        assert (rate.source, rate.rate) == ("1 / USDJPY", Decimal("0.006666600000666660000067"))
+        # 0.1 lots are 10,000 dollars, at a bid that is below the mid, and bought 0.001 yen higher
         assert (held[0].market_value_usd, held[0].unrealized_pl_usd, held[0].realized_pl_usd) == (
-            None,
-            None,
-            None,
-        )
+            Decimal("9999.966667"), Decimal("-0.0666660001"), 0,
+        )  # fmt: skip
 
     asyncio.run(main())
 

@@ -55,6 +55,7 @@ class Order(BaseModel):
     reference_price: Number | None = Field(description="What the risk gate measured it at.")
     awaits: list[str] | None = Field(description="The gates that must agree yet; approval is a person.")
     decide_by: Instant | None = Field(description="When it waits for them no longer.")
+    lots: list[str] | None = Field(description="Ids of the tax lots that its fills close first.")
     average_price: Number | None
     leaves_quantity: Number
     pending: list[str] = Field(description="Requests without an answer, such as cancel:sent.")
@@ -121,6 +122,16 @@ class Lot(BaseModel):
     price: Number
 
 
+class Rate(BaseModel):
+    """What one unit of a currency is worth in another."""
+
+    rate: Number
+    source: str = Field(
+        description="Where it comes from: quotes of symbols, fixed rates, or the same currency."
+    )
+    time: Instant | None = Field(description="Of the oldest quote in it; null without any.")
+
+
 class Position(BaseModel):
     """What a fund holds of a symbol."""
 
@@ -132,7 +143,20 @@ class Position(BaseModel):
     currency: str
     cost: Number
     realized_pnl: Number
+    realized_pnl_ytd: Number = Field(description="By fills of the present calendar year, in UTC.")
     unrealized_pnl: Number | None = Field(description="At the last quote; null without one.")
+    price: Number | None = Field(
+        description="What closing would bring: the bid of a long, the ask of a short."
+    )
+    priced_at: Instant | None = Field(description="The time of that quote.")
+    market_value: Number | None = Field(description="At that price, in the currency; below zero for a short.")
+    usd_rate: Rate | None = Field(
+        description="What a unit of the currency is worth; null where no rate leads there."
+    )
+    market_value_usd: Number | None
+    unrealized_pl_usd: Number | None
+    realized_pl_usd: Number | None
+    realized_pl_ytd_usd: Number | None
     fees: dict[str, Number]
     updated_at: Instant
     lots: list[Lot] = Field(description="The open ones, oldest first; at most 100.")

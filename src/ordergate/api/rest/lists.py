@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ordergate.api.market import market_of
 from ordergate.api.rest.call import Call, Reply, json_reply
 from ordergate.api.rest.door import Door
 from ordergate.api.rest.paging import key_of, limit_of, token_of
@@ -45,7 +46,7 @@ async def _list(door: Door, call: Call, table: str, filters: tuple[str, ...]) ->
     after = None if token is None else key_of(token, table, filtered, len(key))
     queries = door.gate.lists if SHARD not in given else shard_of(door, given[SHARD]).lists
     rows = await queries.page(table, where, after, limit + 1)
-    shown = await queries.show_page(table, rows[:limit], door.gate.quotes)
+    shown = await queries.show_page(table, rows[:limit], market_of(door.gate))
     more = len(rows) > limit
     last = tuple(getattr(rows[limit - 1], name) for name in key) if more else ()
     return json_reply(

@@ -15,6 +15,9 @@ from ordergate.domain.risk.limits import Level
 Reason = Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
+LotId = Annotated[str, Field(min_length=1, max_length=400)]
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -39,6 +42,9 @@ class _OrderTerms(_Request):
     stop_loss: Positive | None = None
     take_profit: Positive | None = None
     expires_at: When | None = None
+    lots: Annotated[list[LotId], Field(min_length=1, max_length=100)] | None = Field(
+        None, description="Ids of the tax lots that it closes first; for funds whose method is specific."
+    )
 
 
 class OrderRequest(_OrderTerms):

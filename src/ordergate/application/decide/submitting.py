@@ -11,7 +11,7 @@ from ordergate.application.decide.gate import deadline, judge, others_to_ask
 from ordergate.application.decide.moving import check_here
 from ordergate.domain.book import Key
 from ordergate.domain.errors import Code, Conflict, Defect, Invalid, OrderMoved, Refused
-from ordergate.domain.funds import Fund
+from ordergate.domain.funds import Fund, TaxLotMethod
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.orders.commands import AdoptOrder, SubmitOrder, check_prices, parse_choice
 from ordergate.domain.orders.decision import RiskCode, RiskDecision
@@ -193,6 +193,11 @@ def _check(ctx: Context, command: SubmitOrder, fund: Fund, instrument: Instrumen
         instrument.check_price(command.limit_price, "#/limit_price")
     if command.stop_price is not None:
         instrument.check_price(command.stop_price, "#/stop_price")
+    if command.lots is not None and fund.tax_lot_method is not TaxLotMethod.SPECIFIC:
+        detail = (
+            f"fund {fund.fund_id!r} has method {fund.tax_lot_method}: lots are named where it is specific"
+        )
+        raise Invalid(Code.BAD_VALUE, detail, "#/lots")
     broker = command.broker or fund.broker
     if broker not in ctx.view.brokers:
         known = ", ".join(sorted(ctx.view.brokers))

@@ -28,6 +28,7 @@ class SubmitOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
     Attributes:
         order_id: None lets the gate name it.
         key_kind, key: what makes the request the same request; `idempotency_key` or `signal_id`.
+        lots: ids of the tax lots that its fills close first; for funds whose method is `specific`.
     """
 
     fund_id: str
@@ -51,6 +52,7 @@ class SubmitOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
     expires_at: datetime | None = None
+    lots: tuple[str, ...] | None = None
 
     def fingerprint(self) -> str:
         """SHA-256 of the normalised content: equal content, equal fingerprint, however it was written."""
@@ -165,6 +167,27 @@ def _text(value: object, pointer: str, longest: int = _LONGEST_TEXT) -> str:
     return value
 
 
+MOST_LOTS: Final = 100
+_LONGEST_LOT: Final = 400
+
+
+def _lots(value: object, pointer: str) -> tuple[str, ...]:
+    """Ids of tax lots: some, none twice."""
+    if not isinstance(value, list | tuple):
+        raise Invalid(
+            Code.WRONG_TYPE, f"{quoted(value)} is no list: write the ids of lots as an array", pointer
+        )
+    if not 0 < len(value) <= MOST_LOTS:
+        detail = f"{len(value)} lots are named: name 1 to {MOST_LOTS}, or leave the field out"
+        raise Invalid(Code.BAD_VALUE, detail, pointer)
+    lots = tuple(_text(one, f"{pointer}/{at}", _LONGEST_LOT) for at, one in enumerate(value))
+    for at, one in enumerate(lots):
+        if not one or one in lots[:at]:
+            wrong = "names the same lot again" if one else "is no id of a lot"
+            raise Invalid(Code.BAD_VALUE, f"{quoted(one)} {wrong}", f"{pointer}/{at}")
+    return lots
+
+
 _FIELDS: Final[Mapping[str, Callable[[object, str], Any]]] = {
     "order_id": parse_order_id,
     "idempotency_key": parse_key,
@@ -186,6 +209,7 @@ _FIELDS: Final[Mapping[str, Callable[[object, str], Any]]] = {
     "stop_loss": parse_positive,
     "take_profit": parse_positive,
     "expires_at": parse_time,
+    "lots": _lots,
 }
 ORDER_FIELDS: Final = tuple(_FIELDS)
 _NEEDED: Final = ("idempotency_key", "fund_id", "symbol", "side", "quantity", "order_type")

@@ -59,6 +59,7 @@ class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
         reference_price: what the risk gate measured it at; None where no limit needed a price.
         awaits: the external gates, or the person, whose answer it waits for.
         decide_by: when it waits no longer.
+        lots: ids of the tax lots that its fills close first, in this order, where the fund's method is `specific`.
     """
 
     order_id: str
@@ -107,6 +108,7 @@ class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     reference_price: Decimal | None = None
     awaits: tuple[str, ...] | None = None
     decide_by: datetime | None = None
+    lots: tuple[str, ...] | None = None
 
     @property
     def leaves_quantity(self) -> Decimal:

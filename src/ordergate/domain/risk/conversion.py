@@ -1,13 +1,33 @@
 """What an amount in one currency is worth in another, by the rates at hand."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
+from typing import Final
+
+from msgspec import Struct
 
 from ordergate.domain.market import Quote, mid
 from ordergate.domain.money import ONE, divide
 
 PLACES = 24
 """Digits behind the point of a rate that is the inverse of a quoted one."""
+
+
+class Rate(Struct, frozen=True, gc=False):
+    """What one unit of a currency is worth in another.
+
+    Attributes:
+        source: the symbols of quotes or the fixed pairs that it follows from.
+        time: of the oldest quote in it; None without any.
+    """
+
+    rate: Decimal
+    source: str
+    time: datetime | None = None
+
+
+SAME: Final = Rate(ONE, "same currency")
 
 
 class Rates:
@@ -20,12 +40,17 @@ class Rates:
 
     def __init__(self, fixed: Mapping[str, Decimal], quote: Callable[[str], Quote | None]) -> None:
         self._fixed, self._quote = fixed, quote
-        self._known: dict[tuple[str, str], Decimal | None] = {}
+        self._known: dict[tuple[str, str], Rate | None] = {}
 
     def rate(self, source: str, target: str) -> Decimal | None:
         """What one unit of `source` is worth in `target`; None where no rate leads there, directly or by the dollar."""
+        found = self.found(source, target)
+        return None if found is None else found.rate
+
+    def found(self, source: str, target: str) -> Rate | None:
+        """As `rate`, with where it comes from."""
         if source == target:
-            return ONE
+            return SAME
         key = source, target
         if key not in self._known:
             self._known[key] = self._direct(source, target) or self._by_the_dollar(source, target)
@@ -35,27 +60,30 @@ class Rates:
         """What one unit is worth in US dollars."""
         return self.rate(currency, "USD")
 
-    def _by_the_dollar(self, source: str, target: str) -> Decimal | None:
+    def _by_the_dollar(self, source: str, target: str) -> Rate | None:
         if "USD" in (source, target):
             return None
         first, second = self._direct(source, "USD"), self._direct("USD", target)
-        return first * second if first is not None and second is not None else None
+        if first is None or second is None:
+            return None
+        times = [time for time in (first.time, second.time) if time is not None]
+        return Rate(first.rate * second.rate, f"{first.source}, {second.source}", min(times, default=None))
 
-    def _direct(self, source: str, target: str) -> Decimal | None:
+    def _direct(self, source: str, target: str) -> Rate | None:
         there = self._pair(source, target)
         if there is not None:
             return there
         back = self._pair(target, source)
-        return divide(ONE, back, PLACES) if back else None
+        return None if back is None else Rate(divide(ONE, back.rate, PLACES), f"1 / {back.source}", back.time)
 
-    def _pair(self, base: str, currency: str) -> Decimal | None:
+    def _pair(self, base: str, currency: str) -> Rate | None:
         fixed = self._fixed.get(f"{base}/{currency}")
-        if fixed is not None:
-            return fixed
+        if fixed:
+            return Rate(fixed, f"fixed {base}/{currency}")
         for symbol in (f"{base}{currency}", f"{base}/{currency}"):
             quote = self._quote(symbol)
             if quote is not None and _is_price(quote.bid) and _is_price(quote.ask):
-                return mid(quote.bid, quote.ask)
+                return Rate(mid(quote.bid, quote.ask), symbol, quote.time)
         return None
 
 

@@ -1,7 +1,17 @@
 """Order management in process: orders, fills, positions with tax lots, and what happens to them."""
 
 from ordergate.domain.risk.limits import Limits
-from ordergate.sdk.oms.records import Fill, FundConfig, Order, OrderUpdate, Position, TaxLot
+from ordergate.sdk.oms.records import Fill, FundConfig, Order, OrderUpdate, Position, TaxLot, UsdRate
 from ordergate.sdk.oms.service import OrderService
 
-__all__ = ["Fill", "FundConfig", "Limits", "Order", "OrderService", "OrderUpdate", "Position", "TaxLot"]
+__all__ = [
+    "Fill",
+    "FundConfig",
+    "Limits",
+    "Order",
+    "OrderService",
+    "OrderUpdate",
+    "Position",
+    "TaxLot",
+    "UsdRate",
+]

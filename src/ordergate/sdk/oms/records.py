@@ -15,7 +15,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from ordergate.application.queries import Shown
 from ordergate.domain.errors import Code, Invalid
 from ordergate.domain.funds import Fund, TaxLotMethod
-from ordergate.domain.instruments import AssetClass, Instrument
+from ordergate.domain.instruments import AssetClass
 from ordergate.domain.money import exact
 from ordergate.domain.orders import executions, order
 from ordergate.domain.orders.commands import ORDER_FIELDS, SubmitOrder, parse_choice, parse_order
@@ -80,6 +80,7 @@ class Order(Record):
         order_id: None lets ordergate name it.
         idempotency_key: the same key is the same order, however often it is submitted.
         broker: None takes the fund's.
+        lots: ids of the tax lots that it closes first, in this order; for funds whose `tax_lot_method` is specific.
         state and all below it: as ordergate knows them; not part of the request.
     """
 
@@ -103,6 +104,7 @@ class Order(Record):
     stop_loss: Exact | None = None
     take_profit: Exact | None = None
     expires_at: datetime | None = None
+    lots: tuple[str, ...] | None = None
     state: State | None = None
     filled_quantity: Exact | None = None
     leaves_quantity: Exact | None = None
@@ -196,6 +198,19 @@ class TaxLot(Record):
         )
 
 
+class UsdRate(Record):
+    """What one unit of an instrument's currency is worth in US dollars.
+
+    Attributes:
+        source: the symbols of quotes or the fixed pairs that it follows from.
+        time: of the oldest quote in it; None without any.
+    """
+
+    rate: Decimal
+    source: str
+    time: datetime | None = None
+
+
 class Position(Record):
     """What a fund holds of a symbol.
 
@@ -203,9 +218,10 @@ class Position(Record):
         quantity: signed, in the instrument's unit.
         avg_price: None when flat.
         last_price: what closing would bring: the bid of a long, the ask of a short; None without a quote.
-        market_value_usd: signed; None without a quote, and for what is not priced in USD.
+        market_value_usd: signed; None without a quote, or without a rate from the instrument's currency.
         unrealized_pl_usd, realized_pl_usd: None likewise; realized since the first fill, fees apart.
-        realized_pl_ytd_usd: None: ordergate does not keep it by year yet.
+        realized_pl_ytd_usd: by fills of the present calendar year, in UTC.
+        usd_rate: what the amounts in dollars were made with; None where there is no rate.
         tax_lots: the open ones, oldest first.
     """
 
@@ -214,32 +230,24 @@ class Position(Record):
     quantity: Exact
     avg_price: Exact | None = None
     last_price: Exact | None = None
-    market_value_usd: Exact | None = None
-    unrealized_pl_usd: Exact | None = None
-    realized_pl_usd: Exact | None = None
-    realized_pl_ytd_usd: Exact | None = None
+    market_value_usd: Decimal | None = None
+    unrealized_pl_usd: Decimal | None = None
+    realized_pl_usd: Decimal | None = None
+    realized_pl_ytd_usd: Decimal | None = None
+    usd_rate: UsdRate | None = None
     last_updated: datetime
     tax_lots: tuple[TaxLot, ...] = ()
 
     @classmethod
-    def of(
-        cls, shown: Shown, lots: list[Lot], instrument: Instrument, last_price: Decimal | None
-    ) -> "Position":
-        """The position as it is shown, priced where it can be."""
-        usd = instrument.currency == "USD"
-        quantity = Decimal(shown["quantity"])
-        value = None
-        if usd and (last_price is not None or not quantity):
-            value = quantity * (last_price or 0) * instrument.contract_size
+    def of(cls, shown: Shown, lots: list[Lot]) -> "Position":
+        """The position as it is shown."""
+        same = ("fund_id", "symbol", "quantity", "market_value_usd", "unrealized_pl_usd", "realized_pl_usd",
+                "realized_pl_ytd_usd")  # fmt: skip
         return cls(
-            fund_id=shown["fund_id"],
-            symbol=shown["symbol"],
-            quantity=quantity,
+            **{name: shown[name] for name in same},
             avg_price=shown["average_price"],
-            last_price=last_price,
-            market_value_usd=value,
-            unrealized_pl_usd=shown["unrealized_pnl"] if usd else None,
-            realized_pl_usd=shown["realized_pnl"] if usd else None,
+            last_price=shown["price"],
+            usd_rate=None if shown["usd_rate"] is None else UsdRate(**shown["usd_rate"]),
             last_updated=shown["updated_at"],
             tax_lots=tuple(TaxLot.of(lot) for lot in lots),
         )

@@ -2,21 +2,19 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC
-from decimal import Decimal
 from functools import partial
 from typing import Final
 
+from ordergate.api.market import market_of
 from ordergate.application.decide.wrong import wrong_execution
 from ordergate.application.entry import Origin
 from ordergate.application.queries import show_position
 from ordergate.bootstrap import Gate
 from ordergate.domain.errors import Code, Conflict, Invalid
-from ordergate.domain.market import Quote
 from ordergate.domain.orders import order
 from ordergate.domain.orders.commands import CancelOrder, Configure, parse_reason
 from ordergate.domain.orders.reports import Executed
 from ordergate.domain.orders.states import UNSENT
-from ordergate.domain.positions.position import Position as Held
 from ordergate.domain.risk.commands import ConfigureLimits
 from ordergate.sdk.line import Line
 from ordergate.sdk.oms.records import Fill, FundConfig, Order, OrderUpdate, Position
@@ -165,16 +163,8 @@ def _report(fill: Fill, known: order.Order) -> Executed:
 async def _positions(gate: Gate, fund_id: str, symbol: str | None) -> list[Position]:
     instruments = await gate.queries.instruments()
     where = {"fund_id": fund_id} | ({} if symbol is None else {"symbol": symbol})
-    positions = []
+    positions, market = [], market_of(gate)
     for held in await gate.journal.select("positions", where):
         lots = await gate.queries.open_lots(held)
-        instrument, quote = instruments[held.symbol], gate.runner.engine.view.quotes.get(held.symbol)
-        shown = show_position(held, lots, instrument, quote)
-        positions.append(Position.of(shown, lots, instrument, _closing_price(held, quote)))
+        positions.append(Position.of(show_position(held, lots, instruments[held.symbol], market), lots))
     return positions
-
-
-def _closing_price(held: Held, quote: Quote | None) -> Decimal | None:
-    if quote is None or not held.quantity:
-        return None
-    return quote.bid if held.quantity > 0 else quote.ask

@@ -10,6 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations.ops import CreateTableOp
 from alembic.script import ScriptDirectory
+from msgspec.structs import replace
 from tests.journals import older
 
 from ordergate.adapters.journals import schema
@@ -144,3 +145,51 @@ def test_what_strategies_have_built_so_far_is_added_up(connection):
     assert asyncio.run(SqliteReader(connection, None).select("strategy_positions")) == expected
     dumped = connection.execute("SELECT quantity FROM strategy_positions ORDER BY 1").fetchall()
     assert dumped == sorted((format(row.quantity, "f"),) for row in expected)
+
+
+async def _books(journal):
+    """What a busy day has left, as an older program kept it: with funds that came and went, and its entries."""
+    rows = {table: await journal.select(table) for table in ("orders", "fills", "positions", "moves")}
+    lines = await journal.lines(0, (await journal.head()).size)
+    return rows, lines
+
+
+def _with_lines(bound, lines):
+    statement = (
+        "INSERT INTO journal (idx, kind, order_id, hash, entry) VALUES (:i, :kind, :order, :hash, :entry)"
+    )
+    for index, line in enumerate(lines):
+        values = {
+            "i": index,
+            "kind": line.kind,
+            "order": line.order_id,
+            "hash": line.hash,
+            "entry": line.data,
+        }
+        bound.execute(sa.text(statement), values)
+
+
+@pytest.mark.parametrize(
+    "how", ["by the fills", "by the journal, for funds have moved", "by the journal, over years"]
+)
+def test_what_a_year_has_realised_so_far_is_made_out(connection, how):
+    journal = asyncio.run(older.busy())
+    rows, lines = asyncio.run(_books(journal))
+    wanted = [row for row in rows["positions"] if row.fund_id != "gamma"]
+    if how != "by the journal, for funds have moved":
+        del rows["moves"]
+        rows["positions"] = wanted
+    if how == "by the fills":
+        lines = []  # nothing of them is needed
+    if how == "by the journal, over years":
+        rows["fills"][0] = replace(rows["fills"][0], time=rows["fills"][0].time.replace(year=2025))
+    with bind(connection) as bound:
+        older.make(bound, "0005", rows, codec)
+        _with_lines(bound, lines)
+        bound.commit()
+    upgrade(connection)
+    reader = SqliteReader(connection, None)
+    assert asyncio.run(reader.select("positions")) == rows["positions"]
+    assert asyncio.run(reader.select("orders")) == rows["orders"]
+    assert {row.year for row in wanted} == {2026}
+    assert any(row.realized_in_year for row in wanted)

@@ -131,3 +131,26 @@ def test_what_strategies_have_built_so_far_is_added_up(database):
             await reader.close()
 
     assert asyncio.run(read()) == expected
+
+
+def test_what_a_year_has_realised_so_far_is_made_out(database):
+    """By the fills: no fund has moved, and all of it was in one year."""
+    journal = asyncio.run(older.busy())
+
+    async def made():
+        rows = {table: await journal.select(table) for table in ("orders", "fills", "positions")}
+        return rows | {"positions": [row for row in rows["positions"] if row.fund_id != "gamma"]}
+
+    rows = asyncio.run(made())
+    over(database, lambda bound: older.make(bound, "0005", rows, codec))
+    up(database)
+
+    async def read():
+        reader = PostgresReader(Pool(database))
+        try:
+            return await reader.select("positions")
+        finally:
+            await reader.close()
+
+    assert asyncio.run(read()) == rows["positions"]
+    assert any(row.realized_in_year for row in rows["positions"])

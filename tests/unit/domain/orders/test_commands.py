@@ -28,13 +28,14 @@ def test_a_whole_order() -> None:
         "order_id": "mine-1", "order_type": "stop_limit", "stop_price": 181, "tif": "gtc", "strategy_id": "s",
         "broker": "paper", "actor": "ann", "signal_id": "sig", "retry_of": "ord-0", "thesis": "because",
         "entry_price": "180", "stop_loss": "170", "take_profit": D(200), "expires_at": "2026-02-01T00:00:00Z",
+        "lots": ["ord-1.x", "ord-2.x"],
     }  # fmt: skip
     assert parse_order(BODY | more) == SubmitOrder(
         fund_id="fund", symbol="AAPL", side=Side.BUY, quantity=D(100), order_type=OrderType.STOP_LIMIT,
         key_kind="idempotency_key", key="k", tif=TimeInForce.GTC, order_id="mine-1", limit_price=D("180.5"),
         stop_price=D(181), strategy_id="s", broker="paper", actor="ann", signal_id="sig", retry_of="ord-0",
         thesis="because", entry_price=D(180), stop_loss=D(170), take_profit=D(200),
-        expires_at=datetime(2026, 2, 1, tzinfo=UTC),
+        expires_at=datetime(2026, 2, 1, tzinfo=UTC), lots=("ord-1.x", "ord-2.x"),
     )  # fmt: skip
     assert {*BODY, *more} == set(ORDER_FIELDS)
 

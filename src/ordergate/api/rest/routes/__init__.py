@@ -3,12 +3,13 @@
 from typing import Final
 
 from ordergate.api.rest.operation import Operation
-from ordergate.api.rest.routes import around, following, overriding, reading, risking, submitting
+from ordergate.api.rest.routes import around, following, overriding, reading, risking, submitting, valuing
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *submitting.OPERATIONS,
     *following.OPERATIONS,
     *reading.OPERATIONS,
+    *valuing.OPERATIONS,
     *risking.OPERATIONS,
     *overriding.OPERATIONS,
     *around.OPERATIONS,
