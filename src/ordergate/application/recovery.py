@@ -17,7 +17,7 @@ from ordergate.protocols.tlog import Checkpoint, TlogError
 _UNFINISHED = tuple(state for state in State if state not in TERMINAL)
 _WHOLE = (
     "funds", "instruments", "sessions", "balances", "moves", "limits", "halts", "strategies", "accounts", "volumes",
-    "overrides",
+    "overrides", "account_holdings",
 )  # fmt: skip
 
 
@@ -42,6 +42,9 @@ async def load_state(reader: JournalReader) -> Book:
     for row in await reader.select("strategy_positions"):
         if row.quantity:
             state.strategy_positions.load(row)
+    for row in await reader.select("breaks", {"resolved_at": None}):
+        if row.is_watched:
+            state.breaks.load(row)
     return state
 
 

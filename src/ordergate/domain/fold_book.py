@@ -6,6 +6,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from ordergate.domain.book import Book
+from ordergate.domain.fold_account import count_at_broker
 from ordergate.domain.fold_risk import count_fill
 from ordergate.domain.money import ZERO, plain
 from ordergate.domain.orders.executions import Fill
@@ -24,11 +25,13 @@ def book_fill(state: Book, fill: Fill, time: datetime, *, taken_back: bool) -> F
     trade = Trade(
         fill.fill_id, fill.quantity * fill.side.sign, fill.price, fill.fee, fill.fee_currency, fill.time
     )
-    order = ORDERS[fund.tax_lot_method]
+    lot_order = ORDERS[fund.tax_lot_method]
     booking = unbook if taken_back else book
-    position, lots = booking(known, trade, state.open_lots(known), order, instrument.contract_size)
+    position, lots = booking(known, trade, state.open_lots(known), lot_order, instrument.contract_size)
     count_fill(state, fill, fund, instrument, (known, position), -1 if taken_back else 1)
-    strategy_id = state.orders.rows[fill.order_id].strategy_id
+    count_at_broker(state, fill, instrument, -1 if taken_back else 1)
+    order = state.orders.get(fill.order_id)  # none of an adjustment
+    strategy_id = None if order is None else order.strategy_id
     if strategy_id is not None:
         key = fill.fund_id, fill.symbol, strategy_id
         add_to_strategy(state, key, -trade.quantity if taken_back else trade.quantity)
