@@ -131,7 +131,7 @@ def forgotten(state: Book, entry: Entry) -> Fill | None:
 
 
 async def read_again(state: Book, moved: Sequence[Fill], reader: JournalReader) -> None:
-    """Positions, also strategies', lots, balances, profits, volumes and accounts as the tables have them, not as folded.
+    """Positions, also strategies', lots, balances, profits, volumes, accounts as the tables have them, not as folded.
 
     All is read before anything is changed: memory that were half the tables' would not be made good by the next fold.
 

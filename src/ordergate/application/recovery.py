@@ -7,6 +7,7 @@ from typing import Any
 from ordergate.application.entry import Entry, decode
 from ordergate.application.ports.journal import Head, JournalReader
 from ordergate.domain.book import Book
+from ordergate.domain.breaks import Resolution
 from ordergate.domain.errors import AuditError
 from ordergate.domain.fold import advance_cursor, evolve
 from ordergate.domain.money import EXACT
@@ -42,10 +43,15 @@ async def load_state(reader: JournalReader) -> Book:
     for row in await reader.select("strategy_positions"):
         if row.quantity:
             state.strategy_positions.load(row)
-    for row in await reader.select("breaks", {"resolved_at": None}):
-        if row.is_watched:
-            state.breaks.load(row)
+    await _load_breaks(state, reader)
     return state
+
+
+async def _load_breaks(state: Book, reader: JournalReader) -> None:
+    for resolution in (None, Resolution.EXPLAINED):
+        for row in await reader.select("breaks", {"resolution": resolution}):
+            if row.is_watched:
+                state.breaks.load(row)
 
 
 async def last_instant(reader: JournalReader, head: Head) -> datetime | None:

@@ -179,7 +179,9 @@ class Book:
             "strategy_positions", StrategyPosition, log, ("fund_id", "symbol", "strategy_id"),
             lambda r: bool(r.quantity), self.exposures.strategy_position_changed,
         )  # fmt: skip
-        self.account_holdings = Table("account_holdings", AccountHolding, log, ("broker", "kind", "name"), None)
+        self.account_holdings = Table(
+            "account_holdings", AccountHolding, log, ("broker", "kind", "name"), None
+        )
         self.tables: tuple[Table[Any], ...] = (
             self.funds,
             self.instruments,

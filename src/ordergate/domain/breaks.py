@@ -64,8 +64,8 @@ class Break(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One thing that does not fit; `break_id` names the journal entry that raised it.
 
     Attributes:
-        key: what a difference between the records is about: while one is open there is no second of that key. None
-            for what was not found by comparing.
+        key: what a difference between the records is about: while it is there, there is no second of that key. None
+            for what was not found by comparing, and once an explained one is gone.
         symbol: or the currency of a balance.
         ours, theirs: the two numbers, where it is about numbers: in the instrument's unit, or money.
         owner: the person who looks into it.
@@ -97,5 +97,5 @@ class Break(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
 
     @property
     def is_watched(self) -> bool:
-        """Whether the next comparison looks whether it is still there."""
-        return self.key is not None and self.resolved_at is None
+        """Whether comparisons look whether it is still there: explained, it is not raised anew as long as it is."""
+        return self.key is not None and self.resolution in (None, Resolution.EXPLAINED)

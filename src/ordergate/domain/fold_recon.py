@@ -15,7 +15,9 @@ from ordergate.domain.recon import events as e
 from ordergate.domain.recon.holding import HoldingKind
 
 
-def _break(state: Book, event: e.BreakChanged | e.BreakAssigned | e.BreakResolved, _i: int, _t: datetime) -> None:
+def _break(
+    state: Book, event: e.BreakChanged | e.BreakAssigned | e.BreakResolved, _i: int, _t: datetime
+) -> None:
     state.breaks.put(event.item)
 
 

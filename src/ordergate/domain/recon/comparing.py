@@ -31,6 +31,8 @@ _OF_FILLS: Final = frozenset(
         BreakKind.WRONG_PRICE, BreakKind.WRONG_SIDE, BreakKind.WRONG_INSTRUMENT,
     }
 )  # fmt: skip
+BY_NAME: Final = _OF_FILLS | {BreakKind.UNKNOWN_ORDER}
+"""The kinds that are found by what a statement names, and not by its sums."""
 
 
 class Difference(Struct, frozen=True, gc=False, kw_only=True):
@@ -70,7 +72,9 @@ def named_orders(theirs: Statement) -> tuple[frozenset[str], frozenset[str]]:
     """The orders that a statement names: by our ids, and those that only the broker's ids name."""
     said = theirs.executions or ()
     named = {*(theirs.working or ()), *(one.client_id for one in said if one.client_id is not None)}
-    others = (one.broker_order_id for one in said if one.client_id is None and one.broker_order_id is not None)
+    others = (
+        one.broker_order_id for one in said if one.client_id is None and one.broker_order_id is not None
+    )
     return frozenset(map(order_id_of, named)), frozenset(others)
 
 
@@ -78,7 +82,7 @@ def compare(ours: Ours, theirs: Statement, terms: Terms) -> tuple[Difference, ..
     """Everything in which the two differ; nothing where the statement is not complete."""
     if not theirs.complete:
         return ()
-    found = {}
+    found: dict[str, Difference] = {}
     moves = _Moves()
     for difference in (*_orders(ours, theirs), *_fills(ours, theirs, terms, moves)):
         found.setdefault(difference.key, difference)
@@ -182,7 +186,7 @@ def _fills(ours: Ours, theirs: Statement, terms: Terms, moves: _Moves) -> Iterat
         yield Difference(
             kind=BreakKind.EXTRA_FILL,
             key=f"fill/{fill.order_id}/{fill.exec_id}",
-            detail=f"execution {fill.exec_id} of {text(fill.quantity)} at {text(fill.price)} is not in the broker's record",
+            detail=f"execution {fill.exec_id}: {text(fill.quantity)} at {text(fill.price)}, which the broker has not",
             order_id=fill.order_id,
             symbol=fill.symbol,
             cause=Cause.TAKEN_BACK,
@@ -215,36 +219,38 @@ def _missing(ours: Ours, order: Order, said: Executed, moves: _Moves, *, excused
 
 
 def _wrong(ours: Ours, fill: Fill, said: Executed, terms: Terms, moves: _Moves) -> Iterator[Difference]:
-    if said.execution_kind is ExecutionKind.BUST:
-        return
-    key, counts = f"fill/{fill.order_id}/{fill.exec_id}", fill.counts
-    numbers = ((BreakKind.WRONG_QUANTITY, fill.quantity, said.quantity), (BreakKind.WRONG_PRICE, fill.price, said.price))
-    wrong = None
-    if said.symbol not in (None, fill.symbol):
-        wrong = BreakKind.WRONG_INSTRUMENT, f"in {said.symbol}, and was booked in {fill.symbol}", None, None
-    elif said.side is not None and said.side.sign != fill.side.sign:
-        wrong = BreakKind.WRONG_SIDE, f"a {said.side}, and was booked as a {fill.side}", None, None
-    else:
-        for kind, mine, yours in numbers:
-            allowed = terms.quantities if kind is BreakKind.WRONG_QUANTITY else None
-            if mine != yours and (allowed is None or not allowed.covers(mine, yours)):
-                what = "of" if kind is BreakKind.WRONG_QUANTITY else "at"
-                wrong = kind, f"{what} {text(yours)}, and was booked {what} {text(mine)}", mine, yours
-                break
+    wrong = _wrong_numbers(fill, said, terms) if said.execution_kind is not ExecutionKind.BUST else None
     if wrong is None:
         return
-    if counts:
+    kind, detail, mine, yours = wrong
+    if fill.counts:
         moves.add(ours, fill, -1)
         moves.add(ours, _as_fill(said, ours.orders.get(fill.order_id)), 1)
     yield Difference(
-        kind=wrong[0],
-        key=key,
-        detail=f"execution {fill.exec_id} at the broker is {wrong[1]}",
+        kind=kind,
+        key=f"fill/{fill.order_id}/{fill.exec_id}",
+        detail=f"execution {fill.exec_id} at the broker is {detail}",
         order_id=fill.order_id,
         symbol=fill.symbol,
-        ours=wrong[2],
-        theirs=wrong[3],
+        ours=mine,
+        theirs=yours,
     )
+
+
+def _wrong_numbers(
+    fill: Fill, said: Executed, terms: Terms
+) -> tuple[BreakKind, str, Decimal | None, Decimal | None] | None:
+    if said.symbol not in (None, fill.symbol):
+        return BreakKind.WRONG_INSTRUMENT, f"in {said.symbol}, and was booked in {fill.symbol}", None, None
+    if said.side is not None and said.side.sign != fill.side.sign:
+        return BreakKind.WRONG_SIDE, f"a {said.side}, and was booked as a {fill.side}", None, None
+    if not terms.quantities.covers(fill.quantity, said.quantity):
+        detail = f"of {text(said.quantity)}, and was booked of {text(fill.quantity)}"
+        return BreakKind.WRONG_QUANTITY, detail, fill.quantity, said.quantity
+    if fill.price != said.price:
+        detail = f"at {text(said.price)}, and was booked at {text(fill.price)}"
+        return BreakKind.WRONG_PRICE, detail, fill.price, said.price
+    return None
 
 
 def _as_fill(said: Executed, order: Order | None) -> Fill:
@@ -289,8 +295,9 @@ def _positions(ours: Ours, theirs: Statement, terms: Terms, moves: _Moves) -> It
 def _money(ours: Ours, theirs: Statement, terms: Terms, moves: _Moves) -> Iterator[Difference]:
     if theirs.balances is None:
         return
-    busy = {order.symbol for order in ours.orders.values() if order.state in _AT_BROKER}
-    busy = ours.touched | (busy if theirs.executions is None else frozenset())
+    busy = set(ours.touched)
+    if theirs.executions is None:
+        busy |= {order.symbol for order in ours.orders.values() if order.state in _AT_BROKER}
     currencies = {ours.instruments[symbol].currency for symbol in busy if symbol in ours.instruments}
     for currency, yours in sorted(theirs.balances.items()):
         opening = terms.opening.get(currency, (theirs.paid_in or {}).get(currency))
@@ -319,7 +326,7 @@ def certain(
     differences: Iterable[Difference], has_stood: Callable[[Difference], bool]
 ) -> tuple[tuple[Difference, ...], tuple[Difference, ...]]:
     """Those that count, and those that something under way may still explain."""
-    counted, perhaps = [], []
+    counted, perhaps = list[Difference](), list[Difference]()
     for one in differences:
         (perhaps if one.excused and not has_stood(one) else counted).append(one)
     return tuple(counted), tuple(perhaps)

@@ -48,7 +48,10 @@ def _traded() -> list[dict[str, object]]:
     with localcontext(Context(prec=120)):
         for broker, symbol, currency, size, side, counts, quantity, price, fee, fee_currency in found:
             signed = (1 if side in ("buy", "cover") else -1) * Decimal(quantity)
-            moved = [("position", symbol, signed), ("cash", currency, -signed * Decimal(price) * Decimal(size))]
+            moved = [
+                ("position", symbol, signed),
+                ("cash", currency, -signed * Decimal(price) * Decimal(size)),
+            ]
             if fee_currency is not None and Decimal(fee):
                 moved.append(("cash", fee_currency, -Decimal(fee)))
             for kind, name, amount in moved:
