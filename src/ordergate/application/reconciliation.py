@@ -7,6 +7,7 @@ that is incomplete, or fails, says nothing.
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import localcontext
 from enum import StrEnum
@@ -36,6 +37,9 @@ from ordergate.domain.risk.limits import Level
 
 _PAUSES_S: Final = (1.0, 2.0, 4.0)
 """Between looks at the same difference, before it counts for good."""
+_FIRST_S: Final = 2.0
+_LONGEST_S: Final = 16.0
+"""Twice the pauses between looks at what is under way."""
 _DEADLINE_S: Final = 30.0
 _BACK: Final = timedelta(days=1)
 """How far back the first comparison of a session looks at executions."""
@@ -109,7 +113,8 @@ class Reconciler:
         self._task: asyncio.Task[None] | None = None
         self._stood: dict[str, tuple[Difference, float]] = {}
         self._since = clock.now() - _BACK
-        self._under_way = 0
+        self._again: asyncio.TimerHandle | None = None
+        self._pause_s = _FIRST_S
 
     def start(self) -> None:
         """Compares soon, and from then on whenever something asks for it."""
@@ -126,6 +131,7 @@ class Reconciler:
     async def close(self) -> None:
         """Looks no more."""
         self._runner.unlisten(self._committed)
+        self._look_again(0)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -137,20 +143,24 @@ class Reconciler:
             self._wanted.set()
 
     async def _run(self) -> None:
-        pauses = 0
         while True:
-            pause = min(2.0**pauses, self._how.every_s) if self._under_way else self._how.every_s
-            try:
-                async with asyncio.timeout(pause):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._how.every_s):
                     await self._wanted.wait()
-            except TimeoutError:
-                pass
             self._wanted.clear()
             try:
                 await self.compare()
             except (Refused, StoreError, OutcomeUnknown) as error:
                 _log.warning("a comparison is tried again", broker=self._broker.name, error=str(error))
-            pauses = min(pauses + 1, 8) if self._under_way else 0
+
+    def _look_again(self, under_way: int) -> None:
+        """Soon, and ever later, as long as something may come right by itself."""
+        if self._again is not None:
+            self._again.cancel()
+        self._again = None
+        self._pause_s = min(self._pause_s * 2, _LONGEST_S) if under_way else _FIRST_S
+        if under_way and self._task is not None:
+            self._again = self._loop.call_later(self._pause_s / 2, self._wanted.set)
 
     async def compare(self) -> Comparison:
         """Compares now, and does what the account's policy says; one comparison at a time.
@@ -170,12 +180,12 @@ class Reconciler:
                     look = again
                     open_breaks = await self._say(look, fetched)
             halted = await self._follow_policy(look)
-            if look.counted and self._how.policy is not Policy.ALERT:
+            if self._how.policy is not Policy.ALERT:
                 open_breaks = self._open()
             return self._came_to(look, open_breaks, halted=halted)
 
     def _came_to(self, look: _Look, breaks: tuple[Break, ...], *, halted: bool) -> Comparison:
-        self._under_way = len(look.perhaps)
+        self._look_again(len(look.perhaps))
         found = Found.BREAKS if breaks else Found.UNDER_WAY if look.perhaps else Found.AGREES
         return Comparison(
             broker=self._broker.name,

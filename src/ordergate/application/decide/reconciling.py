@@ -14,7 +14,7 @@ from ordergate.domain.breaks import Break, BreakKind, Resolution
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound, quoted
 from ordergate.domain.market import mid
 from ordergate.domain.money import ZERO
-from ordergate.domain.orders.events import BreakRaised
+from ordergate.domain.orders.events import BreakRaised, InstrumentDefined
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.states import Side
 from ordergate.domain.recon.commands import AdjustBreak, AssignBreak, Reconcile, ResolveBreak
@@ -35,6 +35,8 @@ def reconcile(ctx: Context, command: Reconcile) -> Decision[tuple[Break, ...]]:
     for difference in command.found:
         before = known.get(difference.key)
         if before is None or not (before.is_open or _is_same(before, difference)):
+            if before is not None:
+                yield BreakChanged(item=replace(before, key=None))
             yield BreakRaised(item=_break(ctx, command.broker, difference))
         elif before.is_open and (now := _as_it_is(before, difference)) != before:
             yield BreakChanged(item=now)
@@ -126,7 +128,8 @@ def adjust(ctx: Context, command: AdjustBreak) -> Decision[Break]:
     fund_id, difference = _fund(ctx, item, command.fund_id), item.theirs - item.ours
     booked: dict[str, Any] = {"currency": item.symbol, "amount": difference}
     if item.kind is BreakKind.POSITION:
-        booked = {"trade": _trade(ctx, item, fund_id, difference, command.price)}
+        trade = yield from _trade(ctx, item, fund_id, difference, command.price)
+        booked = {"trade": trade}
     yield PositionAdjusted(
         break_id=item.break_id, broker=item.broker, fund_id=fund_id, by=ctx.by, why=why, **booked
     )
@@ -162,17 +165,24 @@ def _fund(ctx: Context, item: Break, named: str | None) -> str:
     return there[0]
 
 
-def _trade(ctx: Context, item: Break, fund_id: str, quantity: Decimal, price: Decimal | None) -> Fill:
+def _trade(
+    ctx: Context, item: Break, fund_id: str, quantity: Decimal, price: Decimal | None
+) -> Decision[Fill]:
     """What is booked of a position: as a trade would be, under the break's name."""
-    symbol, at = item.symbol or "", ctx.tick()
+    symbol = item.symbol or ""
     if symbol not in ctx.state.instruments.rows:
-        raise Invalid(Code.UNKNOWN_SYMBOL, f"the journal does not know {quoted(symbol)}", "#/break_id")
+        instrument = ctx.view.instrument(symbol)
+        if instrument is None:
+            detail = f"{quoted(symbol)} is neither built in nor configured"
+            raise Invalid(Code.UNKNOWN_SYMBOL, detail, "#/break_id")
+        yield InstrumentDefined(instrument=instrument)
     if price is None:
         quote = ctx.view.quotes.get(symbol)
         if quote is None:
             detail = f"is missing, and {symbol} has no quote: at which price shall it be booked?"
             raise Invalid(Code.MISSING, detail, "#/price")
         price = mid(quote.bid, quote.ask)
+    at = ctx.tick()
     return Fill(
         fill_id=f"{item.break_id}-adjusted",
         order_id="",

@@ -84,8 +84,11 @@ def compare(ours: Ours, theirs: Statement, terms: Terms) -> tuple[Difference, ..
         return ()
     found: dict[str, Difference] = {}
     moves = _Moves()
-    for difference in (*_orders(ours, theirs), *_fills(ours, theirs, terms, moves)):
-        found.setdefault(difference.key, difference)
+    fills = list(_fills(ours, theirs, terms, moves))
+    missing = {one.order_id for one in fills if one.kind is BreakKind.MISSING_FILL}
+    for difference in (*_orders(ours, theirs), *fills):
+        if difference.kind is not BreakKind.NOT_WORKING or difference.order_id not in missing:
+            found.setdefault(difference.key, difference)
     for difference in (*_positions(ours, theirs, terms, moves), *_money(ours, theirs, terms, moves)):
         found[difference.key] = difference
     return tuple(found.values())
