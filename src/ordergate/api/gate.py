@@ -8,6 +8,7 @@ from ordergate.application.entry import Origin
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import Journal
 from ordergate.application.queries import Queries
+from ordergate.application.reconciliation import Comparison
 from ordergate.application.runner import Runner
 from ordergate.domain.market import Quote
 
@@ -24,6 +25,15 @@ class Shard(Protocol):
     runner: Runner
     journal: Journal
     lists: Queries
+
+    @property
+    def compared_brokers(self) -> Sequence[str]:
+        """The names of the brokers that tell of their accounts."""
+        ...
+
+    async def compare(self, broker: str) -> Comparison:
+        """Compares the account at a broker with the broker's own record; see `bootstrap.Gate.compare`."""
+        ...
 
 
 class Gate(Protocol):

@@ -3,7 +3,7 @@
 from typing import Final
 
 from ordergate.api.rest.operation import Operation
-from ordergate.api.rest.routes import around, following, overriding, reading, risking, submitting
+from ordergate.api.rest.routes import around, following, overriding, reading, reconciling, risking, submitting
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *submitting.OPERATIONS,
@@ -11,5 +11,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *reading.OPERATIONS,
     *risking.OPERATIONS,
     *overriding.OPERATIONS,
+    *reconciling.OPERATIONS,
     *around.OPERATIONS,
 )
