@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from ordergate.application.comparison import Comparison
 from ordergate.application.engine import Command
 from ordergate.application.entry import Origin
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import Journal
 from ordergate.application.queries import Queries
-from ordergate.application.reconciliation import Comparison
 from ordergate.application.runner import Runner
 from ordergate.domain.market import Quote
 

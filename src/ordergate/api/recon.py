@@ -4,10 +4,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ordergate.api.gate import Gate, Shard
+from ordergate.application.comparison import Comparison
 from ordergate.application.entry import Origin
 from ordergate.application.ports.journal import RowReader
 from ordergate.application.queries import Shown, show, shown_value
-from ordergate.application.reconciliation import Comparison
 from ordergate.domain.breaks import Break
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound, quoted
 from ordergate.domain.identifiers import parse_name

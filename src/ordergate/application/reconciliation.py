@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import localcontext
-from enum import StrEnum
 from typing import Any, Final, cast
 
 import structlog
@@ -18,6 +17,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ordergate.application.account_record import AccountRecord
+from ordergate.application.comparison import AccountTerms, Comparison, Found, Policy
 from ordergate.application.entry import Entry, Origin
 from ordergate.application.ports.brokers import Broker, Presence, TellingBroker
 from ordergate.application.ports.clock import Clock
@@ -26,11 +26,11 @@ from ordergate.application.runner import Runner
 from ordergate.domain.breaks import Break, BreakKind, Cause
 from ordergate.domain.errors import OutcomeUnknown, Refused, StoreError
 from ordergate.domain.money import EXACT
-from ordergate.domain.orders.events import OrderEvent
+from ordergate.domain.orders.events import BreakRaised, OrderEvent
 from ordergate.domain.orders.states import TERMINAL, State
 from ordergate.domain.recon.commands import AdjustBreak, Reconcile
 from ordergate.domain.recon.comparing import BY_NAME, Difference, certain, compare, covers
-from ordergate.domain.recon.statement import Statement, Terms
+from ordergate.domain.recon.statement import Statement
 from ordergate.domain.risk.commands import ThrowSwitch
 from ordergate.domain.risk.kill_switch import Mode, Trigger
 from ordergate.domain.risk.limits import Level
@@ -44,51 +44,13 @@ _DEADLINE_S: Final = 30.0
 _BACK: Final = timedelta(days=1)
 """How far back the first comparison of a session looks at executions."""
 _OVERLAP: Final = timedelta(minutes=1)
+_LIES: Final = (
+    BreakKind.OVERFILL, BreakKind.UNSENT_FILL, BreakKind.WRONG_SIDE, BreakKind.WRONG_INSTRUMENT,
+    BreakKind.BAD_EXECUTION,
+)  # fmt: skip
+"""What a broker says of a trade that cannot be, or should not: it may be wrong about others, too."""
 _ORIGIN: Final = Origin(source="reconciliation", principal="reconciliation")
 _log = structlog.get_logger("ordergate.reconciliation")
-
-
-class Policy(StrEnum):
-    """What follows from a break. ALERT: it is raised. HALT: if it is still there after 1, 2 and 4 s, the broker is
-    halted. CORRECT: the difference of a position or balance is booked. A journal that is behind always halts."""
-
-    ALERT = "alert"
-    HALT = "halt"
-    CORRECT = "correct"
-
-
-class AccountTerms(Struct, frozen=True, kw_only=True):
-    """How one account is compared, how often, and what follows.
-
-    Attributes:
-        every_s: between two comparisons.
-        strict: also after each order.
-    """
-
-    every_s: float = 300
-    strict: bool = False
-    policy: Policy = Policy.ALERT
-    terms: Terms = Terms()
-
-
-class Found(StrEnum):
-    """What a comparison came to. NOT_COMPARED: the statement was incomplete, or failed."""
-
-    AGREES = "agrees"
-    UNDER_WAY = "under_way"
-    BREAKS = "breaks"
-    NOT_COMPARED = "not_compared"
-
-
-class Comparison(Struct, frozen=True, kw_only=True):
-    """One comparison; `breaks` are those open at the broker then, `under_way` how much may come right by itself."""
-
-    broker: str
-    at: datetime
-    found: Found
-    breaks: tuple[Break, ...] = ()
-    under_way: int = 0
-    halted: bool = False
 
 
 class _Look(Struct):
@@ -113,6 +75,7 @@ class Reconciler:
         self._task: asyncio.Task[None] | None = None
         self._stood: dict[str, tuple[Difference, float]] = {}
         self._since = clock.now() - _BACK
+        self._lie: Break | None = None
         self._again: asyncio.TimerHandle | None = None
         self._pause_s = _FIRST_S
 
@@ -139,8 +102,14 @@ class Reconciler:
 
     def _committed(self, entries: Sequence[Entry]) -> None:
         self._record.follow(entries)
-        if self._how.strict and any(_is_done(entry.event) for entry in entries):
-            self._wanted.set()
+        for entry in entries:
+            event = entry.event
+            if isinstance(event, BreakRaised) and event.item.broker == self._broker.name:
+                if event.item.kind in _LIES and self._how.policy is Policy.HALT:
+                    self._lie = event.item
+                    self._wanted.set()
+            elif self._how.strict and _is_done(event):
+                self._wanted.set()
 
     async def _run(self) -> None:
         while True:
@@ -149,6 +118,9 @@ class Reconciler:
                     await self._wanted.wait()
             self._wanted.clear()
             try:
+                if self._lie is not None:
+                    await self._halt(f"{self._lie.kind}: {self._lie.detail}")
+                    self._lie = None
                 await self.compare()
             except (Refused, StoreError, OutcomeUnknown) as error:
                 _log.warning("a comparison is tried again", broker=self._broker.name, error=str(error))
@@ -296,7 +268,7 @@ class Reconciler:
         """Halts or corrects, where that is to be done; whether it halted."""
         behind = [one for one in look.counted if one.cause is Cause.JOURNAL_BEHIND]
         if behind:
-            return await self._halt(behind, f"the journal is older than the account: {behind[0].detail}")
+            return await self._halt(f"the journal is older than the account: {behind[0].detail}")
         if not look.counted or self._how.policy is Policy.ALERT:
             return False
         for pause in _PAUSES_S:
@@ -309,17 +281,15 @@ class Reconciler:
                 return False
         if self._how.policy is Policy.CORRECT:
             return await self._correct()
-        return await self._halt(look.counted, look.counted[0].detail)
+        name, first = self._broker.name, look.counted[0].detail
+        return await self._halt(f"{len(look.counted)} differences from {name}'s own record: {first}")
 
-    async def _halt(self, because: Sequence[Difference], first: str) -> bool:
+    async def _halt(self, reason: str) -> bool:
         name = self._broker.name
         halt = self._runner.engine.state.halts.get((Level.BROKER, name))
-        if halt is not None and halt.holds and halt.mode is Mode.HALT:
-            return True
-        reason = f"{len(because)} differences from {name}'s own record; {first}"
-        await self._runner.execute(
-            ThrowSwitch(level=Level.BROKER, name=name, reason=reason, trigger=Trigger.RECONCILIATION), _ORIGIN
-        )
+        if halt is None or not halt.holds or halt.mode is not Mode.HALT:
+            throw = ThrowSwitch(level=Level.BROKER, name=name, reason=reason, trigger=Trigger.RECONCILIATION)
+            await self._runner.execute(throw, _ORIGIN)
         return True
 
     async def _correct(self) -> bool:

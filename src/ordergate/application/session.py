@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
+from ordergate.application.comparison import AccountTerms, Comparison
 from ordergate.application.dispatch import Dispatcher
 from ordergate.application.entry import Entry, Origin
 from ordergate.application.ownership import Tenure
 from ordergate.application.ports.brokers import Broker
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import RowReader
-from ordergate.application.reconciliation import AccountTerms, Comparison, Reconciler
+from ordergate.application.reconciliation import Reconciler
 from ordergate.application.runner import Runner
 from ordergate.application.settlement import Settlement
 from ordergate.domain.errors import StoreError

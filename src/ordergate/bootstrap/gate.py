@@ -11,6 +11,7 @@ from ordergate import __version__
 from ordergate.adapters.brokers.paper import PaperBroker
 from ordergate.adapters.brokers.sync import SyncBroker, SyncSettings
 from ordergate.adapters.gates import check_gate
+from ordergate.application.comparison import Comparison
 from ordergate.application.engine import Command
 from ordergate.application.entry import Origin
 from ordergate.application.guarding import Guard
@@ -22,7 +23,6 @@ from ordergate.application.ports.gates import RiskGate
 from ordergate.application.ports.journal import Journal
 from ordergate.application.ports.leases import Leases
 from ordergate.application.queries import Queries
-from ordergate.application.reconciliation import Comparison
 from ordergate.application.runner import Runner
 from ordergate.application.session import BrokerSession
 from ordergate.application.view import GateTerms

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct, field
 from msgspec.structs import asdict, replace
 
-from ordergate.application.reconciliation import AccountTerms, Policy
+from ordergate.application.comparison import AccountTerms, Policy
 from ordergate.config.errors import ConfigError
 from ordergate.domain.money import ZERO
 from ordergate.domain.recon.statement import CENT, Terms, Tolerance

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from ordergate.adapters.brokers.paper import Faults, PaperSettings
 from ordergate.adapters.clock import VirtualClock, run_virtual
+from ordergate.application.comparison import Found, Policy
 from ordergate.application.entry import Origin
-from ordergate.application.reconciliation import Found, Policy
 from ordergate.bootstrap import Gate, open_gate
 from ordergate.domain.breaks import BreakKind, Cause, Resolution
 from ordergate.domain.errors import Conflict, Invalid, NotFound
@@ -362,6 +362,38 @@ def test_an_adjustment_by_a_person_needs_a_price_a_fund_and_the_right_kind_of_br
             assert (done.resolution, done.resolved_by) == (Resolution.ADJUSTED, "ann")
             (lot,) = await gate.journal.select("lots")
             assert (lot.remaining, lot.price) == (5, 180)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("policy", [Policy.ALERT, Policy.HALT])
+@pytest.mark.parametrize(
+    ("kind", "lie"),
+    [
+        (BreakKind.WRONG_SIDE, {"side": Side.SELL}),
+        (BreakKind.WRONG_INSTRUMENT, {"symbol": "MSFT"}),
+        (BreakKind.BAD_EXECUTION, {"quantity": Decimal(-10)}),
+        (BreakKind.OVERFILL, {"quantity": Decimal(150)}),
+    ],
+)
+def test_a_broker_that_lies_about_a_trade_is_halted_where_that_is_the_policy(policy, kind, lie):
+    async def main():
+        async with account(policy=policy) as (gate, _broker):
+            order = await bought(gate, "rest", order_type=OrderType.LIMIT, limit_price=Decimal(100))
+            await later(gate)
+            said = replace(execution(f"{order.order_id}.1", "L1", gate.clock.now()), **lie)
+            before = gate.clock.now()
+            await gate.runner.deliver(said)
+            assert kind in await kinds(gate)
+            booked = [fill.quantity for fill in await gate.queries.fills()]
+            assert booked == ([150] if kind is BreakKind.OVERFILL else [])  # too much did happen
+            await later(gate, 0.5)
+            halt = gate.runner.engine.state.halts.get(BROKER)
+            assert (halt is None) == (policy is Policy.ALERT)
+            if halt is not None:
+                assert halt.trigger is Trigger.RECONCILIATION
+                assert (halt.since - before).total_seconds() < 1
+                assert kind in halt.reason
 
     run_virtual(main())
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from ordergate.api.rest.schema_types import Instant, Name, Number, Positive
-from ordergate.application.reconciliation import Found
+from ordergate.application.comparison import Found
 from ordergate.domain.breaks import BreakKind, Cause, Resolution
 
 _Reason = Annotated[str, Field(min_length=1, max_length=1_000)]
