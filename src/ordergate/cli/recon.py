@@ -12,9 +12,7 @@ from ordergate.cli.places import ShardName, place, reading
 app: Final = typer.Typer(
     help="Compare accounts with the brokers' own records; work on breaks.", no_args_is_help=True
 )
-_COLUMNS: Final = (
-    "break", "kind", "broker", "raised", "what", "cause", "owner", "ended", "how", "by", "because",
-)  # fmt: skip
+_COLUMNS: Final = ("break", "kind", "broker", "raised", "what", "cause", "owner", "resolved")
 BreakId = Annotated[str, typer.Argument(metavar="BREAK", help="Such as brk-812.")]
 BrokerName = Annotated[str | None, typer.Option("--broker", metavar="NAME", help="At this broker.")]
 
@@ -53,7 +51,7 @@ def _say(found: list[dict[str, Any]]) -> None:
 def _print(items: list[dict[str, Any]]) -> None:
     rows = [
         (b["break_id"], b["kind"], b["broker"], t.second(b["raised_at"]), b["detail"], b["cause"], b["owner"],
-         t.second(b["resolved_at"]), b["resolution"], b["resolved_by"], b["why"])
+         "" if b["resolution"] is None else f"{b['resolution']} by {b['resolved_by']}: {b['why']}")
         for b in items
     ]  # fmt: skip
     t.print_table("Breaks", _COLUMNS, rows)
