@@ -19,6 +19,7 @@ from ordergate.adapters.journals.rows import codec
 from ordergate.adapters.journals.sqlite import SqliteReader
 from ordergate.adapters.journals.sqlite_file import connect
 from ordergate.domain.errors import StoreError
+from ordergate.domain.recon.holding import HoldingKind
 
 
 @pytest.fixture
@@ -144,3 +145,17 @@ def test_what_strategies_have_built_so_far_is_added_up(connection):
     assert asyncio.run(SqliteReader(connection, None).select("strategy_positions")) == expected
     dumped = connection.execute("SELECT quantity FROM strategy_positions ORDER BY 1").fetchall()
     assert dumped == sorted((format(row.quantity, "f"),) for row in expected)
+
+
+def test_what_was_traded_in_accounts_so_far_is_added_up(connection):
+    journal = asyncio.run(older.busy())
+    rows, _built = asyncio.run(older.rows_of(journal))
+    rows["instruments"] = asyncio.run(journal.select("instruments"))
+    expected = asyncio.run(older.traded_in(journal))
+    with bind(connection) as bound:
+        older.make(bound, "0005", rows, codec)
+        bound.commit()
+    upgrade(connection)
+    assert {row.kind for row in expected} == set(HoldingKind)
+    assert len(expected) >= 6
+    assert asyncio.run(SqliteReader(connection, None).select("account_holdings")) == expected
