@@ -28,10 +28,12 @@ from ordergate.application.ports.clock import Clock
 from ordergate.domain.instruments import built_in
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.reports import AnyReport, End, Ended, Executed, Outcome
+from ordergate.domain.recon.statement import Statement
 from ordergate.testing.conformance.broker import BrokerConformance
 from ordergate.testing.conformance.counterpart import Counterpart, Fault
 
 ONE = Decimal(1)
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 FAULTS: dict[Fault, dict[str, Decimal]] = {
     Fault.DROP_ANSWERS: {"drop_answer": ONE},
     Fault.DUPLICATE_REPORTS: {"duplicate_report": ONE},
@@ -220,6 +222,30 @@ class EmptySnapshotAsComplete(PaperBroker):
         return OpenOrders(as_of=snapshot.as_of, complete=True, client_ids=snapshot.client_ids)
 
 
+class HalfAStatementAsAWholeOne(PaperBroker):
+    async def statement(self, since: datetime) -> Statement:
+        return replace(await super().statement(since), complete=True)
+
+
+class TellsWhatThisSessionDid(PaperBroker):
+    async def connect(self, sink: Sink, cursor: str | None) -> None:
+        await super().connect(sink, cursor)
+        self.before = (await super().statement(EVER)).positions or {}
+
+    async def statement(self, since: datetime) -> Statement:
+        told = await super().statement(since)
+        held = {name: q - self.before.get(name, 0) for name, q in (told.positions or {}).items()}
+        return replace(told, positions=held)
+
+
+class TellsOrdersForPositions(PaperBroker):
+    async def statement(self, since: datetime) -> Statement:
+        told = await super().statement(since)
+        assert self._session is not None
+        asked = sum(order.leaves for order in self._session.venue.register.working.values())
+        return replace(told, positions={name: q + asked for name, q in (told.positions or {}).items()})
+
+
 class RaisesOnSubmit(PaperBroker):
     async def submit(self, send: Send) -> Answer:
         answer = await super().submit(send)
@@ -286,6 +312,9 @@ BUGS = [
     (NewIdForEveryTelling, "test_reports_that_are_repeated_or_out_of_order"),
     (TellsCumulativeQuantities, "test_partial_fills_add_up"),
     (EmptySnapshotAsComplete, "test_an_incomplete_snapshot_says_so"),
+    (HalfAStatementAsAWholeOne, "test_half_a_statement_says_so"),
+    (TellsWhatThisSessionDid, "test_a_statement_outlives_the_session"),
+    (TellsOrdersForPositions, "test_a_statement_says_what_was_traded"),
     (RaisesOnSubmit, "test_an_unanswered_submit_is_unknown_and_found"),
     (RaisesOnBadValues, "test_what_the_venue_does_not_take_is_an_answer"),
     (TakesSilenceForRejection, "test_an_unanswered_submit_is_unknown_and_found"),

@@ -458,7 +458,8 @@ def bent(batch):
     if not batch.lines:
         return {}
     *some, last = batch.lines
-    return {"lines": [*some, replace(last, kind="OrderFilled/1")]}
+    other = "OrderFilled/1" if last.kind != "OrderFilled/1" else "OrderEntered/1"
+    return {"lines": [*some, replace(last, kind=other)]}
 
 
 def swapped(batch):

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ordergate.application.engine import Input
 from ordergate.domain import moving as m
 from ordergate.domain.book import Key
+from ordergate.domain.breaks import BreakKind, Cause
 from ordergate.domain.funds import Fund
 from ordergate.domain.market import Quote
 from ordergate.domain.moves import Holding, LogEnd
@@ -21,15 +22,30 @@ from ordergate.domain.orders.states import ExecutionKind, Mark, OrderType, Side
 from ordergate.domain.positions.ledger import Balance
 from ordergate.domain.positions.lots import Lot
 from ordergate.domain.positions.position import Position, StrategyPosition
+from ordergate.domain.recon import commands as n
+from ordergate.domain.recon.comparing import Difference
 from ordergate.domain.risk import commands as k
 from ordergate.domain.risk.kill_switch import Mode, Trigger
 from ordergate.domain.risk.limits import Level, Limits
 from ordergate.domain.signals import Signal, SubmitSignal
 from tests.journals.desk import BROKER, START, Desk
 
+ELSEWHERE: Final = "elsewhere"
 _SYMBOLS: Final = {"AAPL": "180.53", "MSFT": "402.1", "EURUSD": "1.10253", "BTC/USDT": "64000.01"}
 _HUGE: Final = 70_000
 _PLOTS: Final = 16
+
+
+class _Later:
+    """What can be said only then: about the break of that key at the other broker."""
+
+    def __init__(self, key: str, about: Callable[[str], Input]) -> None:
+        self._key, self._about = key, about
+
+    def given(self, desk: Desk) -> Input:
+        rows = desk.engine.state.breaks.rows.values()
+        named = [row.break_id for row in rows if row.broker == ELSEWHERE and row.key == self._key]
+        return self._about(named[-1])
 
 
 class BusyDay:
@@ -37,11 +53,12 @@ class BusyDay:
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
-        self._plots: list[list[Input]] = [
+        self._plots: list[list[Input | _Later]] = [
             _a_fund_that_comes_and_goes(),
             _limits_that_nobody_meets(),
             _a_drill(),
             _an_override(),
+            _another_record(),
         ]
         self._orders = self._cursor = 0
 
@@ -56,12 +73,13 @@ class BusyDay:
                 self._plots.append(self._plot())
             raw = "x" * _HUGE if self._random.random() < 0.05 else None
             chosen = self._random.sample(self._plots, self._random.randint(1, _PLOTS // 2))
-            await desk.write([plot[0] for plot in chosen], raw)
+            given = [plot[0] for plot in chosen]
+            await desk.write([one.given(desk) if isinstance(one, _Later) else one for one in given], raw)
             for plot in chosen:
                 del plot[0]
             self._plots = [plot for plot in self._plots if plot]
 
-    def _plot(self) -> list[Input]:
+    def _plot(self) -> list[Input | _Later]:
         self._orders += 1
         name = f"ord-{self._orders:04}"
         if self._random.random() < 0.1:
@@ -234,6 +252,36 @@ def _an_override() -> list[Input]:
         k.TurnDownOverride(order_id="rash-1", reason="not now"),
         ask,
         k.GrantOverride(order_id="rash-1", reason="seen"),
+    ]
+
+
+def _another_record() -> list[Input | _Later]:
+    """Comparisons with the record of a broker that nobody trades at, and what persons do with what they find."""
+    shares = Difference(
+        kind=BreakKind.POSITION, key="position/AAPL", detail="0 AAPL here, 5 there", symbol="AAPL", ours=Decimal(0),
+        theirs=Decimal(5),
+    )  # fmt: skip
+    money = Difference(
+        kind=BreakKind.BALANCE, key="balance/USD", detail="0 USD here, 1.50 there", symbol="USD", ours=Decimal(0),
+        theirs=Decimal("1.50"),
+    )  # fmt: skip
+    order = Difference(
+        kind=BreakKind.UNKNOWN_ORDER, key="order/x", detail="it works there", cause=Cause.FOREIGN
+    )
+    found = n.Reconcile(broker=ELSEWHERE, found=(shares, money, order), covers=frozenset(BreakKind))
+    return [
+        found,
+        replace(found, found=(replace(shares, theirs=Decimal(6)), money, order)),
+        _Later("position/AAPL", lambda name: n.AssignBreak(break_id=name, owner="bea")),
+        _Later(
+            "position/AAPL",
+            lambda name: n.AdjustBreak(break_id=name, why="a gift", fund_id="beta", price=Decimal(180)),
+        ),
+        _Later("balance/USD", lambda name: n.AdjustBreak(break_id=name, why="interest", fund_id="beta")),
+        _Later("order/x", lambda name: n.ResolveBreak(break_id=name, why="not ours")),
+        replace(found, found=(shares, money, order)),
+        replace(found, found=(money,)),
+        replace(found, found=(shares,)),
     ]
 
 

@@ -9,7 +9,7 @@ from ordergate.adapters.journals.memory import MemoryJournal
 from ordergate.adapters.journals.migrate import config
 from ordergate.domain.positions.position import StrategyPosition
 from ordergate.protocols.tlog import Signer
-from tests.journals.busy_day import BusyDay
+from tests.journals.busy_day import ELSEWHERE, BusyDay
 from tests.journals.desk import Desk
 
 
@@ -36,3 +36,8 @@ def make(bound: sa.Connection, revision: str, rows: dict[str, list[Any]], codec:
         known = codec(name)
         shown = [dict(zip(known.names, known.encode(row), strict=True)) for row in values]
         bound.execute(table.insert(), [{n: v for n, v in row.items() if n in table.c} for row in shown])
+
+
+async def traded_in(journal: MemoryJournal) -> list[Any]:
+    """What was traded in accounts, but for what was adjusted there."""
+    return [row for row in await journal.select("account_holdings") if row.broker != ELSEWHERE]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from ordergate.application.comparison import Comparison
 from ordergate.application.engine import Command
 from ordergate.application.entry import Origin
 from ordergate.application.ports.clock import Clock
@@ -24,6 +25,15 @@ class Shard(Protocol):
     runner: Runner
     journal: Journal
     lists: Queries
+
+    @property
+    def compared_brokers(self) -> Sequence[str]:
+        """The names of the brokers that tell of their accounts."""
+        ...
+
+    async def compare(self, broker: str) -> Comparison:
+        """Compares the account at a broker with the broker's own record; see `bootstrap.Gate.compare`."""
+        ...
 
 
 class Gate(Protocol):

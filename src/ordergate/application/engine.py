@@ -19,6 +19,7 @@ from ordergate.application.decide import (
     limiting,
     moving,
     overriding,
+    reconciling,
     reporting,
     setup,
     silence,
@@ -38,11 +39,12 @@ from ordergate.domain.orders import commands as c
 from ordergate.domain.orders.events import InstrumentDefined, OrderAdopted, OrderEntered, OrderEvent
 from ordergate.domain.orders.reports import AnyReport, Confirmed, Report
 from ordergate.domain.orders.states import State
+from ordergate.domain.recon import commands as n
 from ordergate.domain.risk import commands as k
 from ordergate.domain.signals import SubmitSignal
 from ordergate.domain.times import MICROSECOND, format_time
 
-Command = c.OrderCommand | SubmitSignal | k.RiskCommand | m.MoveCommand
+Command = c.OrderCommand | SubmitSignal | k.RiskCommand | m.MoveCommand | n.ReconCommand
 Input = Command | AnyReport
 
 _MICROSECONDS: Final = tuple(number * MICROSECOND for number in range(len(State)))
@@ -254,4 +256,8 @@ _COMMANDS: Final[Mapping[type, Callable[[Context, Any], Decision[Any]]]] = {
     m.TakePart: moving.take_part,
     m.TakeKeys: moving.take_keys,
     m.OpenFund: moving.open_fund,
+    n.Reconcile: reconciling.reconcile,
+    n.AssignBreak: reconciling.assign,
+    n.ResolveBreak: reconciling.resolve,
+    n.AdjustBreak: reconciling.adjust,
 }

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from ordergate.domain.errors import AuditError, Code, Invalid
 from ordergate.domain.events import AnyEvent
-from ordergate.domain.orders.events import BreakRaised, OrderEvent
+from ordergate.domain.orders.events import OrderEvent
+from ordergate.domain.recon.events import BREAK_EVENTS
 
 LARGEST: Final = 65_535
 """Bytes of an entry: the length prefix of an entry bundle has 16 bits (C2SP tlog-tiles)."""
@@ -63,7 +64,7 @@ class Entry(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
         """The order that it is about."""
         if isinstance(self.event, OrderEvent):
             return self.event.order_id
-        return self.event.item.order_id if isinstance(self.event, BreakRaised) else None
+        return self.event.item.order_id if isinstance(self.event, BREAK_EVENTS) else None
 
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="string")

@@ -19,6 +19,7 @@ from ordergate.domain.fold import advance_cursor
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.positions.position import StrategyPosition
+from ordergate.domain.recon.events import PositionAdjusted
 from ordergate.domain.risk.events import OverrideAnswered, OverrideAsked
 from ordergate.protocols.tlog import leaf_hash
 
@@ -121,6 +122,9 @@ class Following:
 def forgotten(state: Book, entry: Entry) -> Fill | None:
     """The execution, where memory does not have all that it moves."""
     event = entry.event
+    if isinstance(event, PositionAdjusted) and event.trade is not None:
+        known = (event.fund_id, event.trade.symbol) in state.positions.rows
+        return None if known else event.trade
     if not isinstance(event, _EXECUTIONS):
         return None
     fill = event.fill
@@ -129,7 +133,7 @@ def forgotten(state: Book, entry: Entry) -> Fill | None:
 
 
 async def read_again(state: Book, moved: Sequence[Fill], reader: JournalReader) -> None:
-    """Positions, also strategies', lots, balances, profits and volumes as the tables have them, not as folded.
+    """Positions, also strategies', lots, balances, profits, volumes, accounts as the tables have them, not as folded.
 
     All is read before anything is changed: memory that were half the tables' would not be made good by the next fold.
 
@@ -151,6 +155,10 @@ async def read_again(state: Book, moved: Sequence[Fill], reader: JournalReader) 
     funds = sorted({fund_id for fund_id, _symbol in keys})
     accounts = await reader.get("accounts", [(fund_id,) for fund_id in funds])
     volumes = await reader.get("volumes", keys)
+    brokers = tuple(sorted({fill.broker for fill in moved}))
+    at_brokers = await reader.select("account_holdings", {"broker": brokers})
+    for row in at_brokers:
+        state.account_holdings.rows.pop((row.broker, row.kind, row.name), None)
     for key in keys:
         state.forget_position(key)
         state.volumes.rows.pop(key, None)
@@ -166,6 +174,7 @@ async def read_again(state: Book, moved: Sequence[Fill], reader: JournalReader) 
         (state.balances, balances),
         (state.accounts, accounts),
         (state.volumes, volumes),
+        (state.account_holdings, at_brokers),
     )
     for table, rows in tables:
         for row in rows:

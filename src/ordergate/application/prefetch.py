@@ -11,6 +11,7 @@ from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.moving import TakePart
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders.reports import Executed, Report
+from ordergate.domain.recon.commands import AdjustBreak, AssignBreak, ResolveBreak
 from ordergate.domain.risk.commands import AnswerGate, AskOverride, GrantOverride
 from ordergate.domain.signals import SubmitSignal
 
@@ -29,6 +30,7 @@ async def prefetch(
     order_ids |= await _keys(inputs, state, view, reader, loaded)
     await _orders(order_ids, state, reader, loaded)
     await _orders_by_broker_id(inputs, state, reader, loaded)
+    await _breaks(inputs, state, reader, loaded)
     await _positions(inputs, state, reader, loaded)
 
 
@@ -84,6 +86,25 @@ async def _orders_by_broker_id(inputs: list[Input], state: Book, reader: RowRead
         await _load(found, state, reader, loaded)
 
 
+async def _breaks(inputs: list[Input], state: Book, reader: RowReader, loaded: Loaded) -> None:
+    named = {
+        given.break_id for given in inputs if isinstance(given, (AdjustBreak, AssignBreak, ResolveBreak))
+    }
+    missing = [(break_id,) for break_id in sorted(named - state.breaks.rows.keys())]
+    for row in await reader.get("breaks", missing) if missing else []:
+        state.breaks.load(row)
+        loaded.append((state.breaks, row.break_id))
+
+
+def _adjusted(inputs: list[Input], state: Book) -> Iterable[tuple[str, str]]:
+    """The positions that adjustments may be booked into."""
+    for given in inputs:
+        item = state.breaks.get(given.break_id) if isinstance(given, AdjustBreak) else None
+        if item is not None and item.symbol is not None:
+            for fund_id in state.funds.rows:
+                yield fund_id, item.symbol
+
+
 async def _positions(inputs: list[Input], state: Book, reader: RowReader, loaded: Loaded) -> None:
     # The broker's id may be another order's by the time a fill is stepped that it names: see what stands beside.
     by_broker_id = {
@@ -105,6 +126,7 @@ async def _positions(inputs: list[Input], state: Book, reader: RowReader, loaded
         wanted |= {(order.fund_id, order.symbol) for order in orders if order is not None}
     parts = (given.left for given in inputs if isinstance(given, TakePart))
     wanted |= {(left.fund_id, holding.position.symbol) for left in parts for holding in left.holdings}
+    wanted.update(_adjusted(inputs, state))
     missing = sorted(key for key in wanted if state.positions.get(key) is None)
     for row in await reader.get("positions", missing) if missing else []:
         state.positions.load(row)

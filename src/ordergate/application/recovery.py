@@ -7,6 +7,7 @@ from typing import Any
 from ordergate.application.entry import Entry, decode
 from ordergate.application.ports.journal import Head, JournalReader
 from ordergate.domain.book import Book
+from ordergate.domain.breaks import Resolution
 from ordergate.domain.errors import AuditError
 from ordergate.domain.fold import advance_cursor, evolve
 from ordergate.domain.money import EXACT
@@ -17,7 +18,7 @@ from ordergate.protocols.tlog import Checkpoint, TlogError
 _UNFINISHED = tuple(state for state in State if state not in TERMINAL)
 _WHOLE = (
     "funds", "instruments", "sessions", "balances", "moves", "limits", "halts", "strategies", "accounts", "volumes",
-    "overrides",
+    "overrides", "account_holdings",
 )  # fmt: skip
 
 
@@ -42,7 +43,15 @@ async def load_state(reader: JournalReader) -> Book:
     for row in await reader.select("strategy_positions"):
         if row.quantity:
             state.strategy_positions.load(row)
+    await _load_breaks(state, reader)
     return state
+
+
+async def _load_breaks(state: Book, reader: JournalReader) -> None:
+    for resolution in (None, Resolution.EXPLAINED):
+        for row in await reader.select("breaks", {"resolution": resolution}):
+            if row.is_watched:
+                state.breaks.load(row)
 
 
 async def last_instant(reader: JournalReader, head: Head) -> datetime | None:

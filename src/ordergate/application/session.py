@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
+from ordergate.application.comparison import AccountTerms, Comparison
 from ordergate.application.dispatch import Dispatcher
 from ordergate.application.entry import Entry, Origin
 from ordergate.application.ownership import Tenure
 from ordergate.application.ports.brokers import Broker
 from ordergate.application.ports.clock import Clock
+from ordergate.application.ports.journal import RowReader
+from ordergate.application.reconciliation import Reconciler
 from ordergate.application.runner import Runner
 from ordergate.application.settlement import Settlement
 from ordergate.domain.errors import StoreError
@@ -20,14 +23,25 @@ class BrokerSession:
     Args:
         version: of this program.
         node: this one's name, for the journal.
+        comparing: where rows are read and how the account is compared, if the broker tells of it; None does not.
     """
 
-    def __init__(self, broker: Broker, runner: Runner, clock: Clock, version: str, node: str | None) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        runner: Runner,
+        clock: Clock,
+        version: str,
+        node: str | None,
+        comparing: tuple[RowReader, AccountTerms] | None = None,
+    ) -> None:
         self._broker, self._runner, self._clock = broker, runner, clock
         self._opening = OpenSession(broker.name, version, node)
         self._held: tuple[Tenure, int] | None = None
         self._dispatcher: Dispatcher | None = None
         self._settlement: Settlement | None = None
+        self._comparing = comparing if broker.capabilities.statements else None
+        self._reconciler: Reconciler | None = None
 
     @property
     def lease(self) -> str:
@@ -63,6 +77,18 @@ class BrokerSession:
         self._settlement = Settlement(self._broker, runner, self._clock, epoch)
         view.sessions[name] = epoch
         await self._settlement.start()
+        if self._comparing is not None:
+            reader, terms = self._comparing
+            self._reconciler = Reconciler(self._broker, self._runner, reader, self._clock, terms)
+            self._reconciler.start()
+
+    async def compare(self) -> Comparison | None:
+        """Compares the account now; None where the broker tells nothing, or another node has the session.
+
+        Raises:
+            StoreError: the store cannot be read or written.
+        """
+        return None if self._reconciler is None else await self._reconciler.compare()
 
     def _check(self, tenure: Tenure, epoch: int) -> None:
         name = self._broker.name
@@ -87,6 +113,9 @@ class BrokerSession:
         self._held = None
         dispatcher, self._dispatcher = self._dispatcher, None
         settlement, self._settlement = self._settlement, None
+        reconciler, self._reconciler = self._reconciler, None
+        if reconciler is not None:
+            await reconciler.close()
         if dispatcher is not None:
             await dispatcher.close()
         if settlement is not None:

@@ -11,6 +11,7 @@ from ordergate import __version__
 from ordergate.adapters.brokers.paper import PaperBroker
 from ordergate.adapters.brokers.sync import SyncBroker, SyncSettings
 from ordergate.adapters.gates import check_gate
+from ordergate.application.comparison import Comparison
 from ordergate.application.engine import Command
 from ordergate.application.entry import Origin
 from ordergate.application.guarding import Guard
@@ -26,6 +27,7 @@ from ordergate.application.runner import Runner
 from ordergate.application.session import BrokerSession
 from ordergate.application.view import GateTerms
 from ordergate.config import Config, ConfigError, check_broker_name
+from ordergate.config.reconciliation import account_terms_of
 from ordergate.domain.errors import Code, Conflict, NotFound, quoted
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.market import Quote
@@ -77,7 +79,7 @@ class Gate:
         self.queries = self.lists = Queries(journal)
         self.leases = leases
         self._keeper = Keeper(leases, clock, runner.fail)
-        self._sessions: list[BrokerSession] = []
+        self._sessions: dict[str, BrokerSession] = {}
         runner.engine.view.account = self._account_of
         self._guard = Guard(runner, clock, config.triggers)
         for name, gate in gates.items():
@@ -175,9 +177,34 @@ class Gate:
             raise
 
     async def _open_session(self, broker: Broker) -> None:
-        session = BrokerSession(broker, self.runner, self.clock, __version__, self.leases.node)
+        comparing = self.queries.reader, account_terms_of(self.config.reconciliation, broker.name)
+        session = BrokerSession(broker, self.runner, self.clock, __version__, self.leases.node, comparing)
         await self._keeper.add(session)
-        self._sessions.append(session)
+        self._sessions[broker.name] = session
+
+    async def compare(self, broker: str) -> Comparison:
+        """Compares the account at a broker with the broker's own record, now.
+
+        Raises:
+            NotFound: there is no broker of that name.
+            Conflict: it tells nothing of the account, or another node has its session.
+            StoreError: the store cannot be read or written.
+        """
+        session = self._sessions.get(broker)
+        if session is None:
+            detail = f"{quoted(broker)} is no broker; there are {', '.join(sorted(self._sessions))}"
+            raise NotFound(Code.UNKNOWN_BROKER, detail, "#/broker")
+        found = await session.compare()
+        if found is None:
+            tells = self.brokers[broker].capabilities.statements
+            detail = "another node has its session: ask there" if tells else "it tells nothing of the account"
+            raise Conflict(Code.NOT_COMPARED, f"{broker} was not compared: {detail}", "#/broker")
+        return found
+
+    @property
+    def compared_brokers(self) -> list[str]:
+        """The names of the brokers that tell of their accounts."""
+        return [name for name, broker in self.brokers.items() if broker.capabilities.statements]
 
     async def set_quote(self, broker: str, quote: Quote) -> None:
         """Sets the market of a paper venue, and lets it trade what that makes marketable.
@@ -235,7 +262,7 @@ class Gate:
         """Returns once no call to a broker is under way and all that brokers have said is journalled."""
         await asyncio.sleep(0)  # a venue says at the end of a turn what the turn caused
         await self.runner.settled()
-        while any(session.busy for session in self._sessions):
+        while any(session.busy for session in self._sessions.values()):
             await self.clock.sleep(_PAUSE_S)
             await self.runner.settled()
 

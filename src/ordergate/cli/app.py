@@ -22,6 +22,7 @@ from ordergate.cli import (
     orders,
     overrides,
     reading,
+    recon,
     risk,
     serve,
     shards,
@@ -44,6 +45,7 @@ app.add_typer(risk.app, name="risk")
 app.add_typer(kill.app, name="kill")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(overrides.app, name="overrides")
+app.add_typer(recon.app, name="recon")
 app.add_typer(audit.app, name="audit")
 app.command("nodes")(nodes.nodes)
 app.command("copy")(copying.copy)

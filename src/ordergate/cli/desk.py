@@ -21,6 +21,7 @@ from ordergate.bootstrap import Gate, Shards, open_any
 from ordergate.cli import terminal as t
 from ordergate.cli.door import served_by
 from ordergate.cli.places import Place, only, places
+from ordergate.cli.recon_desk import OwnRecon, ReconDesk
 from ordergate.cli.risk_desk import OwnRisk, RiskDesk
 from ordergate.config import Config
 from ordergate.domain.errors import Invalid, StoreBusy
@@ -59,6 +60,10 @@ class Desk(Protocol):
         """Limits, the kill switch, approvals."""
         ...
 
+    def recon(self, shard: str | None) -> ReconDesk:
+        """Comparisons and breaks, of a shard where there are several."""
+        ...
+
 
 class OwnDesk:
     """The database, or those of all shards, opened by this process."""
@@ -67,6 +72,10 @@ class OwnDesk:
         self._gate = gate
         self._origin = Origin(actor="cli", principal=by, source="cli")
         self.risk: RiskDesk = OwnRisk(gate, self._origin)
+
+    def recon(self, _shard: str | None) -> ReconDesk:
+        """See `Desk`; the one shard is what was opened."""
+        return OwnRecon(self._gate, self._origin)
 
     async def submit(self, command: SubmitOrder, raw: str, within_s: float) -> tuple[dict[str, Any], bool]:
         """See `Desk`."""

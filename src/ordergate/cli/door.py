@@ -12,6 +12,7 @@ from ordergate.adapters.journals.door import DoorFile, door_path
 from ordergate.api.rest.problems import HEADERS, DoorCode, Problem
 from ordergate.cli import terminal as t
 from ordergate.cli.line import Answer, BrokenOff, Line, NotReached, encoded
+from ordergate.cli.recon_desk import ServedRecon
 from ordergate.cli.risk_desk import ServedRisk
 from ordergate.domain.errors import (
     AuditError,
@@ -106,6 +107,10 @@ class ServedDesk:
     def risk(self) -> ServedRisk:
         """See `Desk`."""
         return ServedRisk(self.ask, self.place)
+
+    def recon(self, shard: str | None) -> ServedRecon:
+        """See `Desk`."""
+        return ServedRecon(self.ask, shard)
 
     async def submit(self, _command: SubmitOrder, raw: str, within_s: float) -> tuple[dict[str, Any], bool]:
         """See `Desk`."""

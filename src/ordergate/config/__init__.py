@@ -22,6 +22,7 @@ from ordergate.application.triggers import Triggers
 from ordergate.application.view import PAR, GateTerms, SignalRouting
 from ordergate.config.errors import ConfigError
 from ordergate.config.limits import LimitSections, check_limit_sections, with_envelope
+from ordergate.config.reconciliation import ReconciliationSection, check_reconciliation
 from ordergate.config.risk import GateSection, check_gate_sections, terms_of
 from ordergate.config.sharding import ORIGIN, ShardSection, check_shards, shard_of_broker, url_of_shard
 from ordergate.domain.errors import Invalid
@@ -137,6 +138,7 @@ class Config(_Section, frozen=True, kw_only=True):
     rates: dict[str, Decimal] = field(default_factory=lambda: dict(PAR))
     gates: dict[str, GateSection] = field(default_factory=dict)
     triggers: Triggers = Triggers()
+    reconciliation: ReconciliationSection = ReconciliationSection()
 
     def shard(self, name: str) -> "Config":
         """The configuration of one shard alone: its database, its log, its funds and their brokers.
@@ -239,6 +241,7 @@ def _check(config: Config, path: Path) -> Config:
     check_shards(config, f"{path}: ")
     check_limit_sections(config, f"{path}: ")
     check_gate_sections(config.gates, f"{path}: ")
+    check_reconciliation(config.reconciliation, config.brokers, f"{path}: ")
     for symbol, section in config.instruments.items():
         _check_instrument(symbol, section, f"{path}: instruments.{_shown(symbol)}")
     return config

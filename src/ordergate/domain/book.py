@@ -23,6 +23,7 @@ from ordergate.domain.positions.ledger import Balance
 from ordergate.domain.positions.lots import Lot
 from ordergate.domain.positions.open_lots import OpenLots
 from ordergate.domain.positions.position import Position, StrategyPosition
+from ordergate.domain.recon.holding import AccountHolding
 from ordergate.domain.risk.account import Account, Volume
 from ordergate.domain.risk.exposure import Exposures
 from ordergate.domain.risk.kill_switch import Halt
@@ -169,7 +170,7 @@ class Book:
         )  # fmt: skip
         self.balances = Table("balances", Balance, log, ("fund_id", "position_key"), None)
         self.keys = Table("keys", Key, log, ("fund_id", "kind", "key"), _never)
-        self.breaks = Table("breaks", Break, log, ("break_id",), _never)
+        self.breaks = Table("breaks", Break, log, ("break_id",), lambda r: r.is_watched)
         self.refusals = Table("refusals", Refusal, log, ("number",), _never)
         self.moves = Table("moves", Move, log, ("fund_id",), None)
         self.stated: dict[Scope, frozenset[str]] = {}
@@ -183,6 +184,9 @@ class Book:
             "strategy_positions", StrategyPosition, log, ("fund_id", "symbol", "strategy_id"),
             lambda r: bool(r.quantity), self.exposures.strategy_position_changed,
         )  # fmt: skip
+        self.account_holdings = Table(
+            "account_holdings", AccountHolding, log, ("broker", "kind", "name"), None
+        )
         self.tables: tuple[Table[Any], ...] = (
             self.funds,
             self.instruments,
@@ -203,6 +207,7 @@ class Book:
             self.volumes,
             self.overrides,
             self.strategy_positions,
+            self.account_holdings,
         )
         self.order_by_broker_id: dict[tuple[str, str], str] = {}
         self._executions: dict[str, dict[str, None]] = {}

@@ -69,6 +69,10 @@ class Code(StrEnum):
     OVERRIDE_OVER = "override_over"
     NOT_WATCHED = "not_watched"
     REPLACE_WAITS = "replace_waits"
+    BREAK_NOT_FOUND = "break_not_found"
+    BREAK_RESOLVED = "break_resolved"
+    NOT_ADJUSTABLE = "not_adjustable"
+    NOT_COMPARED = "not_compared"
 
 
 def pointer_to(name: str) -> str:

@@ -12,6 +12,7 @@ from ordergate.domain.errors import Defect
 from ordergate.domain.events import AnyEvent
 from ordergate.domain.fold_book import book_fill
 from ordergate.domain.fold_moves import MOVE_FOLDS
+from ordergate.domain.fold_recon import RECON_FOLDS
 from ordergate.domain.fold_risk import RISK_FOLDS, count_message, count_order
 from ordergate.domain.money import ZERO
 from ordergate.domain.orders import events as e
@@ -318,4 +319,5 @@ _FOLDS: Final[Mapping[type, Callable[[Book, Any, int, datetime], None]]] = {
     e.OrderConfirmed: _closed,
     **MOVE_FOLDS,
     **RISK_FOLDS,
+    **RECON_FOLDS,
 }

@@ -6,6 +6,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from ordergate.domain.book import Book
+from ordergate.domain.fold_account import count_at_broker
 from ordergate.domain.fold_risk import count_fill
 from ordergate.domain.money import ZERO, plain
 from ordergate.domain.orders.executions import Fill
@@ -21,17 +22,19 @@ def book_fill(state: Book, fill: Fill, time: datetime, *, taken_back: bool) -> F
     known = state.positions.get((fill.fund_id, fill.symbol)) or Position(
         fund_id=fill.fund_id, symbol=fill.symbol, updated_at=time
     )
-    order = state.orders.rows[fill.order_id]
     trade = Trade(
         fill.fill_id, fill.quantity * fill.side.sign, fill.price, fill.fee, fill.fee_currency, fill.time,
         min(fill.time, fill.booked_at).year,
     )  # fmt: skip
-    how = matching(fund.tax_lot_method, order.lots)
+    order = state.orders.get(fill.order_id)  # none of an adjustment
+    how = matching(fund.tax_lot_method, None if order is None else order.lots)
     booking = unbook if taken_back else book
     position, lots = booking(known, trade, state.open_lots(known), how, instrument.contract_size)
     count_fill(state, fill, fund, instrument, (known, position), -1 if taken_back else 1)
-    if order.strategy_id is not None:
-        key = fill.fund_id, fill.symbol, order.strategy_id
+    count_at_broker(state, fill, instrument, -1 if taken_back else 1)
+    strategy_id = None if order is None else order.strategy_id
+    if strategy_id is not None:
+        key = fill.fund_id, fill.symbol, strategy_id
         add_to_strategy(state, key, -trade.quantity if taken_back else trade.quantity)
     for lot in lots:
         state.lots.put(lot)

@@ -48,6 +48,12 @@ def client_order_id(order_id: str, number: int) -> str:
     return f"{order_id}.{number}"
 
 
+def is_client_order_id(client_id: str) -> bool:
+    """Whether it looks like one that we give: an order's id and a request's number."""
+    order_id, _dot, number = client_id.rpartition(".")
+    return _ORDER_ID.fullmatch(order_id) is not None and number.isascii() and number.isdecimal()
+
+
 def order_id_of(client_id: str) -> str:
     """The order that a client order id belongs to (the text itself, where it is none of ours)."""
     return client_id.rpartition(".")[0] or client_id

@@ -15,11 +15,14 @@ import pytest
 
 from ordergate.application.decide import halting
 from ordergate.application.engine import Command
+from ordergate.domain.breaks import BreakKind
 from ordergate.domain.errors import Refused
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders import reports as r
 from ordergate.domain.orders.states import OrderType, Phase, RequestKind, Side, State
+from ordergate.domain.recon import commands as n
+from ordergate.domain.recon.comparing import Difference
 from ordergate.domain.risk import commands as k
 from ordergate.domain.risk.kill_switch import Mode
 from ordergate.domain.risk.limits import Level, Limits
@@ -89,6 +92,12 @@ class Fuzz:
             c.Release: lambda: c.Release(order_id=self.order_id(), number=dice.randint(1, 4)),
             c.Configure: lambda: c.Configure((), ()),
             c.OpenSession: lambda: c.OpenSession(BROKER, "fuzz"),
+            n.Reconcile: lambda: n.Reconcile(
+                broker=BROKER, found=dice.choice(((), (self.difference(quantity),))), covers=frozenset(BreakKind),
+            ),
+            n.AssignBreak: lambda: n.AssignBreak(break_id=self.break_id(), owner="ann"),
+            n.ResolveBreak: lambda: n.ResolveBreak(break_id=self.break_id(), why="fuzz"),
+            n.AdjustBreak: lambda: n.AdjustBreak(break_id=self.break_id(), why="fuzz", price=Decimal(100)),
             k.ConfigureLimits: lambda: k.ConfigureLimits(()),
             k.SetLimits: lambda: k.SetLimits(limits=Limits(max_order_qty=quantity), **scope),
             k.ThrowSwitch: lambda: k.ThrowSwitch(mode=dice.choice(list(Mode)), **scope),
@@ -106,6 +115,19 @@ class Fuzz:
         assert {*makes} == {kind for kind in get_args(Command) if kind.__name__ not in MOVES}
         about_orders = [make for kind, make in makes.items() if kind in _ABOUT_ORDERS]
         return dice.choice(about_orders if dice.random() < 0.5 else list(makes.values()))()
+
+    def break_id(self) -> str:
+        return self.dice.choice(sorted(self.book.engine.state.breaks.rows) or ["none"])
+
+    def difference(self, quantity: Decimal) -> Difference:
+        return Difference(
+            kind=BreakKind.POSITION,
+            key="position/AAPL",
+            detail="fuzz",
+            symbol="AAPL",
+            ours=quantity,
+            theirs=Decimal(1),
+        )
 
     def report(self) -> Any:
         """Anything that a broker can say of one of our requests."""

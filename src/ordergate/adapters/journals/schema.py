@@ -19,7 +19,7 @@ from msgspec.structs import fields
 from ordergate.domain.book import Book
 from ordergate.domain.errors import StoreError
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Versions of the schema, oldest first; the last is this program's."""
 
 TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -107,6 +107,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "volumes": ("fund_id", "symbol"),
     "overrides": ("order_id",),
     "strategy_positions": ("fund_id", "symbol", "strategy_id"),
+    "account_holdings": ("broker", "kind", "name"),
 }
 ROW_TYPES: Final[dict[str, type[Struct]]] = {t.name: t.row_type for t in Book().tables}
 _INDEXES: Final[Sequence[tuple[str, tuple[str, ...]]]] = (

@@ -16,6 +16,7 @@ from ordergate.domain.orders import events as e
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.states import State
+from ordergate.domain.recon import events as n
 from ordergate.domain.risk import events as r
 from ordergate.domain.times import format_time
 
@@ -171,4 +172,9 @@ _DETAILS: Final[Mapping[type, Callable[[Any], str]]] = {
     r.OverrideAsked: _asked,
     r.OverrideAnswered: _answered,
     e.BreakRaised: lambda event: f"{event.item.kind}: {event.item.detail}",
+    n.BreakChanged: lambda event: f"{event.item.kind}: {event.item.detail}",
+    n.BreakAssigned: lambda event: f"{event.item.break_id} to {event.item.owner}",
+    n.BreakResolved: lambda event: (
+        f"{event.item.break_id} {event.item.resolution} by {event.item.resolved_by}: {event.item.why}"
+    ),
 }

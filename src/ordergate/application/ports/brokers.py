@@ -11,6 +11,7 @@ Rules that the conformance suite (`ordergate.testing.conformance.broker`) checks
    report's `cursor` is safe to resume from.
 6. An adapter has no rules on positions, risk, retries or states: it translates.
 7. One whose venue tells of the account has a property `account`: the last `BrokerAccount` that it said, or None.
+8. A statement of the account is all of one moment; one that is not complete says nothing, and is never read as empty.
 """
 
 from datetime import datetime
@@ -23,6 +24,7 @@ from msgspec import Struct
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.reports import AnyReport, Outcome
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
+from ordergate.domain.recon.statement import Statement
 
 
 class Deduplication(StrEnum):
@@ -41,6 +43,7 @@ class Capabilities(Struct, frozen=True, gc=False, kw_only=True):
         proves_absence: a lookup can prove that a request never arrived.
         lists: it can be asked for its open orders, and by our client ids; one that cannot is asked order by
             order, by its own ids.
+        statements: it tells what is in the account: it is a `TellingBroker`.
         grace_s: how long after sending a request may still turn up; absence before then proves nothing.
         calls: how many calls may be under way at once.
     """
@@ -53,6 +56,7 @@ class Capabilities(Struct, frozen=True, gc=False, kw_only=True):
     replaces: bool
     calls: int
     lists: bool = True
+    statements: bool = False
 
 
 class Send(Struct, frozen=True, gc=False, kw_only=True):
@@ -186,4 +190,12 @@ class Broker(Protocol):
 
     async def close(self) -> None:
         """Ends the session; what works at the venue goes on working."""
+        ...
+
+
+class TellingBroker(Broker, Protocol):
+    """A broker that declares `statements`."""
+
+    async def statement(self, since: datetime) -> Statement:
+        """What is in the account now, and what was executed since then; not complete where that cannot be told."""
         ...

@@ -134,6 +134,7 @@ class BrokerInterface(ABC):
 
     A class may have more: `has_sufficient_margin(volume, symbol) -> bool`, asked before each order;
     `free_margin() -> number` in its `currency` (USD where it names none), which the risk gate measures orders against;
+    `get_positions()`, signed quantities by symbol, and `get_balances()`, money by currency, to be compared;
     `order_types` and `tifs`, what it takes beside market orders, day and gtc; `decimals = True`, to get
     decimals where it would get floats; `name`, what ordergate calls it.
     """

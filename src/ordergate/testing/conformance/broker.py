@@ -23,13 +23,14 @@ from ordergate.application.ports.brokers import Change, Deduplication, Presence
 from ordergate.domain.orders.reports import End, Ended, Outcome, Replaced, RequestRefused
 from ordergate.domain.orders.states import Side
 from ordergate.testing.conformance.counterpart import Counterpart, Fault, executions
+from ordergate.testing.conformance.statements import StatementCases
 from ordergate.testing.conformance.talk import Talk, expect, need
 
 Case = Callable[[Talk], Awaitable[None]]
 TAKEN = (Outcome.ACCEPTED, Outcome.DUPLICATE)
 
 
-class BrokerConformance:
+class BrokerConformance(StatementCases):
     """Subclass it, give it a venue, and pytest runs the cases."""
 
     def venue(self) -> AbstractAsyncContextManager[Counterpart]:

@@ -20,6 +20,7 @@ from ordergate.adapters.journals.rows import codec
 from ordergate.adapters.journals.sqlite import SqliteReader
 from ordergate.adapters.journals.sqlite_file import connect
 from ordergate.domain.errors import StoreError
+from ordergate.domain.recon.holding import HoldingKind
 
 
 @pytest.fixture
@@ -193,3 +194,17 @@ def test_what_a_year_has_realised_so_far_is_made_out(connection, how):
     assert asyncio.run(reader.select("orders")) == rows["orders"]
     assert {row.year for row in wanted} == {2026}
     assert any(row.realized_in_year for row in wanted)
+
+
+def test_what_was_traded_in_accounts_so_far_is_added_up(connection):
+    journal = asyncio.run(older.busy())
+    rows, _built = asyncio.run(older.rows_of(journal))
+    rows["instruments"] = asyncio.run(journal.select("instruments"))
+    expected = asyncio.run(older.traded_in(journal))
+    with bind(connection) as bound:
+        older.make(bound, "0005", rows, codec)
+        bound.commit()
+    upgrade(connection)
+    assert {row.kind for row in expected} == set(HoldingKind)
+    assert len(expected) >= 6
+    assert asyncio.run(SqliteReader(connection, None).select("account_holdings")) == expected

@@ -13,12 +13,13 @@ from ordergate.adapters.brokers.paper.capabilities import CAPABILITIES
 from ordergate.adapters.brokers.paper.checks import check_quote, sequence_of
 from ordergate.adapters.brokers.paper.faults import Injector
 from ordergate.adapters.brokers.paper.history import look_up
-from ordergate.adapters.brokers.paper.rows import Batch, QuoteRow
-from ordergate.adapters.brokers.paper.session import Down, Session
+from ordergate.adapters.brokers.paper.rows import QuoteRow
+from ordergate.adapters.brokers.paper.session import Down, Session, arrived
 from ordergate.adapters.brokers.paper.settings import Faults, PaperSettings
 from ordergate.adapters.brokers.paper.shared import in_postgres
 from ordergate.adapters.brokers.paper.store import Store
-from ordergate.adapters.brokers.paper.stores import Reads, VenueStore, done, reads_of
+from ordergate.adapters.brokers.paper.stores import Reads, VenueStore, done, pin, reads_of
+from ordergate.adapters.brokers.paper.telling import Telling
 from ordergate.adapters.brokers.paper.venue import Instruments, Venue
 from ordergate.application.ports.brokers import (
     Answer,
@@ -35,6 +36,7 @@ from ordergate.application.ports.clock import Clock
 from ordergate.domain.errors import StoreBusy, StoreError
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.reports import Outcome
+from ordergate.domain.recon.statement import Statement
 
 if TYPE_CHECKING:
     from ordergate.adapters.brokers.paper.postgres import Board
@@ -68,6 +70,7 @@ class PaperBroker:
         else:
             self._store = Store(name, place)
         self._injector = Injector(settings.faults)
+        self._telling = Telling(name, settings, self._store, instruments)
         self._session: Session | None = None
         self._opening = asyncio.Lock()
         self._reopening: asyncio.Task[None] | None = None
@@ -202,7 +205,7 @@ class PaperBroker:
         if session is not None:
             session.quote(quote)
             try:
-                await session.call(_nothing)
+                await session.call(arrived)
             except Down as error:
                 if not session.taken_over:
                     raise StoreError(str(error)) from error
@@ -227,7 +230,7 @@ class PaperBroker:
     async def lookup(self, client_id: str, broker_order_id: str | None = None) -> Lookup:
         """What the venue knows of a request; it travels behind those sent before it."""
         try:
-            await self._arrive(_nothing)
+            await self._arrive(arrived)
             return look_up(self._name, client_id, await done(self._store.history(client_id)))
         except Down as error:
             reason = str(error)
@@ -246,6 +249,10 @@ class PaperBroker:
         complete = not self._injector.hits("incomplete_snapshot")
         shown = working if complete else working[: len(working) // 2]
         return OpenOrders(as_of=self._clock.now(), complete=complete, client_ids=frozenset(shown))
+
+    async def statement(self, since: datetime) -> Statement:
+        """What is in the account now, by the venue's record of executions, and what was executed since then."""
+        return await self._telling.tell(self._arrive, since)
 
     async def _mended(self) -> None:
         """Begins a session that broke off, for want of space or by a mistake of the venue, anew."""
@@ -338,13 +345,4 @@ class PaperBroker:
     def _pin(self, quote: Quote) -> None:
         for known in (self._early, self._carried):
             known.pop(quote.symbol, None)
-        self._store.open()  # a file's, and so open when this returns
-        try:
-            row = QuoteRow(quote, bid_left=quote.bid_size, ask_left=quote.ask_size)
-            self._store.write(Batch(quotes={quote.symbol: row}))
-        finally:
-            self._store.close()
-
-
-def _nothing(_venue: Venue, _at: datetime) -> None:
-    """What is asked of the venue by one who only wants to have been there."""
+        pin(self._store, quote)

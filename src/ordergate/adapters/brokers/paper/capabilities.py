@@ -13,4 +13,5 @@ CAPABILITIES: Final = Capabilities(
     grace_s=0,
     replaces=True,
     calls=256,
+    statements=True,
 )

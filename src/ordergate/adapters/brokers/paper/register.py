@@ -9,6 +9,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from ordergate.adapters.brokers.paper.account import Account
 from ordergate.adapters.brokers.paper.orders import Status, VenueOrder, number_of
 from ordergate.adapters.brokers.paper.records import Record, with_raw
 from ordergate.adapters.brokers.paper.rows import Batch, Execution, QuoteRow, Request
@@ -24,10 +25,14 @@ class Commit(Struct, frozen=True):
 
 
 class Register:
-    """The orders, requests and reports of a venue whose store is open."""
+    """The orders, requests and reports of a venue whose store is open.
+
+    Attributes:
+        account: what the executions add up to.
+    """
 
     def __init__(self, store: VenueStore) -> None:
-        self._store = store
+        self._store, self.account = store, Account()
         self._batch = Batch()
         self._number, self._sequence = store.last()
         self.working = {order.number: order for order in store.working()}
@@ -81,6 +86,7 @@ class Register:
     def add_execution(self, execution: Execution) -> None:
         """A trade happened."""
         self._batch.executions.append(execution)
+        self.account.add(execution)
 
     def report(self, number: int, report: AnyReport) -> None:
         """Something is to be said of an order."""

@@ -42,7 +42,7 @@ class QuoteRow(Struct, frozen=True, gc=False):
 
 
 class Execution(Struct, frozen=True, gc=False):
-    """A trade of an order, with the market that it was done at."""
+    """A trade of an order, with the market that it was done at; `client_id` is the order's, whose row keeps it."""
 
     order_number: int
     number: int
@@ -55,6 +55,7 @@ class Execution(Struct, frozen=True, gc=False):
     fee: Decimal
     fee_currency: str | None
     quote: Quote
+    client_id: str = ""
 
 
 class Batch(Struct):
@@ -116,6 +117,40 @@ def execution_row(execution: Execution) -> tuple[Any, ...]:
         text(quote.bid),
         text(quote.ask),
         time_text(quote.time),
+    )
+
+
+def read_execution(row: tuple[Any, ...]) -> Execution:
+    """A row of `executions`, with the client id of its order."""
+    (
+        number,
+        fill,
+        exec_id,
+        at,
+        symbol,
+        side,
+        quantity,
+        price,
+        fee,
+        currency,
+        bid,
+        ask,
+        quoted_at,
+        client_id,
+    ) = row
+    return Execution(
+        order_number=number,
+        number=fill,
+        exec_id=exec_id,
+        time=datetime.fromisoformat(at),
+        symbol=symbol,
+        side=Side(side),
+        quantity=Decimal(quantity),
+        price=Decimal(price),
+        fee=Decimal(fee),
+        fee_currency=currency,
+        quote=Quote(symbol, datetime.fromisoformat(quoted_at), Decimal(bid), Decimal(ask)),
+        client_id=client_id,
     )
 
 

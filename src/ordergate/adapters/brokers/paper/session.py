@@ -290,3 +290,7 @@ class Session:
         call.result = call.effect(self.venue, due)
         self._done.append(self._queue.popleft())
         return True
+
+
+def arrived(_venue: Venue, _at: datetime) -> None:
+    """What is asked of the venue by one who only wants to have been there."""

@@ -16,11 +16,13 @@ from ordergate.adapters.brokers.paper.records import Record, decode
 from ordergate.adapters.brokers.paper.rows import (
     ORDER_COLUMNS,
     Batch,
+    Execution,
     QuoteRow,
     Request,
     execution_row,
     order_row,
     quote_row,
+    read_execution,
     read_order,
     read_quote,
     read_request,
@@ -135,6 +137,14 @@ class Store:
         """The next reports, not all at once."""
         sql = "SELECT sequence, kind, body FROM reports WHERE sequence > ? ORDER BY sequence LIMIT ?"
         return list(self._records(sql, (sequence, _CHUNK)))
+
+    def executions_after(self, key: tuple[int, int]) -> list[Execution]:
+        """The next executions, not all at once."""
+        sql = (
+            "SELECT e.*, o.client_id FROM executions e JOIN orders o ON o.number = e.order_number"
+            " WHERE (e.order_number, e.number) > (?, ?) ORDER BY e.order_number, e.number LIMIT ?"
+        )
+        return [read_execution(row) for row in self._db.execute(sql, (*key, _CHUNK))]
 
     def history(self, client_id: str) -> History | None:
         """What is kept of the request of that client id; None where none ever arrived."""

@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from ordergate.adapters.brokers.paper.orders import VenueOrder, number_of
 from ordergate.adapters.brokers.paper.records import Record
-from ordergate.adapters.brokers.paper.rows import Batch, QuoteRow, Request
+from ordergate.adapters.brokers.paper.rows import Batch, Execution, QuoteRow, Request
 from ordergate.application.ports.brokers import Change, Withdraw
+from ordergate.domain.market import Quote
 from ordergate.domain.orders.reports import AnyReport
 
 T = TypeVar("T")
@@ -112,6 +113,10 @@ class VenueStore(Protocol):
         """The next reports, not all at once."""
         ...
 
+    def executions_after(self, key: tuple[int, int]) -> list[Execution] | Awaitable[list[Execution]]:
+        """The next executions by the number of their order and their own, not all at once."""
+        ...
+
     def history(self, client_id: str) -> Awaitable[History | None] | History | None:
         """What is kept of the request of that client id; None where none ever arrived."""
         ...
@@ -120,3 +125,17 @@ class VenueStore(Protocol):
 async def done(value: T | Awaitable[T]) -> T:
     """The value; only an awaitable is waited for."""
     return await value if inspect.isawaitable(value) else value
+
+
+def pin(store: VenueStore, quote: Quote) -> None:
+    """Writes a quote that was set by hand into a file that is not open.
+
+    Raises:
+        StoreError: it could not be written.
+    """
+    store.open()  # a file's, and so open when this returns
+    try:
+        row = QuoteRow(quote, bid_left=quote.bid_size, ask_left=quote.ask_size)
+        store.write(Batch(quotes={quote.symbol: row}))
+    finally:
+        store.close()

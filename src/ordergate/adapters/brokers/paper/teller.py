@@ -135,5 +135,6 @@ class Teller:
                 fee=fee,
                 fee_currency=currency,
                 quote=quote,
+                client_id=order.client_id,
             )
         )

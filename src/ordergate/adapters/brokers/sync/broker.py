@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from ordergate.adapters.brokers.sync import news
 from ordergate.adapters.brokers.sync.notebook import Known, Notebook
 from ordergate.adapters.brokers.sync.reading import Standing, Unreadable, cancel, free_margin, place, stand
 from ordergate.adapters.brokers.sync.settings import SyncSettings
+from ordergate.adapters.brokers.sync.telling import account, tells
 from ordergate.adapters.brokers.sync.ticket import Inexact, check_class, ticket_of
 from ordergate.adapters.brokers.sync.worker import NotBegun, Overdue, Worker, lock_of
 from ordergate.application.ports.brokers import (
@@ -33,6 +35,7 @@ from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.money import is_sane
 from ordergate.domain.orders.reports import Acknowledged, Answered, AnyReport, Outcome
 from ordergate.domain.orders.states import OrderType, TimeInForce
+from ordergate.domain.recon.statement import Statement
 from ordergate.domain.risk.case import BrokerAccount
 
 T = TypeVar("T")
@@ -47,7 +50,8 @@ class SyncBroker:
     Args:
         path: of the notebook that remembers what the class has said; memory, if None.
         made: the class's instance. It may say more of itself: `order_types` and `tifs` that it takes (else
-            market orders, day and gtc), and `decimals = True` to get decimals and not floats.
+            market orders, day and gtc), and `decimals = True` to get decimals and not floats. With `get_positions`,
+            and perhaps `get_balances`, it tells of the account; see `telling`.
 
     Raises:
         ClassError: it lacks a method, or has an asynchronous one.
@@ -175,6 +179,19 @@ class SyncBroker:
     async def open_orders(self) -> OpenOrders:
         """Never complete: the class has no list."""
         return OpenOrders(as_of=self._clock.now(), complete=False)
+
+    async def statement(self, since: datetime) -> Statement:
+        """What the class says of positions and money; it has no list of executions."""
+        asked_at = self._clock.now()
+        try:
+            if self._worker is None:
+                raise NotBegun(_CLOSED)
+            asking = partial(account, self._made)
+            positions, balances = await self._worker.call(asking, self._deadline_s, lambda _late: None)
+        except (Unreadable, NotBegun, Overdue) as error:
+            _log.warning("the account could not be looked at", broker=self._name, error=str(error))
+            return Statement(as_of=asked_at, complete=False)
+        return Statement(as_of=asked_at, complete=True, positions=positions, balances=balances)
 
     def _wrong(self, send: Send) -> str | None:
         if send.order_type not in self._capabilities.order_types:
@@ -315,4 +332,5 @@ def _capabilities(made: object, settings: SyncSettings) -> Capabilities:
         replaces=False,
         calls=1,
         lists=False,
+        statements=tells(made),
     )

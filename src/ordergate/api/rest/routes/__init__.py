@@ -3,7 +3,16 @@
 from typing import Final
 
 from ordergate.api.rest.operation import Operation
-from ordergate.api.rest.routes import around, following, overriding, reading, risking, submitting, valuing
+from ordergate.api.rest.routes import (
+    around,
+    following,
+    overriding,
+    reading,
+    reconciling,
+    risking,
+    submitting,
+    valuing,
+)
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *submitting.OPERATIONS,
@@ -12,5 +21,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *valuing.OPERATIONS,
     *risking.OPERATIONS,
     *overriding.OPERATIONS,
+    *reconciling.OPERATIONS,
     *around.OPERATIONS,
 )

@@ -60,6 +60,25 @@ def read_order(row: Row) -> VenueOrder:
     )
 
 
+def read_execution(row: Row) -> Execution:
+    """A row of `executions`, with the client id of its order."""
+    bid, ask = without_exponent(row["bid"]), without_exponent(row["ask"])
+    return Execution(
+        order_number=row["order_number"],
+        number=row["number"],
+        exec_id=row["exec_id"],
+        time=_utc(row["time"]),
+        symbol=row["symbol"],
+        side=Side(row["side"]),
+        quantity=without_exponent(row["quantity"]),
+        price=without_exponent(row["price"]),
+        fee=without_exponent(row["fee"]),
+        fee_currency=row["fee_currency"],
+        quote=Quote(row["symbol"], _utc(row["quote_time"]), bid, ask),
+        client_id=row["client_id"],
+    )
+
+
 def read_record(row: Row) -> Record:
     """A row of `reports`."""
     return Record(row["sequence"], decode(row["kind"], row["body"]))

@@ -15,6 +15,7 @@ from ordergate.adapters.brokers.paper.orders import VenueOrder
 from ordergate.adapters.brokers.paper.postgres.link import ANSWER_S, Address, Connection
 from ordergate.adapters.brokers.paper.postgres.rows import (
     columns_of,
+    read_execution,
     read_order,
     read_quote_row,
     read_record,
@@ -22,7 +23,7 @@ from ordergate.adapters.brokers.paper.postgres.rows import (
 )
 from ordergate.adapters.brokers.paper.postgres.tables import reading, writing
 from ordergate.adapters.brokers.paper.records import Record
-from ordergate.adapters.brokers.paper.rows import Batch, QuoteRow, Request
+from ordergate.adapters.brokers.paper.rows import Batch, Execution, QuoteRow, Request
 from ordergate.adapters.brokers.paper.stores import History, Reads
 from ordergate.domain.errors import StoreBusy, StoreError
 
@@ -142,6 +143,17 @@ class PostgresStore:
         """The next reports, not all at once."""
         sql = f"SELECT sequence, kind, body FROM {self._at.sql}.reports WHERE sequence > $1 ORDER BY sequence LIMIT $2"
         return [read_record(row) for row in await self._ask("cannot be read", sql, sequence, _CHUNK)]
+
+    async def executions_after(self, key: tuple[int, int]) -> list[Execution]:
+        """The next executions, not all at once."""
+        sql = (
+            f"SELECT e.*, o.client_id FROM {self._at.sql}.executions e JOIN {self._at.sql}.orders o"
+            " ON o.number = e.order_number WHERE (e.order_number, e.number) > ($1, $2)"
+            " ORDER BY e.order_number, e.number LIMIT $3"
+        )
+        # As in `history`: who asked may give up.
+        asking = asyncio.ensure_future(self._ask("cannot be read", sql, *key, _CHUNK))
+        return [read_execution(row) for row in await asyncio.shield(asking)]
 
     async def history(self, client_id: str) -> History | None:
         """What is kept of the request of that client id; None where none ever arrived."""

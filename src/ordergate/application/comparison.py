@@ -1,0 +1,55 @@
+"""How accounts are compared with their brokers' records, and what a comparison came to."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+from ordergate.domain.breaks import Break
+from ordergate.domain.recon.statement import Terms
+
+
+class Policy(StrEnum):
+    """What follows from a break. ALERT: it is raised.
+
+    HALT: if it is still there after 1, 2 and 4 s, the broker is halted; so it is for a trade that cannot be.
+    CORRECT: the difference of a position or balance is booked. A journal that is behind always halts.
+    """
+
+    ALERT = "alert"
+    HALT = "halt"
+    CORRECT = "correct"
+
+
+class AccountTerms(Struct, frozen=True, kw_only=True):
+    """How one account is compared, how often, and what follows.
+
+    Attributes:
+        every_s: between two comparisons.
+        strict: also after each order.
+    """
+
+    every_s: float = 300
+    strict: bool = False
+    policy: Policy = Policy.ALERT
+    terms: Terms = Terms()
+
+
+class Found(StrEnum):
+    """What a comparison came to. NOT_COMPARED: the statement was incomplete, or failed."""
+
+    AGREES = "agrees"
+    UNDER_WAY = "under_way"
+    BREAKS = "breaks"
+    NOT_COMPARED = "not_compared"
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """One comparison; `breaks` are those open at the broker then, `under_way` how much may come right by itself."""
+
+    broker: str
+    at: datetime
+    found: Found
+    breaks: tuple[Break, ...] = ()
+    under_way: int = 0
+    halted: bool = False

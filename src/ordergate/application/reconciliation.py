@@ -1,0 +1,317 @@
+"""The reconciler of one broker's account: asks for its statement, compares, and says what does not fit.
+
+It looks when the session begins, every so often, after each order where that is wanted, and when somebody asks. What
+was not told is asked for and booked as reports are; nothing else is ever booked, and nothing is traded. A statement
+that is incomplete, or fails, says nothing.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from decimal import localcontext
+from typing import Any, Final, cast
+
+import structlog
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from ordergate.application.account_record import AccountRecord
+from ordergate.application.comparison import AccountTerms, Comparison, Found, Policy
+from ordergate.application.entry import Entry, Origin
+from ordergate.application.ports.brokers import Broker, Presence, TellingBroker
+from ordergate.application.ports.clock import Clock
+from ordergate.application.ports.journal import RowReader
+from ordergate.application.runner import Runner
+from ordergate.domain.breaks import Break, BreakKind, Cause
+from ordergate.domain.errors import OutcomeUnknown, Refused, StoreError
+from ordergate.domain.money import EXACT
+from ordergate.domain.orders.events import BreakRaised, OrderEvent
+from ordergate.domain.orders.states import TERMINAL, State
+from ordergate.domain.recon.commands import AdjustBreak, Reconcile
+from ordergate.domain.recon.comparing import BY_NAME, Difference, certain, compare, covers
+from ordergate.domain.recon.statement import Statement
+from ordergate.domain.risk.commands import ThrowSwitch
+from ordergate.domain.risk.kill_switch import Mode, Trigger
+from ordergate.domain.risk.limits import Level
+
+_PAUSES_S: Final = (1.0, 2.0, 4.0)
+"""Between looks at the same difference, before it counts for good."""
+_FIRST_S: Final = 2.0
+_LONGEST_S: Final = 16.0
+"""Twice the pauses between looks at what is under way."""
+_DEADLINE_S: Final = 30.0
+_BACK: Final = timedelta(days=1)
+"""How far back the first comparison of a session looks at executions."""
+_OVERLAP: Final = timedelta(minutes=1)
+_LIES: Final = (
+    BreakKind.OVERFILL, BreakKind.UNSENT_FILL, BreakKind.WRONG_SIDE, BreakKind.WRONG_INSTRUMENT,
+    BreakKind.BAD_EXECUTION,
+)  # fmt: skip
+"""What a broker says of a trade that cannot be, or should not: it may be wrong about others, too."""
+_ORIGIN: Final = Origin(source="reconciliation", principal="reconciliation")
+_log = structlog.get_logger("ordergate.reconciliation")
+
+
+class _Look(Struct):
+    """What one statement showed: what counts, and what may come right by itself."""
+
+    counted: tuple[Difference, ...] = ()
+    perhaps: tuple[Difference, ...] = ()
+    covered: frozenset[BreakKind] = field(default_factory=frozenset)
+
+
+class Reconciler:
+    """Of the account behind one session; `reader` is for orders that memory has forgotten."""
+
+    def __init__(
+        self, broker: Broker, runner: Runner, reader: RowReader, clock: Clock, terms: AccountTerms
+    ) -> None:
+        self._broker, self._runner, self._clock, self._how = broker, runner, clock, terms
+        grace_s = max(terms.terms.grace_s, broker.capabilities.grace_s)
+        self._terms = replace(terms.terms, grace_s=grace_s)
+        self._record = AccountRecord(broker.name, runner, reader)
+        self._loop, self._wanted, self._turn = asyncio.get_running_loop(), asyncio.Event(), asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._stood: dict[str, tuple[Difference, float]] = {}
+        self._since = clock.now() - _BACK
+        self._lie: Break | None = None
+        self._again: asyncio.TimerHandle | None = None
+        self._pause_s = _FIRST_S
+
+    def start(self) -> None:
+        """Compares soon, and from then on whenever something asks for it."""
+        self._runner.listen(self._committed)
+        self._wanted.set()
+        self._task = self._loop.create_task(self._run())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None:
+            self._runner.fail(failure)
+
+    async def close(self) -> None:
+        """Looks no more."""
+        self._runner.unlisten(self._committed)
+        self._look_again(0)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def _committed(self, entries: Sequence[Entry]) -> None:
+        self._record.follow(entries)
+        for entry in entries:
+            event = entry.event
+            if isinstance(event, BreakRaised) and event.item.broker == self._broker.name:
+                if event.item.kind in _LIES and self._how.policy is Policy.HALT:
+                    self._lie = event.item
+                    self._wanted.set()
+            elif self._how.strict and _is_done(event):
+                self._wanted.set()
+
+    async def _run(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._how.every_s):
+                    await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                if self._lie is not None:
+                    await self._halt(f"{self._lie.kind}: {self._lie.detail}")
+                    self._lie = None
+                await self.compare()
+            except (Refused, StoreError, OutcomeUnknown) as error:
+                _log.warning("a comparison is tried again", broker=self._broker.name, error=str(error))
+
+    def _look_again(self, under_way: int) -> None:
+        """Soon, and ever later, as long as something may come right by itself."""
+        if self._again is not None:
+            self._again.cancel()
+        self._again = None
+        self._pause_s = min(self._pause_s * 2, _LONGEST_S) if under_way else _FIRST_S
+        if under_way and self._task is not None:
+            self._again = self._loop.call_later(self._pause_s / 2, self._wanted.set)
+
+    async def compare(self) -> Comparison:
+        """Compares now, and does what the account's policy says; one comparison at a time.
+
+        Raises:
+            StoreError: the store cannot be read or written.
+        """
+        async with self._turn:
+            look = await self._look()
+            if look is None:
+                return Comparison(broker=self._broker.name, at=self._clock.now(), found=Found.NOT_COMPARED)
+            open_breaks = await self._say(look)
+            fetched = await self._fetch(look)
+            if fetched:
+                again = await self._look()
+                if again is not None:
+                    look = again
+                    open_breaks = await self._say(look, fetched)
+            halted = await self._follow_policy(look)
+            if self._how.policy is not Policy.ALERT:
+                open_breaks = self._open()
+            return self._came_to(look, open_breaks, halted=halted)
+
+    def _came_to(self, look: _Look, breaks: tuple[Break, ...], *, halted: bool) -> Comparison:
+        self._look_again(len(look.perhaps))
+        found = Found.BREAKS if breaks else Found.UNDER_WAY if look.perhaps else Found.AGREES
+        return Comparison(
+            broker=self._broker.name,
+            at=self._clock.now(),
+            found=found,
+            breaks=breaks,
+            under_way=len(look.perhaps),
+            halted=halted,
+        )
+
+    async def _look(self) -> _Look | None:
+        """One statement against our record; None where it says nothing."""
+        now, asked_at, asked_after = self._loop.time(), self._clock.now(), self._runner.engine.last
+        since = self._look_back()
+        theirs = await self._ask(since)
+        if theirs is None or not theirs.complete:
+            return None
+        await self._runner.settled()
+        # Where executions are not told, what was booked shortly before may not have reached the broker's figures.
+        moved_since = now if theirs.executions is not None else now - self._terms.grace_s
+        ours = await self._record.ours(asked_after, moved_since, theirs)
+        with localcontext(EXACT):
+            found = compare(ours, theirs, self._terms)
+        counted, perhaps = certain(found, self._has_stood)
+        self._remember(found)
+        if not found:
+            self._since = max(self._since, asked_at - _OVERLAP)
+        covered = covers(theirs)
+        if theirs.executions_since is not None and theirs.executions_since > since:
+            covered -= BY_NAME  # what it does not name may be older
+        return _Look(counted, perhaps, covered)
+
+    def _look_back(self) -> datetime:
+        """From when on executions matter: as far back as a difference of them that was found and is still there."""
+        raised = (item.raised_at for item in self._watched() if item.kind in BY_NAME)
+        return min((at - _BACK for at in raised), default=self._since)
+
+    async def _ask(self, since: datetime) -> Statement | None:
+        try:
+            async with asyncio.timeout(_DEADLINE_S):
+                return await cast(TellingBroker, self._broker).statement(since)
+        except Exception as error:  # somebody's adapter
+            _log.warning("the account could not be asked for", broker=self._broker.name, error=repr(error))
+            return None
+
+    def _has_stood(self, difference: Difference) -> bool:
+        """Whether the same difference, with the same numbers, has been there for the grace."""
+        before = self._stood.get(difference.key)
+        if before is None or _numbers(before[0]) != _numbers(difference):
+            return False
+        return self._loop.time() - before[1] >= self._terms.grace_s
+
+    def _remember(self, found: Iterable[Difference]) -> None:
+        now, before = self._loop.time(), self._stood
+        self._stood = {}
+        for one in found:
+            known = before.get(one.key)
+            first = known[1] if known is not None and _numbers(known[0]) == _numbers(one) else now
+            self._stood[one.key] = one, first
+
+    async def _say(self, look: _Look, fetched: frozenset[str] = frozenset()) -> tuple[Break, ...]:
+        """Journals what the comparison means, and leaves of what counts that which nobody has explained."""
+        breaks: tuple[Break, ...] = ()
+        if look.counted or self._watched():
+            command = Reconcile(
+                broker=self._broker.name,
+                found=look.counted,
+                perhaps=frozenset(one.key for one in look.perhaps),
+                covers=look.covered,
+                fetched=fetched,
+            )
+            breaks = await self._runner.execute(command, _ORIGIN)
+        there = {item.key for item in breaks}
+        look.counted = tuple(one for one in look.counted if one.key in there)
+        return breaks
+
+    def _watched(self) -> tuple[Break, ...]:
+        rows = self._runner.engine.state.breaks.rows.values()
+        return tuple(row for row in rows if row.is_watched and row.broker == self._broker.name)
+
+    def _open(self) -> tuple[Break, ...]:
+        return tuple(item for item in self._watched() if item.is_open)
+
+    async def _fetch(self, look: _Look) -> frozenset[str]:
+        """Asks for the orders of what was not told, and books what the broker says; the keys of those asked for."""
+        asked: dict[str, set[str]] = {}
+        for one in look.counted:
+            if one.look_up and one.order_id is not None:
+                asked.setdefault(one.order_id, set()).add(one.key)
+        fetched: set[str] = set()
+        for order_id, keys in sorted(asked.items()):
+            order = await self._record.order(order_id)
+            if order is None or order.client_id is None:
+                continue
+            try:
+                async with asyncio.timeout(_DEADLINE_S):
+                    found = await self._broker.lookup(order.client_id, order.broker_order_id)
+            except Exception as error:  # somebody's adapter
+                _log.warning("an order could not be looked up", order=order_id, error=repr(error))
+                continue
+            if found.presence is Presence.FOUND:
+                for report in found.reports:
+                    await self._runner.deliver(report)
+                fetched |= keys
+        return frozenset(fetched)
+
+    async def _follow_policy(self, look: _Look) -> bool:
+        """Halts or corrects, where that is to be done; whether it halted."""
+        behind = [one for one in look.counted if one.cause is Cause.JOURNAL_BEHIND]
+        if behind:
+            return await self._halt(f"the journal is older than the account: {behind[0].detail}")
+        if not look.counted or self._how.policy is Policy.ALERT:
+            return False
+        for pause in _PAUSES_S:
+            await self._clock.sleep(pause)
+            again = await self._look()
+            if again is not None:
+                await self._say(again)
+                look.counted, look.perhaps = again.counted, again.perhaps
+            if not look.counted:
+                return False
+        if self._how.policy is Policy.CORRECT:
+            return await self._correct()
+        name, first = self._broker.name, look.counted[0].detail
+        return await self._halt(f"{len(look.counted)} differences from {name}'s own record: {first}")
+
+    async def _halt(self, reason: str) -> bool:
+        name = self._broker.name
+        halt = self._runner.engine.state.halts.get((Level.BROKER, name))
+        if halt is None or not halt.holds or halt.mode is not Mode.HALT:
+            throw = ThrowSwitch(level=Level.BROKER, name=name, reason=reason, trigger=Trigger.RECONCILIATION)
+            await self._runner.execute(throw, _ORIGIN)
+        return True
+
+    async def _correct(self) -> bool:
+        """Books what can be booked; the rest stays a break."""
+        for item in self._open():
+            if item.kind in (BreakKind.POSITION, BreakKind.BALANCE):
+                adjust = AdjustBreak(break_id=item.break_id, why="the account's policy is to correct")
+                try:
+                    await self._runner.execute(adjust, _ORIGIN)
+                except Refused as refused:
+                    _log.warning("a break could not be corrected", item=item.break_id, error=str(refused))
+        return False
+
+
+def _numbers(difference: Difference) -> Any:
+    if difference.ours is None or difference.theirs is None:
+        return None
+    return difference.theirs - difference.ours
+
+
+def _is_done(event: object) -> bool:
+    """Whether an order has come to its end."""
+    if not isinstance(event, OrderEvent) or not event.path:
+        return False
+    return event.path[-1] in TERMINAL or event.path[-1] is State.FILLED

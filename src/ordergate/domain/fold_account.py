@@ -1,0 +1,19 @@
+"""The fold of what was traded in brokers' accounts."""
+
+from ordergate.domain.book import Book
+from ordergate.domain.instruments import Instrument
+from ordergate.domain.orders.executions import Fill
+from ordergate.domain.recon.holding import AccountHolding, Moved, moved_by
+
+
+def count_at_broker(state: Book, fill: Fill, instrument: Instrument, sign: int) -> None:
+    """What a fill, or (-1) one that is taken back, moves in the broker's account."""
+    move_at_broker(state, fill.broker, moved_by(fill, instrument, sign))
+
+
+def move_at_broker(state: Book, broker: str, moved: Moved) -> None:
+    """The account's figures become so much more."""
+    table = state.account_holdings
+    for kind, name, quantity in moved:
+        before = table.get((broker, kind, name)) or AccountHolding(broker=broker, kind=kind, name=name)
+        table.put(before.plus(quantity))

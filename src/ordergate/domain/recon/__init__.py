@@ -1,0 +1,1 @@
+"""Reconciliation: our record against the broker's own, as values and pure functions."""

@@ -1,0 +1,85 @@
+"""What a broker tells of the account, and what we hold against it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import Struct
+
+from ordergate.domain.instruments import Instrument
+from ordergate.domain.money import ZERO
+from ordergate.domain.orders.executions import Fill
+from ordergate.domain.orders.order import Order
+from ordergate.domain.orders.reports import Executed
+
+
+class Statement(Struct, frozen=True, kw_only=True):
+    """The account as the broker has it at one moment; None is what it does not tell.
+
+    Attributes:
+        complete: whether everything told is told whole; a statement that is not says nothing at all.
+        positions: signed, by symbol, in the instrument's unit; a symbol that is left out is flat.
+        balances: money by currency.
+        paid_in: of the balances, what was paid in and never traded, by currency.
+        working: client ids of the orders that work there.
+        executions: all of the account since `executions_since`, busts and corrections too.
+    """
+
+    as_of: datetime
+    complete: bool
+    positions: Mapping[str, Decimal] | None = None
+    balances: Mapping[str, Decimal] | None = None
+    paid_in: Mapping[str, Decimal] | None = None
+    working: frozenset[str] | None = None
+    executions: tuple[Executed, ...] | None = None
+    executions_since: datetime | None = None
+
+
+class Tolerance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far two numbers may be apart: the greater of an absolute amount and a part of the broker's number."""
+
+    absolute: Decimal = ZERO
+    relative: Decimal = ZERO
+
+    def covers(self, ours: Decimal, theirs: Decimal) -> bool:
+        """Whether that is no difference."""
+        return abs(ours - theirs) <= max(self.absolute, abs(theirs) * self.relative)
+
+
+CENT = Tolerance(absolute=Decimal("0.01"))
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """How an account is compared.
+
+    Attributes:
+        grace_s: for how long something under way can explain a difference.
+        opening: money that was in the account before anything was traded, by currency, where the broker does not say.
+    """
+
+    quantities: Tolerance = Tolerance()
+    balances: Tolerance = CENT
+    grace_s: float = 10
+    opening: Mapping[str, Decimal] = {}
+
+
+class Ours(Struct, frozen=True, kw_only=True):
+    """Our record of the account.
+
+    Attributes:
+        asked_after: the journal's last instant when the broker was asked; None for an empty one.
+        orders: those that can still be at the broker, and those that its statement names.
+        fills: the executions of those, by order and execution id, also those that do not count.
+        positions, cash: what was traded there.
+        touched: symbols in which something was booked since the broker was asked.
+        by_broker_id: the ids of orders by the broker's.
+    """
+
+    asked_after: datetime | None
+    orders: Mapping[str, Order]
+    fills: Mapping[tuple[str, str], Fill]
+    positions: Mapping[str, Decimal]
+    cash: Mapping[str, Decimal]
+    instruments: Mapping[str, Instrument]
+    touched: frozenset[str] = frozenset()
+    by_broker_id: Mapping[str, str] = {}

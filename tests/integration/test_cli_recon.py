@@ -1,0 +1,98 @@
+"""Reconciliation on the command line: a journal from a backup is found, worked on and told of, also where it is served."""
+
+import json
+import shutil
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from ordergate.cli.app import app
+from tests.services.server import serving
+
+ORDER = {
+    "idempotency_key": "kept",
+    "order_id": "ord-kept",
+    "fund_id": "paper-momentum",
+    "symbol": "AAPL",
+    "side": "buy",
+    "quantity": "100",
+    "order_type": "market",
+}
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ORDERGATE_DB", "sqlite:///gate.db")
+    for name in ("ORDERGATE_AUDIT_KEY", "ORDERGATE_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(*arguments: str, code: int = 0, given: Any = None) -> str:
+    result = CliRunner().invoke(app, list(arguments), input=None if given is None else json.dumps(given))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.stdout
+
+
+def shown(*arguments: str, code: int = 0, given: Any = None) -> Any:
+    return json.loads(run(*arguments, "--json", code=code, given=given))
+
+
+def restored() -> None:
+    """The journal has forgotten an order that the venue has filled."""
+    run("quotes", "set", "AAPL", "180.40", "180.50")
+    run("orders", "submit", "-", given=ORDER)
+    assert run("recon", "run") == "paper: agrees\n"
+    shutil.copy("gate.db", "backup.db")
+    run("orders", "submit", "-", given=ORDER | {"idempotency_key": "lost", "order_id": "ord-lost"})
+    shutil.copy("backup.db", "gate.db")
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_a_restored_journal_is_found_halted_and_worked_on(served: bool, tmp_path: Path) -> None:
+    restored()
+    with serving(tmp_path / "gate.db") if served else nullcontext():
+        (found,) = shown("recon", "run", "--broker", "paper")
+        assert (found["found"], found["halted"]) == ("breaks", True)
+        (item,) = found["breaks"]
+        assert (item["kind"], item["cause"]) == ("unknown_order", "journal_behind")
+        assert "ord-lost.1" in item["detail"]
+        (halt,) = shown("kill", "show")
+        assert (halt["level"], halt["name"], halt["trigger"]) == ("broker", "paper", "reconciliation")
+        assert item in shown("recon", "breaks")
+        assert item["break_id"] in run("recon", "breaks", "--broker", "paper")
+        assert shown("recon", "breaks", "--broker", "other") == []
+        one = item["break_id"]
+        assert "bea" in run("recon", "assign", one, "--to", "bea")
+        done = shown("recon", "resolve", one, "--reason", "booked by hand", "--as", "bea")
+        assert (done["owner"], done["resolution"], done["resolved_by"]) == ("bea", "explained", "bea")
+        assert shown("recon", "show", one) == done
+        assert "booked by hand" in run("recon", "show", one)
+        assert item["break_id"] not in [row["break_id"] for row in shown("recon", "breaks")]
+        assert done in shown("recon", "breaks", "--all")
+        run("kill", "off", "--broker", "paper", "--reason", "seen", "--as", "bea")
+        (again,) = shown("recon", "run")
+        assert (again["found"], again["halted"]) == ("agrees", False)
+        assert run("recon", "run") == "paper: agrees\n"
+        # What is wrong is said, in the same words.
+        assert "there is no break" in CliRunner().invoke(app, ["recon", "show", "brk-9999"]).stderr
+        run("recon", "resolve", "brk-9999", "--reason", "r", code=3)
+        run("recon", "assign", "no/such", "--to", "bea", code=3)
+        run("recon", "resolve", one, "--reason", "r", code=5)
+        run("recon", "run", "--broker", "nobody", code=3)
+        kinds = [entry["event"]["kind"] for entry in _events()]
+        assert [kinds.count(kind) for kind in ("BreakAssigned/1", "BreakResolved/1", "TradingHalted/1")] == [
+            1,
+            1,
+            1,
+        ]
+
+
+def _events() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = shown("events")
+    return found
