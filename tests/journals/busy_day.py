@@ -242,7 +242,7 @@ def _orders_that_wait_to_be_sent() -> list[Input]:
     """One that is created and sent later, one that is canceled before, one that a check refuses, one of a signal."""
     first = c.CreateOrder(
         order_id="later-1",
-        fund_id="beta",
+        fund_id="alpha",
         symbol="AAPL",
         side=Side.BUY,
         quantity=Decimal(3),
@@ -254,7 +254,7 @@ def _orders_that_wait_to_be_sent() -> list[Input]:
     small = k.SetLimits(
         level=Level.STRATEGY, name="later", limits=Limits(max_order_qty=Decimal(5)), reason="small"
     )
-    signal = Signal(signal_id="later-4", symbol="AAPL", action="buy", quantity=Decimal(2), fund_id="beta")
+    signal = Signal(signal_id="later-4", symbol="AAPL", action="buy", quantity=Decimal(2), fund_id="alpha")
     return [
         small,
         first,

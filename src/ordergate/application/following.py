@@ -19,13 +19,15 @@ from ordergate.domain.fold import advance_cursor
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.positions.position import StrategyPosition
+from ordergate.domain.risk.events import OverrideAnswered, OverrideAsked
 from ordergate.protocols.tlog import leaf_hash
 
 FAR: Final = 10_000
 """So many entries take too long to fold while others wait."""
 
 _AT_ONCE: Final = 500
-_NEW: Final = (e.OrderEntered, e.OrderAdopted)
+_BY_THEMSELVES: Final = (e.OrderEntered, e.OrderAdopted, OverrideAsked, OverrideAnswered)
+"""Events of orders that memory need not have to fold them."""
 _EXECUTIONS: Final = (e.OrderFilled, e.FillCorrected, e.FillBusted)
 
 
@@ -105,7 +107,7 @@ class Following:
         event = entry.event
         if (
             not isinstance(event, e.OrderEvent)
-            or isinstance(event, _NEW)
+            or isinstance(event, _BY_THEMSELVES)
             or event.order_id in state.orders.rows
         ):
             apply(state, entry)
