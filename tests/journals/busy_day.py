@@ -27,7 +27,7 @@ from ordergate.domain.recon.comparing import Difference
 from ordergate.domain.risk import commands as k
 from ordergate.domain.risk.kill_switch import Mode, Trigger
 from ordergate.domain.risk.limits import Level, Limits
-from ordergate.domain.signals import Signal, SubmitSignal
+from ordergate.domain.signals import CreateFromSignal, Signal, SubmitSignal
 from tests.journals.desk import BROKER, START, Desk
 
 ELSEWHERE: Final = "elsewhere"
@@ -59,6 +59,7 @@ class BusyDay:
             _a_drill(),
             _an_override(),
             _another_record(),
+            _orders_that_wait_to_be_sent(),
         ]
         self._orders = self._cursor = 0
 
@@ -282,6 +283,38 @@ def _another_record() -> list[Input | _Later]:
         replace(found, found=(shares, money, order)),
         replace(found, found=(money,)),
         replace(found, found=(shares,)),
+    ]
+
+
+def _orders_that_wait_to_be_sent() -> list[Input]:
+    """One that is created and sent later, one that is canceled before, one that a check refuses, one of a signal."""
+    first = c.CreateOrder(
+        order_id="later-1",
+        fund_id="alpha",
+        symbol="AAPL",
+        side=Side.BUY,
+        quantity=Decimal(3),
+        order_type=OrderType.MARKET,
+        strategy_id="later",
+        key_kind="idempotency_key",
+        key="later-1",
+    )
+    small = k.SetLimits(
+        level=Level.STRATEGY, name="later", limits=Limits(max_order_qty=Decimal(5)), reason="small"
+    )
+    signal = Signal(signal_id="later-4", symbol="AAPL", action="buy", quantity=Decimal(2), fund_id="alpha")
+    return [
+        small,
+        first,
+        replace(first, order_id="later-2", key="later-2"),
+        replace(first, order_id="later-3", key="later-3", quantity=Decimal(6)),
+        CreateFromSignal(signal, "market"),
+        replace(first, order_id="later-5", key="later-5"),
+        c.SubmitCreated("later-1"),
+        c.SubmitCreated("later-1"),
+        c.CancelOrder(order_id="later-2"),
+        c.SubmitCreated("later-3"),
+        r.Acknowledged(broker=BROKER, client_id="later-1.1", broker_order_id="Blater-1"),
     ]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ordergate.application.decide.context import OrderResult
-from ordergate.application.decide.submitting import SignalResult
+from ordergate.application.decide.signaling import SignalResult
 from ordergate.application.ports.brokers import Change, Deduplication, Send, Withdraw
 from tests.simulation.exchange import Kind
 from tests.simulation.model import ENDED, SIGNS, ZERO, Model, OrderModel

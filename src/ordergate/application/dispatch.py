@@ -18,7 +18,7 @@ from ordergate.application.ownership import Tenure
 from ordergate.application.ports.brokers import Answer, Broker, Change, Send, Withdraw
 from ordergate.application.runner import Runner
 from ordergate.domain.errors import Defect
-from ordergate.domain.orders.events import OrderEntered, OrderSent, RequestOpened
+from ordergate.domain.orders.events import OrderEntered, OrderJudged, OrderSent, RequestOpened
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.reports import Answered, Outcome
 from ordergate.domain.orders.states import Phase, RequestKind, State
@@ -194,4 +194,4 @@ def request_of(entry: Entry) -> Request | None:
     event = entry.event
     if isinstance(event, OrderEntered):
         return event.order.requests[-1] if event.order.requests else None
-    return event.request if isinstance(event, (OrderSent, RequestOpened)) else None
+    return event.request if isinstance(event, (OrderJudged, OrderSent, RequestOpened)) else None

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from ordergate.application.decide import (
     changing,
+    creating,
     halting,
     limiting,
     moving,
@@ -22,6 +23,7 @@ from ordergate.application.decide import (
     reconciling,
     reporting,
     setup,
+    signaling,
     silence,
     submitting,
 )
@@ -41,10 +43,10 @@ from ordergate.domain.orders.reports import AnyReport, Confirmed, Report
 from ordergate.domain.orders.states import State
 from ordergate.domain.recon import commands as n
 from ordergate.domain.risk import commands as k
-from ordergate.domain.signals import SubmitSignal
+from ordergate.domain.signals import CreateFromSignal, SubmitSignal
 from ordergate.domain.times import MICROSECOND, format_time
 
-Command = c.OrderCommand | SubmitSignal | k.RiskCommand | m.MoveCommand | n.ReconCommand
+Command = c.OrderCommand | SubmitSignal | CreateFromSignal | k.RiskCommand | m.MoveCommand | n.ReconCommand
 Input = Command | AnyReport
 
 _MICROSECONDS: Final = tuple(number * MICROSECOND for number in range(len(State)))
@@ -233,7 +235,10 @@ def _actor(event: Any, origin: Origin) -> str:
 _NEW: Final = (OrderEntered, OrderAdopted)
 _COMMANDS: Final[Mapping[type, Callable[[Context, Any], Decision[Any]]]] = {
     c.SubmitOrder: submitting.submit,
-    SubmitSignal: submitting.submit_signal,
+    c.CreateOrder: creating.create,
+    c.SubmitCreated: creating.submit_created,
+    SubmitSignal: signaling.submit_signal,
+    CreateFromSignal: signaling.create_from_signal,
     c.AdoptOrder: submitting.adopt,
     c.CancelOrder: changing.cancel,
     c.ReplaceOrder: changing.amend,

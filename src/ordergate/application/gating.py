@@ -19,7 +19,7 @@ from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.gates import GateQuestion, RiskGate, Terms, Verdict
 from ordergate.application.runner import Runner
 from ordergate.domain.errors import Code, Conflict, OutcomeUnknown, Refused, StoreError, quoted
-from ordergate.domain.orders.events import OrderEntered, OrderEvent, RequestOpened
+from ordergate.domain.orders.events import OrderEntered, OrderEvent, OrderJudged, RequestOpened
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.states import Phase, RequestKind
 from ordergate.domain.risk.commands import AnswerGate
@@ -87,7 +87,7 @@ class Gating:
             if event.order_id in self._tasks:
                 self._drop_what_waits_no_longer(event.order_id)
             if (isinstance(event, OrderEntered) and event.order.awaits) or (
-                isinstance(event, RequestOpened) and event.awaits
+                isinstance(event, (OrderJudged, RequestOpened)) and event.awaits
             ):
                 self._take_up(event.order_id, new=True)
 

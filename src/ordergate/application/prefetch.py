@@ -16,7 +16,7 @@ from ordergate.domain.risk.commands import AnswerGate, AskOverride, GrantOverrid
 from ordergate.domain.signals import SubmitSignal
 
 _OF_ORDERS: Final = (
-    c.CancelOrder, c.ReplaceOrder, c.Release, c.AdoptOrder, AnswerGate, AskOverride, GrantOverride,
+    c.SubmitCreated, c.CancelOrder, c.ReplaceOrder, c.Release, c.AdoptOrder, AnswerGate, AskOverride, GrantOverride,
 )  # fmt: skip
 Loaded = list[tuple[Table[Any], Any]]
 

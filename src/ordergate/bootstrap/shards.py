@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 from ordergate.application.decide.context import OrderResult
-from ordergate.application.decide.submitting import SignalResult
+from ordergate.application.decide.signaling import SignalResult
 from ordergate.application.engine import Command
 from ordergate.application.entry import Origin
 from ordergate.application.merging import MergedRows
@@ -25,12 +25,13 @@ from ordergate.domain.orders.commands import (
     CancelOrder,
     Release,
     ReplaceOrder,
+    SubmitCreated,
     SubmitOrder,
 )
 from ordergate.domain.orders.order import Order
 from ordergate.domain.signals import SubmitSignal
 
-_Naming: Final = (CancelOrder, ReplaceOrder, Release)
+_Naming: Final = (SubmitCreated, CancelOrder, ReplaceOrder, Release)
 T = TypeVar("T")
 
 

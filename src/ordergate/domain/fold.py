@@ -82,7 +82,18 @@ def _entered(state: Book, event: e.OrderEntered, _index: int, _time: datetime) -
             expires_at=event.key_expires,
         )
     )
-    count_order(state, event)
+    count_order(state, event, event.order, event.order.created_at)
+
+
+def _judged(state: Book, event: e.OrderJudged, _index: int, time: datetime) -> None:
+    order, said, request = _order(state, event), event.decision, event.request
+    if order.state is not State.CREATED:
+        raise Defect(f"{_name(event)} of order {event.order_id}, which was {order.state} already")
+    if request is not None:
+        order = replace(order.with_request(request), client_id=request.client_id)
+    changes = {"reference_price": said.reference_price, "reason_code": said.code, "reason": said.reason}
+    _put(state, event, order, time, awaits=event.awaits, decide_by=event.decide_by, **changes)
+    count_order(state, event, state.orders.rows[event.order_id], time)
 
 
 def _adopted(state: Book, event: e.OrderAdopted, _index: int, _time: datetime) -> None:
@@ -130,7 +141,7 @@ def _reached(order: Order, reached: State, at: datetime) -> dict[str, Any]:
     changes: dict[str, Any] = {"state": reached}
     if reached is State.ACCEPTED:
         changes["accepted_at"] = order.accepted_at or at
-    elif reached is State.SUBMITTED and order.state in (State.ACCEPTED, State.SUBMITTED):
+    elif reached is State.SUBMITTED and order.state in _NOT_FILLED:
         changes["submitted_at"] = at
     elif reached in WORKING:  # perhaps again, after a bust
         changes["filled_at"] = None
@@ -287,6 +298,7 @@ def _closed(state: Book, event: e.OrderClosed | e.OrderConfirmed, _index: int, t
     _put(state, event, _order(state, event), time, confirmed=True)
 
 
+_NOT_FILLED: Final = (State.CREATED, State.ACCEPTED, State.SUBMITTED)
 _BY_QUANTITY: Final = (State.SUBMITTED, State.PARTIALLY_FILLED, State.FILLED)
 _FOLDS: Final[Mapping[type, Callable[[Book, Any, int, datetime], None]]] = {
     e.FundConfigured: _fund,
@@ -295,6 +307,7 @@ _FOLDS: Final[Mapping[type, Callable[[Book, Any, int, datetime], None]]] = {
     e.SignalRefused: _refusal,
     e.BreakRaised: _break,
     e.OrderEntered: _entered,
+    e.OrderJudged: _judged,
     e.OrderAdopted: _adopted,
     e.OrderAdvanced: _advanced,
     e.GateAnswered: _gate_answered,

@@ -11,7 +11,7 @@ from ordergate.domain.book import Book, Strategy
 from ordergate.domain.errors import Defect
 from ordergate.domain.funds import Fund
 from ordergate.domain.instruments import Instrument
-from ordergate.domain.orders.events import OrderEntered
+from ordergate.domain.orders.events import OrderEntered, OrderJudged
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import State
@@ -91,17 +91,23 @@ def _override_answered(state: Book, event: r.OverrideAnswered, _index: int, time
     state.overrides.put(replace(override, **answered, answer=event.reason, made=event.made))
 
 
-def count_order(state: Book, event: OrderEntered) -> None:
-    """Counts an order that was let through, for throttles, runs and duplicates; any is its strategy's sign of life."""
-    order = event.order
+def count_order(state: Book, event: OrderEntered | OrderJudged, order: Order, at: datetime) -> None:
+    """Counts an order that was let through, for throttles, runs and duplicates; any is its strategy's sign of life.
+
+    One that is only created is not let through yet.
+
+    Args:
+        order: as it is behind the event.
+        at: when it was made, or submitted.
+    """
     if order.strategy_id is not None and _is_watched(state, order.strategy_id):
-        state.strategies.put(replace(_strategy(state, order.strategy_id), seen_at=order.created_at))
-    if order.state is State.REJECTED:
+        state.strategies.put(replace(_strategy(state, order.strategy_id), seen_at=at))
+    if order.state in (State.REJECTED, State.CREATED):
         return
     if throttled := _throttled(state, order):
-        state.traffic.order_made(order.created_at, throttled)
+        state.traffic.order_made(at, throttled)
     if event.remember_s:
-        state.traffic.remember(order, event.remember_s)
+        state.traffic.remember(order, at, event.remember_s)
     if event.run is not None and order.strategy_id is not None:
         state.strategies.put(replace(_strategy(state, order.strategy_id), runs=event.run))
 

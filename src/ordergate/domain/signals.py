@@ -66,6 +66,16 @@ class SubmitSignal(Struct, frozen=True, gc=False):
     signal: Signal
 
 
+class CreateFromSignal(SubmitSignal, frozen=True, gc=False):
+    """Turn an approved signal into an order that is created and not sent, or journal why not.
+
+    Attributes:
+        order_type: None takes the one that signals have.
+    """
+
+    order_type: str | None = None
+
+
 _SIDES: Final[Mapping[str, Side]] = {
     "buy": Side.BUY,
     "sell": Side.SELL,

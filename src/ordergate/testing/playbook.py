@@ -78,6 +78,23 @@ class Playbook:
 
     def submit(self, quantity: Number = 100, *, limit: Number | None = None, **more: Any) -> "Playbook":
         """Asks for an order: buy AAPL at the market or a limit; `more` are fields of `SubmitOrder`."""
+        self.order_id = self.step(self.wanted(quantity, limit, c.SubmitOrder, **more)).answer.order.order_id
+        return self
+
+    def create(self, quantity: Number = 100, *, limit: Number | None = None, **more: Any) -> "Playbook":
+        """Asks for the same order, but only to be created."""
+        self.order_id = self.step(self.wanted(quantity, limit, c.CreateOrder, **more)).answer.order.order_id
+        return self
+
+    def submit_created(self) -> "Playbook":
+        """Asks for the order spoken of last to be sent."""
+        self.step(c.SubmitCreated(self.order_id))
+        return self
+
+    def wanted(
+        self, quantity: Number, limit: Number | None, kind: type[c.SubmitOrder], **more: Any
+    ) -> c.SubmitOrder:
+        """The command for an order, as `submit` has it."""
         fields: dict[str, Any] = {
             "fund_id": self.fund.fund_id,
             "symbol": "AAPL",
@@ -88,8 +105,7 @@ class Playbook:
             "key_kind": "idempotency_key",
             "key": f"key-{self._orders + 1}",
         }
-        self.order_id = self.step(c.SubmitOrder(**(fields | more))).answer.order.order_id
-        return self
+        return kind(**(fields | more))
 
     def cancel(self) -> "Playbook":
         """Asks for a cancel."""

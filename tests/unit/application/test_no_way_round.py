@@ -26,7 +26,7 @@ from ordergate.domain.recon.comparing import Difference
 from ordergate.domain.risk import commands as k
 from ordergate.domain.risk.kill_switch import Mode
 from ordergate.domain.risk.limits import Level, Limits
-from ordergate.domain.signals import Signal, SubmitSignal
+from ordergate.domain.signals import CreateFromSignal, Signal, SubmitSignal
 from ordergate.testing.playbook import BROKER
 from tests.unit.domain.risk.limited import NAMES, Limited
 
@@ -38,7 +38,7 @@ def left(events: list[Any]) -> list[Any]:
     """What lets bytes of a submit or replace leave."""
     found = []
     for event in events:
-        if isinstance(event, (e.OrderEntered, e.OrderSent)) and State.SUBMITTED in event.path:
+        if isinstance(event, (e.OrderEntered, e.OrderJudged, e.OrderSent)) and State.SUBMITTED in event.path:
             found.append(event)
         if isinstance(event, e.OrderSent | e.RequestOpened):
             request = event.request
@@ -47,7 +47,7 @@ def left(events: list[Any]) -> list[Any]:
     return found
 
 
-_ABOUT_ORDERS = (c.SubmitOrder, c.ReplaceOrder, c.Release, k.AnswerGate)
+_ABOUT_ORDERS = (c.SubmitOrder, c.CreateOrder, c.SubmitCreated, c.ReplaceOrder, c.Release, k.AnswerGate)
 """Half of all commands, so that many orders are on their way."""
 
 
@@ -68,21 +68,34 @@ class Fuzz:
         refused = [order.order_id for order in orders if order.state is State.REJECTED]
         return self.dice.choice(sorted({*asked, *refused, self.order_id()}))
 
+    def created_id(self) -> str:
+        """Mostly of an order that was created and not sent."""
+        orders = self.book.engine.state.orders.rows.values()
+        created = [order.order_id for order in orders if order.state is State.CREATED]
+        return self.dice.choice([*created, self.order_id()])
+
     def command(self) -> Any:
         """Any command but those that move funds between shards, which know no orders."""
         dice, self._keys = self.dice, self._keys + 1
         quantity = Decimal(dice.choice((1, 10, 400, 501)))
         scope = {"level": dice.choice(list(Level)[:3]), "reason": "fuzz"}
         scope["name"] = NAMES[scope["level"]]
+        signal = Signal(
+            signal_id=f"s-{self._keys}", symbol="AAPL", action="buy", quantity=quantity, fund_id="fund"
+        )
         makes = {
             c.SubmitOrder: lambda: c.SubmitOrder(
                 fund_id="fund", symbol="AAPL", side=dice.choice(list(Side)), quantity=quantity,
                 order_type=OrderType.MARKET, key_kind="idempotency_key", key=f"f-{self._keys}",
                 retry_of=dice.choice((None, "ord-1")), strategy_id="trend",
             ),
-            SubmitSignal: lambda: SubmitSignal(
-                Signal(signal_id=f"s-{self._keys}", symbol="AAPL", action="buy", quantity=quantity, fund_id="fund")
+            c.CreateOrder: lambda: c.CreateOrder(
+                fund_id="fund", symbol="AAPL", side=dice.choice(list(Side)), quantity=quantity,
+                order_type=OrderType.MARKET, key_kind="idempotency_key", key=f"c-{self._keys}", strategy_id="trend",
             ),
+            c.SubmitCreated: lambda: c.SubmitCreated(self.created_id()),
+            SubmitSignal: lambda: SubmitSignal(signal),
+            CreateFromSignal: lambda: CreateFromSignal(signal),
             c.CancelOrder: lambda: c.CancelOrder(order_id=self.order_id()),
             c.ReplaceOrder: lambda: c.ReplaceOrder(order_id=self.order_id(), quantity=quantity),
             c.AdoptOrder: lambda: c.AdoptOrder(
@@ -205,9 +218,9 @@ def test_the_fuzz_asks_everything_and_would_find_a_way() -> None:
             ways.update(type(event).__name__ for event in left(fuzz.one(lifts=True)))
         asked += fuzz.asked
         granted += sum(bool(row.approved) for row in fuzz.book.engine.state.overrides.rows.values())
-    assert len(asked) == 27, asked
+    assert len(asked) == 30, asked
     assert granted, "an override that is granted is a way, too"
-    assert {*ways} == {"OrderEntered", "OrderSent", "RequestOpened"}
+    assert {*ways} == {"OrderEntered", "OrderJudged", "OrderSent", "RequestOpened"}
 
 
 @pytest.mark.parametrize("hole", ["stopped", "kill_switch"])
@@ -230,13 +243,13 @@ def test_a_hole_is_found(hole: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_left_without_a_halt_had_passed_the_gate() -> None:
-    """Every submit that leaves belongs to an order that was entered, with a decision that let it through."""
+    """Every submit that leaves belongs to an order that was entered or submitted later, with a decision that let it through."""
     for seed in range(20):
         fuzz, decided = Fuzz(seed), {}
         fuzz.book.limits(LIMITS)
         for _ in range(300):
             for event in fuzz.one(lifts=True):
-                if isinstance(event, e.OrderEntered):
+                if isinstance(event, e.OrderEntered | e.OrderJudged):
                     decided[event.order_id] = event.decision
                 if left([event]) and not event.order_id.startswith("ad-"):
                     order = fuzz.book.engine.state.orders.get(event.order_id)

@@ -4,7 +4,7 @@ from ordergate.api.rest import problems
 from ordergate.api.rest.call import Call, Reply, read_json
 from ordergate.api.rest.door import Door
 from ordergate.api.rest.orders import order_reply
-from ordergate.application.decide.submitting import SignalResult
+from ordergate.application.decide.signaling import SignalResult
 from ordergate.domain.signals import SubmitSignal, parse_signal
 
 

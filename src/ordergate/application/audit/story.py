@@ -139,6 +139,13 @@ def _entered(event: e.OrderEntered) -> str:
     return f"{_order(event.order)}{f', waived: {_codes(waived)}' if waived else ''}"
 
 
+def _judged(event: e.OrderJudged) -> str:
+    code = event.decision.code
+    if code is not None:
+        return f"{code}: {event.decision.reason}"
+    return "" if event.request is None else _request(event.request)
+
+
 def _asked(event: r.OverrideAsked) -> str:
     override = event.override
     until = format_time(override.expires_at)
@@ -156,6 +163,7 @@ def _codes(codes: Iterable[str]) -> str:
 
 _DETAILS: Final[Mapping[type, Callable[[Any], str]]] = {
     e.OrderEntered: _entered,
+    e.OrderJudged: _judged,
     e.OrderAdopted: lambda event: f"{_order(event.order)}, known there as {event.order.broker_order_id}",
     e.OrderSent: lambda event: _request(event.request),
     e.RequestOpened: lambda event: _request(event.request),

@@ -1,4 +1,4 @@
-"""How an order comes into being: from a request, from a signal, or because it was found at a broker."""
+"""How an order comes into being: from a request, or because it was found at a broker."""
 
 from datetime import datetime
 from operator import attrgetter
@@ -10,18 +10,16 @@ from ordergate.application.decide.context import Context, Decision, OrderResult
 from ordergate.application.decide.gate import deadline, judge, others_to_ask
 from ordergate.application.decide.moving import check_here
 from ordergate.domain.book import Key
-from ordergate.domain.errors import Code, Conflict, Defect, Invalid, OrderMoved, Refused
+from ordergate.domain.errors import Code, Conflict, Defect, Invalid, OrderMoved
 from ordergate.domain.funds import Fund, TaxLotMethod
 from ordergate.domain.instruments import Instrument
-from ordergate.domain.orders.commands import AdoptOrder, SubmitOrder, check_prices, parse_choice
+from ordergate.domain.orders.commands import AdoptOrder, SubmitOrder, check_prices
 from ordergate.domain.orders.decision import RiskCode, RiskDecision
-from ordergate.domain.orders.events import InstrumentDefined, OrderAdopted, OrderEntered, SignalRefused
-from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import OrderType, Phase, RequestKind, State
+from ordergate.domain.orders.events import InstrumentDefined, OrderAdopted, OrderEntered
+from ordergate.domain.orders.order import Order, Request
+from ordergate.domain.orders.states import Phase, RequestKind, State
 from ordergate.domain.risk.case import Case, Question
-from ordergate.domain.risk.throttles import Fingerprint
-from ordergate.domain.signals import Signal, SubmitSignal
-from ordergate.domain.times import format_time
+from ordergate.domain.risk.throttles import same_as
 
 _REFUSED_PATH = (State.CREATED, State.PENDING_RISK, State.REJECTED)
 _ASKED_PATH = (State.CREATED, State.PENDING_RISK)
@@ -33,12 +31,31 @@ _OF_AN_ORDER = tuple(
 _read_terms = attrgetter(*_OF_AN_ORDER)
 
 
-class SignalResult(Struct, frozen=True, kw_only=True):
-    """What became of a signal: an order, or a refusal that stands in the journal."""
+class Admitted(Struct, frozen=True, gc=False):
+    """What a new order is about, with whose fund and instrument; nothing is wrong with its content."""
 
-    order: Order | None = None
-    replayed: bool = False
-    refusal: Refused | None = None
+    fund: Fund
+    instrument: Instrument
+    fingerprint: str
+    order_id: str
+
+
+class Judgment(Struct, frozen=True, gc=False):
+    """How far the gate lets an order go now.
+
+    Attributes:
+        path: from CREATED on.
+        epoch: of the session that sends it; None where it is not sent yet.
+        awaits, decide_by, run, remember_s: as in `OrderEntered` and its order.
+    """
+
+    decision: RiskDecision
+    path: tuple[State, ...]
+    epoch: int | None = None
+    awaits: tuple[str, ...] | None = None
+    decide_by: datetime | None = None
+    run: int | None = None
+    remember_s: int = 0
 
 
 def submit(ctx: Context, command: SubmitOrder, waived: tuple[RiskCode, ...] = ()) -> Decision[OrderResult]:
@@ -51,7 +68,37 @@ def submit(ctx: Context, command: SubmitOrder, waived: tuple[RiskCode, ...] = ()
         Invalid: the content is wrong.
         Conflict: the key or the order id stands for something else.
     """
-    fund = _fund(ctx, command.fund_id)
+    new = yield from admit(ctx, command)
+    if isinstance(new, OrderResult):
+        return new
+    judgment = weigh(ctx, command, new.fund, new.instrument, waived)
+    decision = judgment.decision
+    times = ctx.ticks(len(judgment.path))
+    order = new_order(ctx, command, new, judgment.path, times)
+    order = replace(order, reference_price=decision.reference_price)
+    request = submit_request(order, judgment, times[-1])
+    if request is None:
+        order = replace(order, reason_code=decision.code, reason=decision.reason, ended_at=times[-1])
+    else:
+        order = replace(
+            order,
+            requests=(request,),
+            request_count=1,
+            client_id=request.client_id,
+            awaits=judgment.awaits,
+            decide_by=judgment.decide_by,
+        )
+    yield entered(command, new, order, judgment.path, times, judgment)
+    return OrderResult(order=order, decision=decision)
+
+
+def admit(ctx: Context, command: SubmitOrder) -> Decision[Admitted | OrderResult]:
+    """What a new order is about; or the order that the same key made before.
+
+    Raises:
+        Invalid, Conflict: as `submit`.
+    """
+    fund = known_fund(ctx, command.fund_id)
     fingerprint = command.fingerprint()
     key = ctx.state.keys.get((command.fund_id, command.key_kind, command.key))
     if key is not None and (key.expires_at is None or key.expires_at > ctx.now()):
@@ -65,45 +112,67 @@ def submit(ctx: Context, command: SubmitOrder, waived: tuple[RiskCode, ...] = ()
         raise Conflict(
             Code.ORDER_ID_TAKEN, f"{order_id!r} is another order's; leave it out or change it", "#/order_id"
         )
+    return Admitted(fund, instrument, fingerprint, order_id)
+
+
+def weigh(
+    ctx: Context,
+    wanted: SubmitOrder | Order,
+    fund: Fund,
+    instrument: Instrument,
+    waived: tuple[RiskCode, ...] = (),
+) -> Judgment:
+    """What the gate says of an order that has not left, and how far it gets with that."""
+    asked = _question(wanted, fund)
     decision, case = judge(
-        ctx,
-        _question(command, fund),
-        fund,
-        instrument,
-        lambda: ctx.state.traffic.last_made(_same(command)),
-        waived,
+        ctx, asked, fund, instrument, lambda: ctx.state.traffic.last_made(same_as(wanted)), waived
     )
-    awaits = () if decision.code else others_to_ask(case)
-    epoch = ctx.view.sessions.get(command.broker or fund.broker)
-    path = _path(refused=decision.code is not None, awaits=bool(awaits), session=epoch is not None)
-    times = ctx.ticks(len(path))
-    order = replace(
-        _order(ctx, command, fund, order_id, path, times), reference_price=decision.reference_price
-    )  # fmt: skip
+    remember_s = _remember_s(case)
     if decision.code:
-        order = _refused(order, decision)
-    elif awaits:
-        order = _with_submit(order, None, Phase.RISK)
-        order = replace(order, awaits=awaits, decide_by=deadline(ctx, case, awaits))
-    else:
-        order = _with_submit(order, epoch)
-    yield OrderEntered(
-        order_id=order_id,
+        return Judgment(decision, _REFUSED_PATH, remember_s=remember_s)
+    run, awaits = _run(case), others_to_ask(case)
+    if awaits:
+        until = deadline(ctx, case, awaits)
+        return Judgment(decision, _ASKED_PATH, awaits=awaits, decide_by=until, run=run, remember_s=remember_s)
+    epoch = ctx.view.sessions.get(asked.broker)
+    path = _WAITING_PATH if epoch is None else _SENT_PATH
+    return Judgment(decision, path, epoch, run=run, remember_s=remember_s)
+
+
+def submit_request(order: Order, judgment: Judgment, at: datetime) -> Request | None:
+    """The order's submit as the gate lets it: sent, waiting for the session or for other gates; None if refused."""
+    if judgment.decision.code:
+        return None
+    request = order.next_request(RequestKind.SUBMIT, judgment.epoch, at)
+    return request if judgment.awaits is None else replace(request, phase=Phase.RISK)
+
+
+def entered(
+    command: SubmitOrder,
+    new: Admitted,
+    order: Order,
+    path: tuple[State, ...],
+    times: tuple[datetime, ...],
+    judgment: Judgment | None = None,
+) -> OrderEntered:
+    """The event of an order that comes into being; without a judgment where it is only created."""
+    window = new.fund.dedupe_window
+    return OrderEntered(
+        order_id=order.order_id,
         path=path,
         times=times,
         order=order,
         key_kind=command.key_kind,
         key=command.key,
-        fingerprint=fingerprint,
-        key_expires=None if fund.dedupe_window is None else times[0] + fund.dedupe_window,
-        decision=decision,
-        run=None if decision.code else _run(case),
-        remember_s=_remember_s(case),
+        fingerprint=new.fingerprint,
+        key_expires=None if window is None else times[0] + window,
+        decision=None if judgment is None else judgment.decision,
+        run=None if judgment is None else judgment.run,
+        remember_s=0 if judgment is None else judgment.remember_s,
     )
-    return OrderResult(order=order, decision=decision)
 
 
-def _question(command: SubmitOrder, fund: Fund) -> Question:
+def _question(command: SubmitOrder | Order, fund: Fund) -> Question:
     return Question(
         fund_id=command.fund_id,
         symbol=command.symbol,
@@ -119,21 +188,6 @@ def _question(command: SubmitOrder, fund: Fund) -> Question:
     )
 
 
-def _same(command: SubmitOrder) -> Fingerprint:
-    return (
-        command.fund_id, command.symbol, command.side, command.quantity, command.limit_price, command.stop_price,
-        command.strategy_id,
-    )  # fmt: skip
-
-
-def _path(*, refused: bool, awaits: bool, session: bool) -> tuple[State, ...]:
-    if refused:
-        return _REFUSED_PATH
-    if awaits:
-        return _ASKED_PATH
-    return _SENT_PATH if session else _WAITING_PATH
-
-
 def _run(case: Case) -> int | None:
     """Which run of its strategy an order is, where runs are limited."""
     return case.ground.runs + 1 if "max_runs" in case.ground.stated else None
@@ -145,7 +199,13 @@ def _remember_s(case: Case) -> int:
     return max(limits.duplicate_window_s or 0 for _scope, limits in case.levels)
 
 
-def _fund(ctx: Context, fund_id: str) -> Fund:
+def known_fund(ctx: Context, fund_id: str) -> Fund:
+    """The fund of that name, which is here.
+
+    Raises:
+        Invalid: there is none.
+        Conflict: it is in another shard.
+    """
     fund = ctx.state.funds.get(fund_id)
     if fund is None:
         check_here(ctx, fund_id)
@@ -198,26 +258,30 @@ def _check(ctx: Context, command: SubmitOrder, fund: Fund, instrument: Instrumen
             f"fund {fund.fund_id!r} has method {fund.tax_lot_method}: lots are named where it is specific"
         )
         raise Invalid(Code.BAD_VALUE, detail, "#/lots")
-    broker = command.broker or fund.broker
+    check_broker(ctx, command.broker or fund.broker)
+
+
+def check_broker(ctx: Context, broker: str) -> None:
+    """Raises Invalid unless there is a broker of that name."""
     if broker not in ctx.view.brokers:
         known = ", ".join(sorted(ctx.view.brokers))
         raise Invalid(Code.UNKNOWN_BROKER, f"{broker!r} is no broker; there are {known}", "#/broker")
 
 
-def _order(
+def new_order(
     ctx: Context,
     command: SubmitOrder,
-    fund: Fund,
-    order_id: str,
+    new: Admitted,
     path: tuple[State, ...],
     times: tuple[datetime, ...],
 ) -> Order:
+    """The order that has come so far on its path."""
     quote = ctx.view.quotes.get(command.symbol)
     reached = dict(zip(path, times, strict=True))
     return Order(
         **dict(zip(_OF_AN_ORDER, _read_terms(command), strict=True)),
-        broker=command.broker or fund.broker,
-        order_id=order_id,
+        broker=command.broker or new.fund.broker,
+        order_id=new.order_id,
         idempotency_key=command.key if command.key_kind == "idempotency_key" else None,
         state=path[-1],
         created_at=times[0],
@@ -229,76 +293,6 @@ def _order(
     )
 
 
-def _refused(order: Order, decision: RiskDecision) -> Order:
-    return replace(order, reason_code=decision.code, reason=decision.reason, ended_at=order.updated_at)
-
-
-def _with_submit(order: Order, epoch: int | None, phase: Phase | None = None) -> Order:
-    request = order.next_request(RequestKind.SUBMIT, epoch, order.updated_at)
-    if phase is not None:
-        request = replace(request, phase=phase)
-    return replace(order, requests=(request,), request_count=1, client_id=request.client_id)
-
-
-def submit_signal(ctx: Context, command: SubmitSignal) -> Decision[SignalResult]:
-    """An order from an approved signal; otherwise a refusal, which is journalled.
-
-    Raises:
-        OrderMoved: the signal made an order already, in another shard.
-    """
-    signal = command.signal
-    fund_id = signal.fund_id or ctx.view.signals.fund
-    try:
-        if not signal.approved:
-            raise Invalid(Code.SIGNAL_NOT_APPROVED, signal.disapproval or "not approved", "#/approved")
-        _check_not_expired(ctx, signal, fund_id)
-        result = yield from submit(ctx, _order_of(signal, fund_id, ctx.view.signals.order_type))
-    except OrderMoved:
-        raise
-    except Refused as refused:
-        yield SignalRefused(
-            signal_id=signal.signal_id,
-            symbol=signal.symbol,
-            code=refused.code,
-            reason=str(refused),
-            fund_id=fund_id,
-        )
-        return SignalResult(refusal=refused)
-    return SignalResult(order=result.order, replayed=result.replayed)
-
-
-def _check_not_expired(ctx: Context, signal: Signal, fund_id: str) -> None:
-    """A signal whose time is over makes no order; one that made an order in time still stands for it."""
-    known = ctx.state.keys.get((fund_id, "signal_id", signal.signal_id)) is not None
-    if signal.expires_at is not None and signal.expires_at <= ctx.now() and not known:
-        detail = f"{format_time(signal.expires_at)} is over: it came too late"
-        raise Invalid(Code.SIGNAL_EXPIRED, detail, "#/expires_at")
-
-
-def _order_of(signal: Signal, fund_id: str, type_name: str) -> SubmitOrder:
-    if signal.quantity is None:
-        raise Invalid(Code.MISSING, "is missing: the signal names no quantity", "#/position_size")
-    order_type = parse_choice(OrderType, type_name, "#/order_type")
-    limit, stop = order_type.has_limit, order_type.has_stop
-    return SubmitOrder(
-        fund_id=fund_id,
-        symbol=signal.symbol,
-        side=signal.side,
-        quantity=signal.quantity,
-        order_type=order_type,
-        key_kind="signal_id",
-        key=signal.signal_id,
-        limit_price=signal.entry_price if limit else None,
-        stop_price=signal.entry_price if stop else None,
-        strategy_id=signal.strategy_id,
-        signal_id=signal.signal_id,
-        entry_price=signal.entry_price,
-        stop_loss=signal.stop_loss,
-        take_profit=signal.take_profit,
-        expires_at=signal.expires_at,
-    )
-
-
 def adopt(ctx: Context, command: AdoptOrder) -> Decision[OrderResult]:
     """An order that works at a broker already.
 
@@ -306,7 +300,7 @@ def adopt(ctx: Context, command: AdoptOrder) -> Decision[OrderResult]:
         Invalid: unknown fund, symbol or broker.
         Conflict: the order id, or the broker's id, is another order's.
     """
-    _fund(ctx, command.fund_id)
+    known_fund(ctx, command.fund_id)
     _known, new = _instrument(ctx, command.symbol)
     if new is not None:
         yield new

@@ -62,6 +62,16 @@ class SubmitOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
         return hashlib.sha256(_FINGERPRINT.encode((_FINGERPRINT_VERSION, content))).hexdigest()
 
 
+class CreateOrder(SubmitOrder, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """Make an order and do not send it yet; the same key and content is the same order, whichever of the two asks."""
+
+
+class SubmitCreated(Struct, frozen=True, gc=False):
+    """Send an order that was created; asking again changes nothing."""
+
+    order_id: str
+
+
 class CancelOrder(Struct, frozen=True, gc=False, kw_only=True):
     """Cancel what is left of an order; asking again while one is open changes nothing."""
 
@@ -126,7 +136,17 @@ class Release(Struct, frozen=True, gc=False):
     number: int
 
 
-OrderCommand = SubmitOrder | CancelOrder | ReplaceOrder | AdoptOrder | Configure | OpenSession | Release
+OrderCommand = (
+    SubmitOrder
+    | CreateOrder
+    | SubmitCreated
+    | CancelOrder
+    | ReplaceOrder
+    | AdoptOrder
+    | Configure
+    | OpenSession
+    | Release
+)
 
 _NUMBERS: Final = frozenset(
     field.name for field in fields(SubmitOrder) if field.type in (Decimal, Decimal | None)

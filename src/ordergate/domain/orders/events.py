@@ -88,6 +88,23 @@ class OrderEntered(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, ta
     remember_s: int = 0
 
 
+class OrderJudged(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderJudged/1"):
+    """An order that had only been created was submitted, and came as far along as the path says.
+
+    Attributes:
+        decision, run, remember_s: as in `OrderEntered`.
+        request: the submit; None where the gate refused.
+        awaits, decide_by: the external gates that must agree before it may leave, and until when they are waited for.
+    """
+
+    decision: RiskDecision
+    request: Request | None = None
+    awaits: tuple[str, ...] | None = None
+    decide_by: datetime | None = None
+    run: int | None = None
+    remember_s: int = 0
+
+
 class OrderAdopted(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderAdopted/1"):
     """An order that works at a broker without our having sent it."""
 
@@ -267,6 +284,7 @@ AnyOrderEvent = (
     | SignalRefused
     | BreakRaised
     | OrderEntered
+    | OrderJudged
     | OrderAdopted
     | OrderAdvanced
     | GateAnswered

@@ -10,6 +10,7 @@ from ordergate.domain.orders.transitions import Move, targets
 
 _MOVES: Final[Mapping[type, tuple[Move, ...]]] = {
     e.OrderEntered: (Move.ENTER, Move.ASK_RISK, Move.PASS_RISK, Move.REJECT, Move.SEND),
+    e.OrderJudged: (Move.ASK_RISK, Move.PASS_RISK, Move.REJECT, Move.SEND),
     e.OrderAdopted: (Move.ADOPT,),
     e.OrderAdvanced: (Move.ASK_RISK, Move.PASS_RISK),
     e.GateAnswered: (Move.ANSWER_RISK, Move.PASS_RISK),

@@ -1,7 +1,7 @@
 """What funds may come to hold: positions, and what working orders can still add to them, at the last prices known.
 
 Sums are kept as orders, positions and prices come and go; a question adds up a fund's groups (asset class, sector,
-country, currency), never its orders or positions. An order counts from its acceptance to its end with all that can
+country, currency), never its orders or positions. An order counts from when it is judged to its end with all that can
 still be filled of it, whether or not the broker has answered; of a replace under way, with the larger quantity.
 
 A strategy's part of a fund's position is kept beside it, in quantities and without a mark; it is in no sum.
@@ -15,7 +15,7 @@ from msgspec import Struct
 from ordergate.domain.instruments import AssetClass, Instrument
 from ordergate.domain.money import ZERO, divide
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import TERMINAL, RequestKind
+from ordergate.domain.orders.states import TERMINAL, RequestKind, State
 from ordergate.domain.positions.position import Position, StrategyPosition
 
 
@@ -230,11 +230,11 @@ class Exposures:
 
 
 def reserved(order: Order) -> tuple[Decimal, Decimal]:
-    """What can still be filled of an order, and its worth at the order's own price: 0 after its end.
+    """What can still be filled of an order, and its worth at its own price: 0 before it is submitted and after its end.
 
     A replace that is under way counts where it asks for more; an order without any price counts at the market's.
     """
-    if order.state in TERMINAL:
+    if order.state in TERMINAL or order.state is State.CREATED:
         return ZERO, ZERO
     quantity, price = order.quantity, order.limit_price or order.reference_price or ZERO
     for request in order.requests:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from ordergate.domain.orders.commands import SubmitOrder
 from ordergate.domain.orders.order import Order
 from ordergate.domain.risk.limits import Scope
 
@@ -69,9 +70,9 @@ class Traffic:
             window.add(at)
             self._undo.append(window.drop_last)
 
-    def remember(self, order: Order, how_long_s: int) -> None:
+    def remember(self, order: Order, at: datetime, how_long_s: int) -> None:
         """An order was let through: the same again is a duplicate so long."""
-        lately, what, at = self._lately, same_as(order), order.created_at
+        lately, what = self._lately, same_as(order)
         before = lately.pop(what, None)
         lately[what] = (
             at,
@@ -114,7 +115,7 @@ class Traffic:
         return None if made is None else made[0]
 
 
-def same_as(order: Order) -> Fingerprint:
+def same_as(order: Order | SubmitOrder) -> Fingerprint:
     """What makes two orders duplicates, whatever their keys."""
     return (
         order.fund_id, order.symbol, order.side, order.quantity, order.limit_price, order.stop_price,

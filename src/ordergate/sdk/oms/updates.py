@@ -47,13 +47,19 @@ async def end_of(gate: Gate) -> int:
 
 async def updates_after(gate: Gate, fund_id: str, after: int) -> tuple[list[OrderUpdate], int]:
     """The next updates of a fund behind an index, and how far was looked. Waits for the first entry."""
+    entries, place = await entries_after(gate, after)
+    return await _updates(gate, fund_id, entries), place
+
+
+async def entries_after(gate: Gate, after: int) -> tuple[list[Entry], int]:
+    """The next entries behind an index, and the last one's. Waits for the first."""
     news = _news_of(gate)
     while True:
         arrived = news.next()
         lines = await gate.journal.lines(after + 1, _AT_ONCE)
         if lines:
             entries = [decode(line.data, index) for index, line in enumerate(lines, after + 1)]
-            return await _updates(gate, fund_id, entries), after + len(lines)
+            return entries, after + len(lines)
         await arrived.wait()
 
 

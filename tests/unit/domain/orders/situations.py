@@ -25,13 +25,13 @@ def looked_up(finding: Finding, *, final: bool = False) -> LookedUp:
     return LookedUp(broker=BROKER, finding=finding, final=final)
 
 
-def stopped_at(state: State) -> Playbook:
-    """An order whose entry went no further than CREATED or PENDING_RISK: no input stops there yet."""
+def pending() -> Playbook:
+    """An order whose entry went no further than PENDING_RISK, without any gate that it waits for."""
     entered = Playbook(session=False).submit(QUANTITY, limit=10).entries[-1].event
     assert isinstance(entered, OrderEntered)
-    length = entered.path.index(state) + 1
+    length = entered.path.index(State.PENDING_RISK) + 1
     order = replace(
-        entered.order, state=state, accepted_at=None, requests=(), request_count=0,
+        entered.order, state=State.PENDING_RISK, accepted_at=None, requests=(), request_count=0,
         updated_at=entered.times[length - 1],
     )  # fmt: skip
     event = replace(entered, path=entered.path[:length], times=entered.times[:length], order=order)
@@ -86,8 +86,8 @@ def overtaken() -> Playbook:
 
 
 SITUATIONS: dict[str, Callable[[], Playbook]] = {
-    "CREATED": lambda: stopped_at(State.CREATED),
-    "PENDING": lambda: stopped_at(State.PENDING_RISK),
+    "CREATED": lambda: Playbook().create(QUANTITY, limit=10),
+    "PENDING": pending,
     "ACCEPTED": lambda: Playbook(session=False).submit(QUANTITY, limit=10).open_session(),
     "DISPROVED": disproved,
     "SENT": sent,

@@ -19,6 +19,7 @@ from ordergate.domain.fold import evolve
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders import reports as r
+from ordergate.domain.orders.decision import RiskDecision
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import (
@@ -157,6 +158,7 @@ def test_every_cell_of_the_table(move: Move, column: str) -> None:
 FOLD = grid("""
                   none c p a S P F Z C R E X
 OrderEntered      c    . . . . . . . . . . .
+OrderJudged       .    p . . . . . . . . . .
 OrderAdopted      S    . . . . . . . . . . .
 OrderAdvanced     .    p a . . . . . . . . .
 OrderSent         .    . . S S . . . . . . .
@@ -191,6 +193,7 @@ def events_of(order: Order) -> Iterator[e.OrderEvent]:
     busted = replace(about, kind=ExecutionKind.BUST, quantity=D(0), price=D(0))
     it = order.order_id
     yield e.OrderEntered(order_id=it, order=order, key_kind="idempotency_key", key="k", fingerprint="f")
+    yield e.OrderJudged(order_id=it, decision=RiskDecision())
     yield e.OrderAdopted(order_id=it, order=order)
     yield e.OrderAdvanced(order_id=it)
     yield e.OrderSent(order_id=it, request=replace(request, kind=RequestKind.SUBMIT))
@@ -286,6 +289,23 @@ def test_an_order_that_enters_is_where_its_path_ends() -> None:
     order = replace(book.order, order_id="new", state=ACCEPTED)
     event = e.OrderEntered(order_id="new", order=order, key_kind="k", key="k", fingerprint="f")
     assert folded(book, event, (CREATED,)) is None
+
+
+@pytest.mark.parametrize("path", [
+    (PENDING,), (PENDING, ACCEPTED), (PENDING, ACCEPTED, SUBMITTED), (PENDING, REJECTED),
+])  # fmt: skip
+def test_a_created_order_is_judged_as_far_as_the_path_says(path: tuple[State, ...]) -> None:
+    book = order_in(CREATED)
+    assert folded(book, e.OrderJudged(order_id=book.order_id, decision=RiskDecision()), path) is path[-1]
+
+
+@pytest.mark.parametrize("path", [
+    (), (CREATED,), (ACCEPTED,), (PENDING, SUBMITTED), (REJECTED,), (PENDING, CANCELED), (PENDING, PENDING),
+    (PENDING, ACCEPTED, REJECTED),
+])  # fmt: skip
+def test_a_created_order_is_judged_by_no_other_path(path: tuple[State, ...]) -> None:
+    book = order_in(CREATED)
+    assert folded(book, e.OrderJudged(order_id=book.order_id, decision=RiskDecision()), path) is None
 
 
 def test_a_disproved_request_must_be_there() -> None:
