@@ -52,6 +52,9 @@ OF_TREND = Decimal("0.2")
 SMALL = Decimal("0.0001")
 
 
+NOT_COUNTED = {*TERMINAL, State.CREATED}
+
+
 def worst(state: Book, fund_id: str) -> dict[str, tuple[Decimal, Decimal, Decimal]]:
     """Per symbol: what is held, and what working orders can still buy and sell of it; a walk over all rows."""
     found = {
@@ -60,7 +63,7 @@ def worst(state: Book, fund_id: str) -> dict[str, tuple[Decimal, Decimal, Decima
         if fund == fund_id
     }
     for order in state.orders.rows.values():
-        if order.fund_id == fund_id and order.state not in TERMINAL:
+        if order.fund_id == fund_id and order.state not in NOT_COUNTED:
             asked = [r.quantity or 0 for r in order.requests if r.kind is RequestKind.REPLACE]
             left = max([order.quantity, *asked]) - order.filled_quantity
             numbers = found.setdefault(order.symbol, [Decimal(0)] * 3)
@@ -74,7 +77,7 @@ def open_value(state: Book, fund_id: str, symbol: str, sign: int) -> Decimal:
         order
         for order in state.orders.rows.values()
         if (order.fund_id, order.symbol, order.side.sign) == (fund_id, symbol, sign)
-        and order.state not in TERMINAL
+        and order.state not in NOT_COUNTED
     ]
     value = Decimal(0)
     for order in working:
@@ -138,7 +141,7 @@ def built(state: Book) -> dict[tuple[str, str, str], tuple[Decimal, Decimal, Dec
         numbers = found.setdefault((order.fund_id, order.symbol, order.strategy_id), [Decimal(0)] * 3)
         fills = [fill for fill in state.order_executions(order.order_id) if fill.counts]
         numbers[0] += sum((fill.quantity for fill in fills), Decimal(0)) * order.side.sign
-        if order.state not in TERMINAL:
+        if order.state not in NOT_COUNTED:
             asked = [r.quantity or 0 for r in order.requests if r.kind is RequestKind.REPLACE]
             left = max([order.quantity, *asked]) - order.filled_quantity
             numbers[1 if order.side.sign > 0 else 2] += max(left, Decimal(0))
