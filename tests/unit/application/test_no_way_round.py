@@ -19,7 +19,7 @@ from ordergate.domain.errors import Refused
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders import reports as r
-from ordergate.domain.orders.states import OrderType, Phase, RequestKind, Side, State
+from ordergate.domain.orders.states import Delay, OrderType, Phase, Remedy, RequestKind, Side, State
 from ordergate.domain.risk import commands as k
 from ordergate.domain.risk.kill_switch import Mode
 from ordergate.domain.risk.limits import Level, Limits
@@ -89,9 +89,29 @@ class Fuzz:
                 order_id=self.order_id(), gate="desk", approved=dice.random() < 0.8, number=dice.randint(1, 3)
             ),
             k.ValueFunds: k.ValueFunds,
+            k.AskOverride: lambda: k.AskOverride(order_id=self.order_id(), reason="fuzz"),
+            k.GrantOverride: lambda: k.GrantOverride(order_id=self.order_id()),
+            k.TurnDownOverride: lambda: k.TurnDownOverride(order_id=self.order_id()),
+            c.ExpireOrder: lambda: c.ExpireOrder(
+                order_id=self.order_id(), over_at=self.book.now + timedelta(hours=dice.choice((-1, 1, 1, 1, 1)))
+            ),
+            c.AttendOrder: lambda: self.attend(dice, quantity),
         }  # fmt: skip
         assert {*makes} == {kind for kind in get_args(Command) if kind.__name__ not in MOVES}
-        return dice.choice(list(makes.values()))()
+        often = (c.SubmitOrder, SubmitSignal, k.AnswerGate, c.Release)  # so that there is something to leave
+        return dice.choice([*makes.values(), *[makes[kind] for kind in often] * 3])()
+
+    def attend(self, dice: Random, quantity: Decimal) -> c.AttendOrder:
+        """What the workers may do about an order."""
+        order = self.book.engine.state.orders.get(self.order_id())
+        return c.AttendOrder(
+            order_id="none" if order is None else order.order_id,
+            version=1 if order is None else order.version,
+            why=dice.choice(list(Delay)),
+            remedy=dice.choice(list(Remedy)),
+            since=self.book.now,
+            limit_price=quantity,
+        )
 
     def report(self) -> Any:
         """Anything that a broker can say of one of our requests."""
@@ -167,7 +187,7 @@ def test_the_fuzz_asks_everything_and_would_find_a_way() -> None:
         for _ in range(300):
             ways.update(type(event).__name__ for event in left(fuzz.one(lifts=True)))
         asked += fuzz.asked
-    assert len(asked) == 24, asked
+    assert len(asked) == 29, asked
     assert {*ways} == {"OrderEntered", "OrderSent", "RequestOpened"}
 
 
@@ -184,7 +204,7 @@ def test_a_hole_is_found(hole: str, monkeypatch: pytest.MonkeyPatch) -> None:
         passing = tuple(check for check in checks.CHECKS if check.__name__ != "kill_switch")
         monkeypatch.setattr(checks, "CHECKS", passing)
     found = 0
-    for seed in range(10):
+    for seed in range(40):
         fuzz = halted(seed)
         found += sum(bool(left(fuzz.one(lifts=False))) for _ in range(150))
     assert found

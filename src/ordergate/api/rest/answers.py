@@ -55,8 +55,11 @@ class Order(BaseModel):
     reference_price: Number | None = Field(description="What the risk gate measured it at.")
     awaits: list[str] | None = Field(description="The gates that must agree yet; approval is a person.")
     decide_by: Instant | None = Field(description="When it waits for them no longer.")
+    max_slippage_bps: Number | None
+    max_slippage_pips: Number | None
     average_price: Number | None
     leaves_quantity: Number
+    overdue: list[str] = Field(description="Delays that were noticed, and how often, such as unfilled:2.")
     pending: list[str] = Field(description="Requests without an answer, such as cancel:sent.")
 
 

@@ -58,8 +58,11 @@ ORDER: Final[dict[str, Any]] = {
     "reference_price": "180.6",
     "awaits": None,
     "decide_by": None,
+    "max_slippage_bps": None,
+    "max_slippage_pips": None,
     "average_price": None,
     "leaves_quantity": "100",
+    "overdue": [],
     "pending": ["submit:sent"],
 }
 FILL: Final[dict[str, Any]] = {

@@ -10,6 +10,7 @@ from ordergate.domain.identifiers import client_order_id
 from ordergate.domain.money import ONE, ZERO, divide
 from ordergate.domain.orders.states import (
     TERMINAL,
+    Delay,
     Mark,
     OrderType,
     Phase,
@@ -44,6 +45,14 @@ class Request(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     repeated: bool = False
 
 
+class Overdue(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A delay that was noticed: when last, and how often."""
+
+    why: Delay
+    at: datetime
+    times: int = 1
+
+
 class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """An order and everything that is known about it.
 
@@ -59,6 +68,8 @@ class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
         reference_price: what the risk gate measured it at; None where no limit needed a price.
         awaits: the external gates, or the person, whose answer it waits for.
         decide_by: when it waits no longer.
+        max_slippage_bps, max_slippage_pips: how much worse than the arrival mid it may trade; None is any.
+        overdue: delays that were noticed, one a kind.
     """
 
     order_id: str
@@ -107,6 +118,13 @@ class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     reference_price: Decimal | None = None
     awaits: tuple[str, ...] | None = None
     decide_by: datetime | None = None
+    max_slippage_bps: Decimal | None = None
+    max_slippage_pips: Decimal | None = None
+    overdue: tuple[Overdue, ...] | None = None
+
+    def noticed(self, why: Delay) -> Overdue | None:
+        """The delay of that kind, where it was noticed."""
+        return next((one for one in self.overdue or () if one.why is why), None)
 
     @property
     def leaves_quantity(self) -> Decimal:

@@ -27,6 +27,7 @@ class Trigger(StrEnum):
     AUDIT = "audit"
     STORE = "store"
     SILENCE = "silence"
+    SLIPPAGE = "slippage"
 
 
 HALTABLE: Final = (Level.FIRM, Level.FUND, Level.STRATEGY, Level.BROKER)

@@ -71,6 +71,7 @@ def command_of(order: OrderModel, fund_id: str, broker: str | None) -> SubmitOrd
             "order_type": order.order_type,
             "idempotency_key": str(key),
             "tif": parse_choice(TimeInForce, order.time_in_force, "#/time_in_force"),
+            "expires_at": order.expires_at,
             "strategy_id": order.strategy_id,
             "broker": broker,
             "signal_id": None if order.signal_id is None else str(order.signal_id),
