@@ -101,7 +101,11 @@ def test_two_nodes_one_is_killed_and_the_other_takes_over(database, postgres, en
         second, second_url = serve(database, environment)
         try:
             found = {node["address"]: node for node in ask(database, "--json")["nodes"]}
-            assert [lease["lease"] for lease in found[first_url]["owns"]] == ["broker:paper", "risk", "workers"]
+            assert [lease["lease"] for lease in found[first_url]["owns"]] == [
+                "broker:paper",
+                "risk",
+                "workers",
+            ]
             assert found[second_url]["owns"] == []
             assert {node["state"] for node in found.values()} == {"alive"}
             assert found[first_url]["pid"] == first.pid
