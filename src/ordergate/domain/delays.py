@@ -1,7 +1,7 @@
 """When something takes too long of an order, and what is then to be done: pure, from the order and its terms alone."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 
@@ -17,6 +17,7 @@ from ordergate.domain.slippage import price_bound
 MOST_TIMES: Final = 10
 """How often a remedy is tried on one order; then it is left to people, who have been told as often."""
 
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 _FLEETING: Final = (TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG)
 
 
@@ -33,9 +34,9 @@ class WorkerTerms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """
 
     retry_unfilled: Remedy = Remedy.ALERT
-    unfilled_after_s: Annotated[int, Meta(ge=1)] | None = None
+    unfilled_after_s: Annotated[int, Meta(ge=1, le=31_536_000)] | None = None
     stale_order_cleanup: Literal["alert", "cancel"] = "alert"
-    stale_after_s: Annotated[int, Meta(ge=1)] = 60
+    stale_after_s: Annotated[int, Meta(ge=1, le=31_536_000)] = 60
 
 
 class Due(Struct, frozen=True, gc=False):
@@ -82,14 +83,21 @@ def _dues(order: Order, times: Times, terms: WorkerTerms) -> Iterator[Due]:
         if times.emulated:
             yield from _again(order, Due(over, over, Remedy.CANCEL, Delay.TIME_OVER), stale_after)
         remedy = Remedy.ALERT if times.emulated else stale
-        yield from _again(order, Due(over + stale_after, over, remedy, Delay.PAST_TIME), stale_after)
+        yield from _again(order, Due(_later(over, stale_after), over, remedy, Delay.PAST_TIME), stale_after)
     submit = order.open_request(RequestKind.SUBMIT)
     if submit is not None and submit.sent_at is not None:
         sent = submit.sent_at
-        yield from _again(order, Due(sent + stale_after, sent, stale, Delay.UNANSWERED), stale_after)
+        yield from _again(order, Due(_later(sent, stale_after), sent, stale, Delay.UNANSWERED), stale_after)
     if terms.unfilled_after_s is not None and _should_trade(order):
         after, since = timedelta(seconds=terms.unfilled_after_s), times.traded_since
-        yield from _again(order, Due(since + after, since, terms.retry_unfilled, Delay.UNFILLED), after)
+        yield from _again(
+            order, Due(_later(since, after), since, terms.retry_unfilled, Delay.UNFILLED), after
+        )
+
+
+def _later(at: datetime, by: timedelta) -> datetime:
+    """The end of time is no error: an order may name it."""
+    return at + by if at < _LAST - by else _LAST
 
 
 def _should_trade(order: Order) -> bool:
@@ -108,7 +116,7 @@ def _again(order: Order, first: Due, pause: timedelta) -> Iterator[Due]:
         and before.times < MOST_TIMES
         and order.open_request(RequestKind.CANCEL) is None
     ):
-        yield Due(before.at + pause, first.since, first.remedy, first.why)
+        yield Due(_later(before.at, pause), first.since, first.remedy, first.why)
 
 
 def repriced(order: Order, quote: Quote, instrument: Instrument) -> Decimal | None:

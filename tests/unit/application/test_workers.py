@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ordergate.adapters.clock import run_virtual
 from ordergate.adapters.journals.database import open_journal
 from ordergate.adapters.journals.memory import MemoryJournal
+from ordergate.application import workers
 from ordergate.application.audit.replay import replay
 from ordergate.application.ports.brokers import Answer, Change, Lookup, Presence, Send, Withdraw
 from ordergate.bootstrap import Gate
@@ -328,6 +329,18 @@ class TestUnfilled:
 
         run(configured(WorkerTerms(unfilled_after_s=30, retry_unfilled=Remedy.REPRICE)), told)
 
+    def test_a_remedy_that_cannot_be_done_is_told_instead(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(workers, "repriced", lambda *_given: D(180))  # which it has: nothing to change
+
+        async def told(gate: Gate, broker: ScriptedBroker) -> None:
+            quoted(gate, "190", "191", pinned=True)
+            await working(gate, broker)
+            await gate.clock.sleep(31)
+            assert await noticed(gate) == [(Delay.UNFILLED, Remedy.ALERT)]
+            assert [type(call) for call in broker.calls] == [Send]
+
+        run(configured(WorkerTerms(unfilled_after_s=30, retry_unfilled=Remedy.REPRICE)), told)
+
     def test_a_market_that_is_closed_fills_nobody(self) -> None:
         async def closed(gate: Gate, broker: ScriptedBroker) -> None:
             order = (await gate.execute(buy(tif=TimeInForce.GTC, **LIMIT))).order
@@ -387,6 +400,15 @@ class TestTheDuty:
                 assert [call.order for call in asked if isinstance(call, Withdraw)] == [f"{order.order_id}.1"]
 
         run_virtual(main())
+
+    def test_an_order_until_the_end_of_time_harms_nobody(self) -> None:
+        async def far(gate: Gate, _broker: ScriptedBroker) -> None:
+            last = datetime.max.replace(tzinfo=UTC)
+            await gate.execute(buy(tif=TimeInForce.GTD, expires_at=last, **LIMIT))
+            await gate.clock.sleep(7_200)
+            assert gate.runner.failure is None
+
+        run(configured(), far, ONLY_GTC)
 
     def test_a_store_that_fails_only_delays(self) -> None:
         journal = FailingJournal()

@@ -124,6 +124,12 @@ class TestTime:
         )
         assert next_due(asked, self.EMULATED, WorkerTerms()) is None
 
+    def test_the_end_of_time_is_no_mistake(self) -> None:
+        last = datetime.max.replace(tzinfo=UTC)
+        times = Times(over_at=last, emulated=True, traded_since=NOON)
+        told = order(overdue=(Overdue(Delay.TIME_OVER, last),))
+        assert next_due(told, times, WorkerTerms(stale_after_s=31_536_000)).at == last
+
 
 class TestUnanswered:
     def test_a_submit_without_answer(self) -> None:
