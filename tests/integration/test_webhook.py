@@ -12,12 +12,15 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from ordergate.adapters.outlets import SecretError, read_secret
+from ordergate.adapters.clock import SystemClock
+from ordergate.adapters.outlets import SecretError, Webhook, read_secret
 from ordergate.adapters.outlets.webhook import SIGNATURE, signature
-from ordergate.application.entry import Origin
+from ordergate.application.entry import Entry, Origin
 from ordergate.bootstrap import Gate, open_gate
 from ordergate.config import Config, ConfigError, load
 from ordergate.config.alerts import AlertsSection
+from ordergate.domain.errors import OrdergateError
+from ordergate.domain.orders.events import OrderRejected
 from ordergate.domain.risk.commands import LiftHalt, ThrowSwitch
 from ordergate.domain.risk.limits import Level
 from tests.services.hooks import Hook, hook
@@ -105,6 +108,24 @@ def test_one_that_hangs_is_given_up_and_orders_go_on(tmp_path: Path) -> None:
                 bodies = await came(told, 2, 8)
                 assert [body["id"] for body in bodies] == [index, index]
                 told.let_go.set()
+
+    asyncio.run(main())
+
+
+def test_what_was_taken_is_not_sent_again_with_what_was_not() -> None:
+    async def main() -> None:
+        broken = OrderRejected(order_id="o", path=(), times=(), code="REJECTED_BY_BROKER")
+        entries = [
+            Entry(index=n, time=SystemClock().now(), actor="a", principal="p", source="s", event=broken)
+            for n in (3, 4)
+        ]
+        with hook() as told:
+            told.answers += [204, 500]
+            webhook = Webhook(told.url, SECRET.encode(), "log", SystemClock())
+            with pytest.raises(OrdergateError, match="alert 4 was answered with 500"):
+                await webhook.deliver(entries)
+            await webhook.deliver(entries)
+            assert [json.loads(body)["id"] for _at, _headers, body in told.taken] == [3, 4, 4]
 
     asyncio.run(main())
 
