@@ -122,6 +122,7 @@ RISK_WHEN = {
     RiskCode.ORDER_QTY: "the order is too large",
     RiskCode.ORDER_NOTIONAL: "the order is worth too much",
     RiskCode.PRICE_COLLAR: "its limit or stop price is too far from the market",
+    RiskCode.SLIPPAGE: "it would cost more than its max_slippage, or there is no fresh quote to tell",
     RiskCode.MARGIN: "the fund's own money does not cover the margin",
     RiskCode.BROKER_MARGIN: "by the broker's own figure, margin is not covered",
     RiskCode.LEVERAGE: "gross exposure would be too large a multiple of what the fund is worth",

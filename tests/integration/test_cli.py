@@ -113,7 +113,7 @@ def test_the_same_key_again() -> None:
         ({"order_type": "market"}, "price_unexpected", "#/limit_price", "has none"),
         ({"order_type": "iceberg"}, "bad_value", "#/order_type", "market, limit"),
         ({"order_type": "stop", "limit_price": ...}, "price_missing", "#/stop_price", "needs one"),
-        ({"tif": "opg"}, "bad_value", "#/tif", "day, gtc, ioc, fok"),
+        ({"tif": "gfa"}, "bad_value", "#/tif", "day, gtc, gtd, ioc, fok, opg"),
         ({"broker": "nowhere"}, "unknown_broker", "#/broker", "paper"),
         ({"idempotency_key": ...}, "missing", "#/idempotency_key", "missing"),
         ({"idempotency_key": ""}, "bad_value", "#/idempotency_key", "1 to 255"),

@@ -103,7 +103,11 @@ def test_two_nodes_one_is_killed_and_the_other_takes_over(database, postgres, en
         second, second_url = serve(database, environment)
         try:
             found = {node["address"]: node for node in ask(database, "--json")["nodes"]}
-            assert [lease["lease"] for lease in found[first_url]["owns"]] == ["broker:paper", "risk"]
+            assert [lease["lease"] for lease in found[first_url]["owns"]] == [
+                "broker:paper",
+                "risk",
+                "workers",
+            ]
             assert found[second_url]["owns"] == []
             assert {node["state"] for node in found.values()} == {"alive"}
             assert found[first_url]["pid"] == first.pid
@@ -115,6 +119,7 @@ def test_two_nodes_one_is_killed_and_the_other_takes_over(database, postgres, en
             assert found[second_url]["owns"] == [
                 {"lease": "broker:paper", "epoch": 2},
                 {"lease": "risk", "epoch": 2},
+                {"lease": "workers", "epoch": 2},
             ]
             assert "broker:paper (epoch 2)" in ask(database)
         finally:
@@ -134,7 +139,7 @@ def test_two_nodes_one_is_killed_and_the_other_takes_over(database, postgres, en
     try:
         found = ask(database, "--json")
         assert [node["address"] for node in found["nodes"]] == [third_url]
-        assert [lease["lease"] for lease in found["leases"]] == ["broker:paper", "risk"]
+        assert [lease["lease"] for lease in found["leases"]] == ["broker:paper", "risk", "workers"]
         for held, before in zip(found["leases"], after["leases"], strict=True):
             assert held == {**before, "node": found["nodes"][0]["node"], "epoch": 3, "seen": held["seen"]}
     finally:

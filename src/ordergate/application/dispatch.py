@@ -14,6 +14,7 @@ import structlog
 
 from ordergate.application.deadlines import Deadline
 from ordergate.application.entry import Entry
+from ordergate.application.fitting import fitted
 from ordergate.application.ownership import Tenure
 from ordergate.application.ports.brokers import Answer, Broker, Change, Send, Withdraw
 from ordergate.application.runner import Runner
@@ -21,7 +22,7 @@ from ordergate.domain.errors import Defect
 from ordergate.domain.orders.events import OrderEntered, OrderJudged, OrderSent, RequestOpened
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.reports import Answered, Outcome
-from ordergate.domain.orders.states import Phase, RequestKind, State
+from ordergate.domain.orders.states import Phase, RequestKind, State, TimeInForce
 
 DEADLINE_S: Final = 30.0
 DRAIN_S: Final = 5.0
@@ -133,7 +134,9 @@ class Dispatcher:
 
     async def _ask(self, order: Order, request: Request) -> Answer:
         if request.kind is RequestKind.SUBMIT:
-            return await self._broker.submit(send_of(order, request))
+            instrument = self._runner.engine.state.instruments.rows[order.symbol]
+            send = fitted(send_of(order, request), order, self._broker.capabilities, instrument)
+            return await self._broker.submit(send)
         accepted = order.client_id or ""
         if request.kind is RequestKind.CANCEL:
             withdraw = Withdraw(
@@ -186,6 +189,7 @@ def send_of(order: Order, request: Request) -> Send:
         entry_price=order.entry_price,
         stop_loss=order.stop_loss,
         take_profit=order.take_profit,
+        expires_at=order.expires_at if order.tif is TimeInForce.GTD else None,
     )
 
 

@@ -14,8 +14,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ordergate.application.decide import (
+    attending,
     changing,
     creating,
+    expiring,
     halting,
     limiting,
     moving,
@@ -243,6 +245,8 @@ _COMMANDS: Final[Mapping[type, Callable[[Context, Any], Decision[Any]]]] = {
     c.CancelOrder: changing.cancel,
     c.ReplaceOrder: changing.amend,
     c.Release: changing.release,
+    c.ExpireOrder: expiring.expire,
+    c.AttendOrder: attending.attend,
     c.Configure: setup.configure,
     c.OpenSession: setup.open_session,
     k.ConfigureLimits: limiting.configure_limits,

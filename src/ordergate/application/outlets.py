@@ -31,10 +31,17 @@ class Outlet(Protocol):
 
 
 class Follower:
-    """The duty of feeding one outlet. What it cannot deliver it tries again, ever more slowly, while orders go on."""
+    """The duty of feeding one outlet. What it cannot deliver it tries again, ever more slowly, while orders go on.
 
-    def __init__(self, outlet: Outlet, journal: Journal, clock: Clock) -> None:
+    Args:
+        from_its_start: a new outlet gets all that the journal has; else what comes from then on.
+    """
+
+    def __init__(
+        self, outlet: Outlet, journal: Journal, clock: Clock, *, from_its_start: bool = True
+    ) -> None:
         self._outlet, self._journal, self._clock = outlet, journal, clock
+        self._from_its_start = from_its_start
         self._news = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
@@ -49,7 +56,14 @@ class Follower:
         return False
 
     async def begin(self, tenure: Tenure) -> None:
-        """Goes on from where the outlet was left."""
+        """Goes on from where the outlet was left.
+
+        Raises:
+            StoreError: the store cannot be used.
+        """
+        if not self._from_its_start and self._outlet.name not in await self._journal.cursors():
+            end = (await self._journal.head()).size
+            await self._journal.move_cursor(self._outlet.name, end, tenure.lease.epoch)
         self._running = asyncio.get_running_loop().create_task(self.run(tenure.lease.epoch))
 
     async def end(self) -> None:

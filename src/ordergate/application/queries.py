@@ -30,7 +30,7 @@ from ordergate.domain.times import format_time
 Shown = dict[str, Any]
 MOST_LOTS: Final = 100
 """Of one position, on a page."""
-_INNER: Final = ("requests", "request_count", "filled_value", "ratio", "confirmed")
+_INNER: Final = ("requests", "request_count", "filled_value", "ratio", "confirmed", "overdue")
 
 
 class Queries:
@@ -190,6 +190,7 @@ def show_order(order: Order) -> Shown:
     shown = _show(order, _INNER)
     shown["average_price"] = shown_value(order.average_price)
     shown["leaves_quantity"] = shown_value(order.leaves_quantity)
+    shown["overdue"] = [f"{one.why}:{one.times}" for one in order.overdue or ()]
     shown["pending"] = [f"{request.kind}:{request.phase}" for request in order.requests]
     return shown
 

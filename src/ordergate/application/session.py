@@ -15,6 +15,7 @@ from ordergate.application.settlement import Settlement
 from ordergate.domain.errors import StoreError
 from ordergate.domain.orders.commands import OpenSession
 from ordergate.domain.orders.events import SessionOpened
+from ordergate.domain.orders.order import Order
 
 
 class BrokerSession:
@@ -105,6 +106,15 @@ class BrokerSession:
                 tenure, epoch = self._held
                 if event.epoch > epoch:
                     tenure.end()
+
+    async def look_up(self, order: Order) -> None:
+        """Asks the broker about an order of its own; nothing, where this node does not have the session.
+
+        Raises:
+            StoreError: what it says cannot be journalled.
+        """
+        if self._settlement is not None and order.broker == self._broker.name:
+            await self._settlement.look_up(order)
 
     async def end(self) -> None:
         """Sends no more, waits a while for calls under way, and lets go of the broker."""

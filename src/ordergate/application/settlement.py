@@ -87,16 +87,17 @@ class Settlement:
             working = Working(broker=self._broker.name, client_id=there[order_id], asked_after=asked_after)
             await self._runner.deliver(working)
         for order_id in sorted(ours.keys() - there.keys()):
-            await self._look_up(ours[order_id])
+            await self.look_up(ours[order_id])
 
     async def _look_up_all(self) -> None:
         """Asks for each order that works here, where no list says which work there."""
         if self._broker.capabilities.lists:
             _log.warning("the broker's open orders came incomplete", broker=self._broker.name)
         for order in sorted(self._ours(), key=lambda order: order.order_id):
-            await self._look_up(order)
+            await self.look_up(order)
 
-    async def _look_up(self, order: Order) -> None:
+    async def look_up(self, order: Order) -> None:
+        """Asks the broker about an order that it has answered, and takes what it says."""
         settled = all(request.phase is Phase.PARKED for request in order.requests)
         if order.state in _SENT and settled and order.client_id is not None:
             for report in (await self._lookup(order.client_id, order.broker_order_id)).reports:

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.market import Quote
+from ordergate.domain.orders.expiry import Calendar
 from ordergate.domain.risk.case import BrokerAccount
 
 
@@ -48,6 +49,7 @@ class View(Struct, kw_only=True):
         rates: fixed ones, such as `{"USDT/USD": 1}`.
         gates: the external ones, by name.
         account: what a broker has said last of its account; None where it says nothing.
+        calendar: the sessions of instruments; None where nobody says, and then they end no order.
     """
 
     instrument: Callable[[str], Instrument | None]
@@ -59,3 +61,4 @@ class View(Struct, kw_only=True):
     rates: Mapping[str, Decimal] = field(default_factory=lambda: PAR)
     gates: dict[str, GateTerms] = field(default_factory=dict)
     account: Callable[[str], BrokerAccount | None] = lambda _broker: None
+    calendar: Calendar | None = None

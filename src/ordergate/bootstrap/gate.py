@@ -11,9 +11,12 @@ from ordergate import __version__
 from ordergate.adapters.brokers.paper import PaperBroker
 from ordergate.adapters.brokers.sync import SyncBroker, SyncSettings
 from ordergate.adapters.gates import check_gate
+from ordergate.adapters.outlets import Webhook, read_secret
+from ordergate.application.alerting import AlertLog
 from ordergate.application.comparison import Comparison
 from ordergate.application.engine import Command
 from ordergate.application.entry import Origin
+from ordergate.application.fitting import is_emulated
 from ordergate.application.guarding import Guard
 from ordergate.application.outlets import Follower, Outlet
 from ordergate.application.ownership import Keeper, Presence
@@ -26,6 +29,7 @@ from ordergate.application.queries import Queries
 from ordergate.application.runner import Runner
 from ordergate.application.session import BrokerSession
 from ordergate.application.view import GateTerms
+from ordergate.application.workers import Workers
 from ordergate.config import Config, ConfigError, check_broker_name
 from ordergate.config.reconciliation import account_terms_of
 from ordergate.domain.errors import Code, Conflict, NotFound, quoted
@@ -33,7 +37,7 @@ from ordergate.domain.instruments import Instrument
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import Configure
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import Phase
+from ordergate.domain.orders.states import Phase, TimeInForce
 from ordergate.domain.risk.case import BrokerAccount
 from ordergate.domain.risk.commands import ConfigureLimits, ThrowSwitch
 from ordergate.domain.risk.kill_switch import Trigger
@@ -82,8 +86,17 @@ class Gate:
         self._sessions: dict[str, BrokerSession] = {}
         runner.engine.view.account = self._account_of
         self._guard = Guard(runner, clock, config.triggers)
+        self._workers = Workers(runner, clock, config.worker_terms, self._emulated, self._look_up)
         for name, gate in gates.items():
             self._guard.gating.add(name, gate)
+
+    def _emulated(self, broker: str, tif: TimeInForce) -> bool:
+        known = self.brokers.get(broker)
+        return known is not None and is_emulated(tif, known.capabilities)
+
+    async def _look_up(self, order: Order) -> None:
+        for session in self._sessions.values():
+            await session.look_up(order)
 
     def _account_of(self, broker: str) -> BrokerAccount | None:
         return getattr(self.brokers.get(broker), "account", None)
@@ -97,7 +110,11 @@ class Gate:
         return await self.runner.preview(command, origin or Origin(source="sdk"))
 
     async def open(self) -> None:
-        """Journals what is configured, and opens a session at every broker that no other node has."""
+        """Journals what is configured, and opens a session at every broker that no other node has.
+
+        Raises:
+            SecretError: alerts have a webhook, and no secret to sign them with.
+        """
         await self._keeper.check_clock()
         if self.leases.node is not None:
             await self._keeper.add(Presence(self.leases.node))
@@ -105,11 +122,21 @@ class Gate:
         symbols = sorted(self.config.instruments.keys() | self.runner.engine.state.instruments.rows.keys())
         instruments = tuple(i for symbol in symbols if (i := self.config.catalogue(symbol)) is not None)
         await self._configure(instruments, origin)
+        await self._alert()
         for broker in self.brokers.values():
             if isinstance(broker, PaperBroker):
                 await broker.watch(self.runner)
             await self._open_session(broker)
         await self._keeper.add(self._guard)
+        await self._keeper.add(self._workers)
+
+    async def _alert(self) -> None:
+        """Alerts are told from here on: before anything is sent."""
+        log, section = self.config.audit.origin, self.config.alerts
+        self.runner.listen(AlertLog(log).committed)
+        if section.webhook is not None:
+            secret = read_secret(section.secret_env, section.secret_file)
+            await self.follow(Webhook(section.webhook, secret, log, self.clock), from_its_start=False)
 
     async def _configure(self, instruments: tuple[Instrument, ...], origin: Origin) -> None:
         state, limits = self.runner.engine.state, self.config.limit_values()
@@ -266,9 +293,9 @@ class Gate:
             await self.clock.sleep(_PAUSE_S)
             await self.runner.settled()
 
-    async def follow(self, outlet: Outlet) -> None:
-        """Feeds an outlet from where it was left, while no other node does."""
-        follower = Follower(outlet, self.journal, self.clock)
+    async def follow(self, outlet: Outlet, *, from_its_start: bool = True) -> None:
+        """Feeds an outlet from where it was left, while no other node does; see `Follower`."""
+        follower = Follower(outlet, self.journal, self.clock, from_its_start=from_its_start)
         self.runner.listen(follower.committed)
         await self._keeper.add(follower)
 

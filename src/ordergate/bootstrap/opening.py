@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ordergate.adapters.brokers.paper import PaperBroker
 from ordergate.adapters.brokers.sync import SyncBroker, make
+from ordergate.adapters.calendars import SessionCalendar
 from ordergate.adapters.clock import SystemClock
 from ordergate.adapters.gates import make as make_gate
 from ordergate.adapters.ids import TimeIds
@@ -196,6 +197,7 @@ async def _runner(
         signals=config.signal_routing(),
         rates=config.rates,
         gates=config.gate_terms(),
+        calendar=SessionCalendar(),
     )
     return Runner(Engine(state, view, head.size, last), journal, Tail(signer, tree), clock, alone=alone)
 

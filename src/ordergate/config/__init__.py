@@ -5,8 +5,7 @@ Unknown keys are errors. Each adapter owns its settings, this module assembles t
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -20,13 +19,15 @@ from ordergate.adapters.brokers.paper import PaperSettings
 from ordergate.adapters.brokers.sync import SyncSettings
 from ordergate.application.triggers import Triggers
 from ordergate.application.view import PAR, GateTerms, SignalRouting
+from ordergate.config.alerts import AlertsSection, check_alerts
 from ordergate.config.errors import ConfigError
+from ordergate.config.funds import DEFAULT_BROKER, FundSection, check_fund, checked, fund_of
 from ordergate.config.limits import LimitSections, check_limit_sections, with_envelope
 from ordergate.config.reconciliation import ReconciliationSection, check_reconciliation
 from ordergate.config.risk import GateSection, check_gate_sections, terms_of
 from ordergate.config.sharding import ORIGIN, ShardSection, check_shards, shard_of_broker, url_of_shard
-from ordergate.domain.errors import Invalid
-from ordergate.domain.funds import Fund, TaxLotMethod
+from ordergate.domain.delays import WorkerTerms
+from ordergate.domain.funds import Fund
 from ordergate.domain.identifiers import parse_name
 from ordergate.domain.instruments import AssetClass, Instrument, Unit, built_in
 from ordergate.domain.money import parse_decimal, parse_positive
@@ -36,11 +37,8 @@ from ordergate.domain.risk.limits import PAPER, ConfiguredLimits
 __all__ = ["Config", "ConfigError", "ShardSection", "load", "schema"]
 
 DEFAULT_FUND: Final = "paper-momentum"
-DEFAULT_BROKER: Final = "paper"
-_WINDOW: Final = re.compile(r"(\d{1,6})(s|m|h|d)")
 # A venue's file is DATABASE.NAME: these endings are those of other files there, and of a file's own companions.
 _TAKEN: Final = re.compile(r"(?:.*[.-])?(?:audit-key|db|door|journal|lock|shm|wal)", re.IGNORECASE)
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,23 +70,6 @@ class Signals(_Section, frozen=True, kw_only=True):
 
     fund: str = DEFAULT_FUND
     order_type: OrderType = OrderType.MARKET
-
-
-class FundSection(_Section, frozen=True, kw_only=True):
-    """A fund.
-
-    `dedupe_window` is such as 5m or 24h, or forever; `shard` is where it lies, if there are shards. A fund that has no
-    limits does not start unless it is `unlimited`.
-    """
-
-    broker: str = DEFAULT_BROKER
-    shard: str | None = None
-    base_currency: str = "USD"
-    asset_classes: tuple[AssetClass, ...] = ()
-    strategies: tuple[str, ...] = ()
-    tax_lot_method: TaxLotMethod = TaxLotMethod.FIFO
-    dedupe_window: str = "forever"
-    unlimited: bool = False
 
 
 class InstrumentSection(_Section, frozen=True, kw_only=True):
@@ -139,6 +120,13 @@ class Config(_Section, frozen=True, kw_only=True):
     gates: dict[str, GateSection] = field(default_factory=dict)
     triggers: Triggers = Triggers()
     reconciliation: ReconciliationSection = ReconciliationSection()
+    workers: WorkerTerms = WorkerTerms()
+    alerts: AlertsSection = AlertsSection()
+
+    def worker_terms(self, fund_id: str) -> WorkerTerms:
+        """What is done about a fund's orders that take too long: as it says, else as is said for all."""
+        section = self.funds.get(fund_id)
+        return self.workers if section is None or section.workers is None else section.workers
 
     def shard(self, name: str) -> "Config":
         """The configuration of one shard alone: its database, its log, its funds and their brokers.
@@ -169,7 +157,7 @@ class Config(_Section, frozen=True, kw_only=True):
 
     def fund_values(self) -> tuple[Fund, ...]:
         """The funds, as the journal knows them."""
-        return tuple(_fund(name, section) for name, section in self.funds.items())
+        return tuple(fund_of(name, section) for name, section in self.funds.items())
 
     def limit_values(self) -> tuple[ConfiguredLimits, ...]:
         """The limits, as they are given to the journal; the built-in fund has its own where none are named."""
@@ -234,7 +222,7 @@ def _check(config: Config, path: Path) -> Config:
     for name, broker in config.brokers.items():
         _check_broker(name, broker, f"{path}: brokers.{_shown(name)}")
     for name, fund in config.funds.items():
-        _check_fund(name, fund, config.brokers, f"{path}: funds.{_shown(name)}")
+        check_fund(name, fund, config.brokers, f"{path}: funds.{_shown(name)}")
     if config.signals.fund not in config.funds:
         known = ", ".join(config.funds)
         raise ConfigError(f"{path}: signals.fund: {config.signals.fund!r} is no fund; there are {known}")
@@ -242,6 +230,7 @@ def _check(config: Config, path: Path) -> Config:
     check_limit_sections(config, f"{path}: ")
     check_gate_sections(config.gates, f"{path}: ")
     check_reconciliation(config.reconciliation, config.brokers, f"{path}: ")
+    check_alerts(config.alerts, f"{path}: ")
     for symbol, section in config.instruments.items():
         _check_instrument(symbol, section, f"{path}: instruments.{_shown(symbol)}")
     return config
@@ -249,7 +238,7 @@ def _check(config: Config, path: Path) -> Config:
 
 def check_broker_name(name: str, where: str) -> None:
     """Raises ConfigError unless a broker, and so a file, may have that name."""
-    _checked(parse_name, name, where)
+    checked(parse_name, name, where)
     if "/" in name or _TAKEN.fullmatch(name):
         raise ConfigError(
             f"{where}: a broker's name is part of a file's name: write it without '/', and not with an end "
@@ -263,63 +252,21 @@ def _check_broker(name: str, section: AnyBroker, where: str) -> None:
         if section.path is None:
             raise ConfigError(f'{where}.class: is missing: write class = "package.module:Class"')
         return
-    _checked(parse_name, section.currency, f"{where}.currency")
+    checked(parse_name, section.currency, f"{where}.currency")
     for key in ("cash", "slippage_bps", "fee_bps"):
-        _checked(parse_decimal, getattr(section, key), f"{where}.{key}")
-
-
-def _check_fund(name: str, section: FundSection, brokers: Mapping[str, AnyBroker], where: str) -> None:
-    _checked(parse_name, name, where)
-    if section.broker not in brokers:
-        known = ", ".join(brokers)
-        raise ConfigError(f"{where}.broker: {section.broker!r} is no broker; there are {known}")
-    _checked(parse_name, section.base_currency, f"{where}.base_currency")
-    for strategy in section.strategies:
-        _checked(parse_name, strategy, f"{where}.strategies")
-    _window(section.dedupe_window, f"{where}.dedupe_window")
+        checked(parse_decimal, getattr(section, key), f"{where}.{key}")
 
 
 def _check_instrument(symbol: str, section: InstrumentSection, where: str) -> None:
-    _checked(parse_name, symbol, where)
+    checked(parse_name, symbol, where)
     for key in ("currency", "base"):
-        _checked(parse_name, getattr(section, key), f"{where}.{key}")
+        checked(parse_name, getattr(section, key), f"{where}.{key}")
     for key in ("tick", "lot_step", "minimum", "contract_size", "pip_size", "average_daily_volume"):
-        _checked(parse_positive, getattr(section, key), f"{where}.{key}")
-
-
-def _checked(parse: Callable[[object, str], object], value: object, where: str) -> None:
-    """Refuses what a rule of the domain refuses; None is a value that was left out."""
-    try:
-        if value is not None:
-            parse(value, where)
-    except Invalid as error:
-        raise ConfigError(f"{where}: {error.detail}") from error
+        checked(parse_positive, getattr(section, key), f"{where}.{key}")
 
 
 def _shown(name: str) -> str:
     return name if name.isprintable() and name else repr(name)
-
-
-def _window(text: str, where: str) -> timedelta | None:
-    if text == "forever":
-        return None
-    match = _WINDOW.fullmatch(text)
-    if match is None or not int(match[1]):
-        raise ConfigError(f"{where}: {text!r} is no window: write such as 5m, 24h, 7d or forever")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
-
-
-def _fund(name: str, section: FundSection) -> Fund:
-    return Fund(
-        fund_id=name,
-        broker=section.broker,
-        base_currency=section.base_currency,
-        asset_classes=section.asset_classes,
-        strategies=section.strategies,
-        tax_lot_method=section.tax_lot_method,
-        dedupe_window=_window(section.dedupe_window, f"funds.{name}.dedupe_window"),
-        unlimited=section.unlimited,
-    )
 
 
 @lru_cache(maxsize=4096)

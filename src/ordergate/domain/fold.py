@@ -17,7 +17,7 @@ from ordergate.domain.fold_risk import RISK_FOLDS, count_message, count_order
 from ordergate.domain.money import ZERO
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.executions import Fill, effective, supersede
-from ordergate.domain.orders.order import Order
+from ordergate.domain.orders.order import Order, Overdue
 from ordergate.domain.orders.states import TERMINAL, WORKING, Phase, RequestKind, State
 from ordergate.domain.orders.transitions import by_quantity
 from ordergate.domain.orders.ways import check_way
@@ -299,6 +299,16 @@ def _closed(state: Book, event: e.OrderClosed | e.OrderConfirmed, _index: int, t
 
 
 _NOT_FILLED: Final = (State.CREATED, State.ACCEPTED, State.SUBMITTED)
+
+
+def _overdue(state: Book, event: e.OrderOverdue, _index: int, time: datetime) -> None:
+    order = _order(state, event)
+    before = order.noticed(event.why)
+    noticed = Overdue(event.why, time, 1 if before is None else before.times + 1)
+    others = tuple(one for one in order.overdue or () if one is not before)
+    _put(state, event, order, time, overdue=(*others, noticed))
+
+
 _BY_QUANTITY: Final = (State.SUBMITTED, State.PARTIALLY_FILLED, State.FILLED)
 _FOLDS: Final[Mapping[type, Callable[[Book, Any, int, datetime], None]]] = {
     e.FundConfigured: _fund,
@@ -330,6 +340,8 @@ _FOLDS: Final[Mapping[type, Callable[[Book, Any, int, datetime], None]]] = {
     e.OrderFailed: _ended,
     e.OrderClosed: _closed,
     e.OrderConfirmed: _closed,
+    e.OrderOverdue: _overdue,
+    e.SlippageExceeded: _advanced,
     **MOVE_FOLDS,
     **RISK_FOLDS,
     **RECON_FOLDS,

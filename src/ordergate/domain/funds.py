@@ -1,6 +1,7 @@
 """A fund: whose money an order is, where it trades, and what it may trade."""
 
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from msgspec import Struct
@@ -23,6 +24,19 @@ class TaxLotMethod(StrEnum):
     SPECIFIC = "specific"
 
 
+class SlippageTerms(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """When a fill's slippage is worth an alert; positive is adverse.
+
+    Attributes:
+        alert_bps, alert_pips: more than that is; None of both is never, but where an order says how much it bears.
+        pause: what exceeds it leaves the order's strategy in REDUCE_ONLY.
+    """
+
+    alert_bps: Decimal | None = None
+    alert_pips: Decimal | None = None
+    pause: bool = False
+
+
 class Fund(Struct, frozen=True, gc=False, kw_only=True):
     """A fund's standing instructions.
 
@@ -32,6 +46,7 @@ class Fund(Struct, frozen=True, gc=False, kw_only=True):
         strategies: which strategies may write into it; empty is all.
         dedupe_window: how long an idempotency key holds; None is for ever.
         unlimited: it trades without limits of its own; else it trades once it has some.
+        slippage: when a fill's slippage is worth an alert; None is where an order says how much it bears.
     """
 
     fund_id: str
@@ -42,3 +57,4 @@ class Fund(Struct, frozen=True, gc=False, kw_only=True):
     tax_lot_method: TaxLotMethod = TaxLotMethod.FIFO
     dedupe_window: timedelta | None = None
     unlimited: bool = False
+    slippage: SlippageTerms | None = None

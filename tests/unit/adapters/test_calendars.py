@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ordergate.adapters.calendars import session_end
+from ordergate.adapters.calendars import SessionCalendar, session_end, session_opening
 from ordergate.domain.errors import Invalid
 from ordergate.domain.instruments import Instrument, built_in
 
@@ -80,3 +80,33 @@ def test_ends_are_after_entry_near_and_monotone(symbol: str, seconds: int) -> No
     assert timedelta(0) < end - at <= timedelta(days=5)
     assert session_end(instrument(symbol), end - timedelta(microseconds=1)) == end
     assert session_end(instrument(symbol), end) > end
+
+
+OPENINGS = [
+    # symbol, entered, opens, why
+    ("AAPL", "2026-01-14T12:00", "2026-01-14T14:30", "before the open"),
+    ("AAPL", "2026-01-14T14:30", "2026-01-15T14:30", "the instant of the open is too late for it"),
+    ("AAPL", "2026-01-16T22:00", "2026-01-20T14:30", "a weekend and Martin Luther King day"),
+    ("AAPL", "2026-03-06T21:00", "2026-03-09T13:30", "over the start of DST"),
+    ("AAPL", "2026-11-26T15:00", "2026-11-27T14:30", "a half day opens as others do"),
+    ("EURUSD", "2026-01-14T15:00", "2026-01-14T22:00", "one day ends as the next opens"),
+    ("EURUSD", "2026-01-16T15:00", "2026-01-18T22:00", "Friday has no evening, Sunday has one"),
+    ("BTC/USDT", "2026-01-17T15:00", "2026-01-18T00:00", "midnight UTC"),
+]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "entered", "opens", "why"), OPENINGS, ids=[f"{c[0]}-{c[3]}" for c in OPENINGS]
+)
+def test_session_opening(symbol: str, entered: str, opens: str, why: str) -> None:
+    at = datetime.fromisoformat(entered + "+00:00")
+    assert session_opening(instrument(symbol), at) == datetime.fromisoformat(opens + "+00:00"), why
+
+
+@given(st.sampled_from(["AAPL", "EURUSD", "BTC/USDT"]), st.lists(st.integers(0, 400 * 24), max_size=20))
+def test_the_calendar_remembers_nothing_wrong(symbol: str, hours: list[int]) -> None:
+    calendar = SessionCalendar()
+    for hour in hours:
+        at = datetime.fromisoformat("2026-01-01T00:00:00+00:00") + timedelta(hours=hour)
+        assert calendar.session_end(instrument(symbol), at) == session_end(instrument(symbol), at)
+        assert calendar.session_opening(instrument(symbol), at) == session_opening(instrument(symbol), at)

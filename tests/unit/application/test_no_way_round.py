@@ -20,7 +20,7 @@ from ordergate.domain.errors import Refused
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders import reports as r
-from ordergate.domain.orders.states import OrderType, Phase, RequestKind, Side, State
+from ordergate.domain.orders.states import Delay, OrderType, Phase, Remedy, RequestKind, Side, State
 from ordergate.domain.recon import commands as n
 from ordergate.domain.recon.comparing import Difference
 from ordergate.domain.risk import commands as k
@@ -124,10 +124,26 @@ class Fuzz:
             k.AskOverride: lambda: k.AskOverride(order_id=self.refused_id(), reason="fuzz"),
             k.GrantOverride: lambda: k.GrantOverride(order_id=self.refused_id()),
             k.TurnDownOverride: lambda: k.TurnDownOverride(order_id=self.refused_id()),
+            c.ExpireOrder: lambda: c.ExpireOrder(
+                order_id=self.order_id(), over_at=self.book.now + timedelta(hours=dice.choice((-1, 1, 1, 1, 1)))
+            ),
+            c.AttendOrder: lambda: self.attend(dice, quantity),
         }  # fmt: skip
         assert {*makes} == {kind for kind in get_args(Command) if kind.__name__ not in MOVES}
         about_orders = [make for kind, make in makes.items() if kind in _ABOUT_ORDERS]
         return dice.choice(about_orders if dice.random() < 0.5 else list(makes.values()))()
+
+    def attend(self, dice: Random, quantity: Decimal) -> c.AttendOrder:
+        """What the workers may do about an order."""
+        order = self.book.engine.state.orders.get(self.order_id())
+        return c.AttendOrder(
+            order_id="none" if order is None else order.order_id,
+            version=1 if order is None else order.version,
+            why=dice.choice(list(Delay)),
+            remedy=dice.choice(list(Remedy)),
+            since=self.book.now,
+            limit_price=quantity,
+        )
 
     def break_id(self) -> str:
         return self.dice.choice(sorted(self.book.engine.state.breaks.rows) or ["none"])
@@ -218,7 +234,7 @@ def test_the_fuzz_asks_everything_and_would_find_a_way() -> None:
             ways.update(type(event).__name__ for event in left(fuzz.one(lifts=True)))
         asked += fuzz.asked
         granted += sum(bool(row.approved) for row in fuzz.book.engine.state.overrides.rows.values())
-    assert len(asked) == 30, asked
+    assert len(asked) == 32, asked
     assert granted, "an override that is granted is a way, too"
     assert {*ways} == {"OrderEntered", "OrderJudged", "OrderSent", "RequestOpened"}
 
@@ -236,7 +252,7 @@ def test_a_hole_is_found(hole: str, monkeypatch: pytest.MonkeyPatch) -> None:
         passing = tuple(check for check in checks.CHECKS if check.__name__ != "kill_switch")
         monkeypatch.setattr(checks, "CHECKS", passing)
     found = 0
-    for seed in range(10):
+    for seed in range(40):
         fuzz = halted(seed)
         found += sum(bool(left(fuzz.one(lifts=False))) for _ in range(150))
     assert found

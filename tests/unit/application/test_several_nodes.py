@@ -150,6 +150,7 @@ def test_an_owner_that_cannot_renew_sends_nothing_more_and_learns_who_does() -> 
                 "node:one": "one",
                 "node:other": "other",
                 "risk": "other",
+                "workers": "other",
             }
             await first.execute(buy("again"))
             await asyncio.sleep(1)

@@ -16,6 +16,7 @@ from ordergate.domain.orders.states import State
 from ordergate.sdk import default_gate
 from ordergate.sdk import trading as t
 from ordergate.sdk.line import Line, WrongLoop
+from ordergate.sdk.oms import Order as OrderRecord
 from ordergate.sdk.oms import OrderService
 from ordergate.sdk.paper import PaperMarket
 
@@ -319,3 +320,65 @@ def test_one_name_is_one_broker() -> None:
     asyncio.run(t.TradeExecutionService(broker=MyBroker()).handle_signal(signal()))
     with pytest.raises(Conflict, match="another name"):
         asyncio.run(t.TradeExecutionService(broker=MyBroker()).handle_signal(signal(1)))
+
+
+class Picky(MyBroker):
+    """Rejects its first orders."""
+
+    def __init__(self, rejects: int, reason: str = "off quotes") -> None:
+        super().__init__()
+        self.rejects, self.reason, self.asked = rejects, reason, 0
+
+    def place_order(self, order: t.OrderModel) -> t.OrderResult:
+        self.asked += 1
+        if self.asked <= self.rejects:
+            return t.OrderResult(success=False, error=self.reason)
+        return super().place_order(order)
+
+
+class TestASecondAttempt:
+    def test_what_is_rejected_is_tried_once_more_as_a_linked_order(self, market) -> None:
+        broker = Picky(1)
+        service = t.TradeExecutionService(broker=broker)
+        result = asyncio.run(service.handle_signal(signal()))
+        first, second = sorted(all_orders(), key=lambda order: order.created_at)
+        assert (first.state, first.retry_of) == (State.REJECTED, None)
+        assert (second.retry_of, result.order_id, result.success) == (first.order_id, second.order_id, True)
+        assert broker.asked == 2
+
+    def test_and_no_more_than_once_however_often_the_signal_comes(self, market) -> None:
+        broker = Picky(9)
+        service = t.TradeExecutionService(broker=broker)
+        for _ in range(3):
+            result = asyncio.run(service.handle_signal(signal()))
+            assert (result.success, result.error) == (False, "off quotes")
+        assert broker.asked == 2
+        assert [order.state for order in all_orders()] == [State.REJECTED] * 2
+
+    def test_where_that_is_not_wanted_the_first_word_stands(self, market) -> None:
+        broker = Picky(1)
+        result = asyncio.run(t.TradeExecutionService(broker=broker, retry=False).handle_signal(signal()))
+        assert (result.success, broker.asked, len(all_orders())) == (False, 1, 1)
+
+    def test_want_of_margin_is_not_tried_again(self, market) -> None:
+        broker = MyBroker(margin=False)
+        with pytest.raises(t.RiskPolicyViolation):
+            asyncio.run(t.TradeExecutionService(broker=broker).handle_signal(signal()))
+        assert len(all_orders()) == 1
+
+    def test_an_order_of_another_door_is_left_rejected(self, market) -> None:
+        async def main() -> None:
+            broker = Picky(1)
+            service = t.TradeExecutionService(broker=broker)
+            await service.handle_signal(signal())  # attaches the broker
+            broker.asked = 0
+            order = OrderRecord(
+                idempotency_key="k", fund_id="paper-momentum", symbol="EURUSD", side="buy", quantity="0.1",
+                broker="Picky",
+            )  # fmt: skip
+            made = await OrderService().submit(order)
+            await asyncio.sleep(0.3)
+            assert (await OrderService().get_order(made.order_id)).state is State.REJECTED
+
+        asyncio.run(main())
+        assert len(all_orders()) == 3, "two of the signal, one of the other door"

@@ -56,8 +56,11 @@ class Order(BaseModel):
     awaits: list[str] | None = Field(description="The gates that must agree yet; approval is a person.")
     decide_by: Instant | None = Field(description="When it waits for them no longer.")
     lots: list[str] | None = Field(description="Ids of the tax lots that its fills close first.")
+    max_slippage_bps: Number | None
+    max_slippage_pips: Number | None
     average_price: Number | None
     leaves_quantity: Number
+    overdue: list[str] = Field(description="Delays that were noticed, and how often, such as unfilled:2.")
     pending: list[str] = Field(description="Requests without an answer, such as cancel:sent.")
 
 

@@ -59,8 +59,11 @@ ORDER: Final[dict[str, Any]] = {
     "awaits": None,
     "decide_by": None,
     "lots": None,
+    "max_slippage_bps": None,
+    "max_slippage_pips": None,
     "average_price": None,
     "leaves_quantity": "100",
+    "overdue": [],
     "pending": ["submit:sent"],
 }
 FILL: Final[dict[str, Any]] = {

@@ -41,7 +41,13 @@ class _OrderTerms(_Request):
     entry_price: Positive | None = None
     stop_loss: Positive | None = None
     take_profit: Positive | None = None
-    expires_at: When | None = None
+    expires_at: When | None = Field(None, description="Until when a gtd order works.")
+    max_slippage_bps: Positive | None = Field(
+        None, description="How much worse than the present mid it may trade, in basis points."
+    )
+    max_slippage_pips: Positive | None = Field(
+        None, description="The same in pips, in place of basis points."
+    )
     lots: Annotated[list[LotId], Field(min_length=1, max_length=100)] | None = Field(
         None, description="Ids of the tax lots that it closes first; for funds whose method is specific."
     )

@@ -175,6 +175,10 @@ _DETAILS: Final[Mapping[type, Callable[[Any], str]]] = {
     e.OrderFilled: lambda event: _fill(event.fill),
     e.FillCorrected: lambda event: _fill(event.fill),
     e.FillBusted: lambda event: _fill(event.fill),
+    e.OrderOverdue: lambda event: f"{event.why} since {format_time(event.since)}: {event.remedy}",
+    e.SlippageExceeded: lambda event: (
+        f"{event.fill_id} at {text(event.price)}, against a mid of {text(event.benchmark)}"
+    ),
     e.OrderReplaced: _changed,
     e.OrderRestated: _changed,
     r.OverrideAsked: _asked,

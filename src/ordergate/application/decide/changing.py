@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from ordergate.application.decide.context import Context, Decision, OrderResult, close_if_done, started
+from ordergate.application.decide.expiring import expired, over_by
 from ordergate.application.decide.gate import APPROVAL, deadline, judge, others_to_ask
 from ordergate.application.decide.halting import canceled_by, stopped
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound, quoted
@@ -29,6 +30,7 @@ from ordergate.domain.risk.commands import AnswerGate
 from ordergate.domain.risk.exposure import reserved
 from ordergate.domain.risk.kill_switch import Halt
 from ordergate.domain.risk.limits import shown_scope
+from ordergate.domain.slippage import arrival_mid, max_slippage_of
 
 
 def cancel(ctx: Context, command: CancelOrder) -> Decision[OrderResult]:
@@ -117,6 +119,8 @@ def _judged(ctx: Context, order: Order, request: Request) -> tuple[RiskDecision,
         strategy_id=order.strategy_id,
         counted=reserved(order),
         is_new=False,
+        max_slippage=max_slippage_of(order),
+        arrival=arrival_mid(order),
     )
     fund, instrument = ctx.state.funds.rows[order.fund_id], ctx.state.instruments.rows[order.symbol]
     return judge(ctx, asked, fund, instrument)
@@ -231,6 +235,10 @@ def release(ctx: Context, command: Release) -> Decision[None]:
         elif allowed(order.state, Move.REQUEST):
             yield from _open(ctx, order, request)
     elif request.phase is Phase.READY and order.state is State.ACCEPTED:
+        over = over_by(ctx, order)
+        if over is not None:
+            yield expired(ctx, order, over)
+            return
         at = ctx.tick()
         sent = started(request, epoch, at)
         yield OrderSent(order_id=order.order_id, path=(State.SUBMITTED,), times=(at,), request=sent)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from ordergate.application.decide.context import Context, Decision, raise_break
+from ordergate.application.decide.slipping import say_if_slipped
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.fold import filled_after
 from ordergate.domain.money import ZERO, text
@@ -34,6 +35,8 @@ def executed(ctx: Context, order: Order, said: r.Executed) -> Decision[None]:
     times = ctx.ticks(len(path))
     yield _fill_event(order, said, fill, path, times, completes=completes)
     yield from _say_if_moved(ctx, order, said)
+    if move is Move.FILL:
+        yield from say_if_slipped(ctx, order, ctx.state.fills.rows[order.order_id, fill.exec_id])
     if fill.late:
         detail = (
             f"execution {said.exec_id} of {text(said.quantity)} after the end of the order ({order.state})"

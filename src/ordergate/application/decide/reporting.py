@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ordergate.application.decide.context import Context, Decision, close_if_done, raise_break, started
 from ordergate.application.decide.executing import executed
+from ordergate.application.decide.expiring import expired, over_by
 from ordergate.application.decide.halting import canceled_by, stopped
 from ordergate.application.decide.wrong import name_of, request_of, wrong_report
 from ordergate.domain.breaks import BreakKind
@@ -295,6 +296,10 @@ def _send_again(ctx: Context, order: Order, request: Request, state: State) -> D
     if halt is not None:
         if state is State.ACCEPTED:
             yield canceled_by(ctx, present, halt)
+        return
+    over = over_by(ctx, present) if state is State.ACCEPTED else None
+    if over is not None:
+        yield expired(ctx, present, over)
         return
     at = ctx.tick()
     sent = started(request, epoch, at)

@@ -13,13 +13,21 @@ from ordergate.domain.book import Key
 from ordergate.domain.errors import Code, Conflict, Defect, Invalid, OrderMoved
 from ordergate.domain.funds import Fund, TaxLotMethod
 from ordergate.domain.instruments import Instrument
-from ordergate.domain.orders.commands import AdoptOrder, SubmitOrder, check_prices
+from ordergate.domain.orders.commands import (
+    AdoptOrder,
+    SubmitOrder,
+    check_max_slippage,
+    check_prices,
+    check_time_in_force,
+)
 from ordergate.domain.orders.decision import RiskCode, RiskDecision
 from ordergate.domain.orders.events import InstrumentDefined, OrderAdopted, OrderEntered
 from ordergate.domain.orders.order import Order, Request
-from ordergate.domain.orders.states import Phase, RequestKind, State
+from ordergate.domain.orders.states import Phase, RequestKind, State, TimeInForce
 from ordergate.domain.risk.case import Case, Question
 from ordergate.domain.risk.throttles import same_as
+from ordergate.domain.slippage import max_slippage_of
+from ordergate.domain.times import format_time
 
 _REFUSED_PATH = (State.CREATED, State.PENDING_RISK, State.REJECTED)
 _ASKED_PATH = (State.CREATED, State.PENDING_RISK)
@@ -185,6 +193,7 @@ def _question(command: SubmitOrder | Order, fund: Fund) -> Question:
         stop_price=command.stop_price,
         entry_price=command.entry_price,
         strategy_id=command.strategy_id,
+        max_slippage=max_slippage_of(command),
     )
 
 
@@ -248,6 +257,14 @@ def _instrument(ctx: Context, symbol: str) -> tuple[Instrument, InstrumentDefine
 
 def _check(ctx: Context, command: SubmitOrder, fund: Fund, instrument: Instrument) -> None:
     check_prices(command.order_type, command.limit_price, command.stop_price)
+    check_time_in_force(command.order_type, command.tif, command.expires_at)
+    check_max_slippage(command.order_type, command.max_slippage_bps, command.max_slippage_pips)
+    if command.max_slippage_pips is not None and instrument.pip_size is None:
+        detail = f"{command.symbol} is not counted in pips: write max_slippage_bps"
+        raise Invalid(Code.BAD_VALUE, detail, "#/max_slippage_pips")
+    if command.tif is TimeInForce.GTD and command.expires_at is not None and command.expires_at <= ctx.now():
+        detail = f"{format_time(command.expires_at)} is over: a gtd order names a time to come"
+        raise Invalid(Code.BAD_VALUE, detail, "#/expires_at")
     instrument.check_quantity(command.quantity)
     if command.limit_price is not None:
         instrument.check_price(command.limit_price, "#/limit_price")

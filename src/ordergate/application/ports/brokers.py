@@ -60,7 +60,11 @@ class Capabilities(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Send(Struct, frozen=True, gc=False, kw_only=True):
-    """An order as the venue gets it; quantity in the instrument's unit. Signal and levels inform, if anything."""
+    """An order as the venue gets it; quantity in the instrument's unit. Signal and levels inform, if anything.
+
+    Attributes:
+        expires_at: of a GTD order: when it works no longer.
+    """
 
     client_id: str
     symbol: str
@@ -75,6 +79,7 @@ class Send(Struct, frozen=True, gc=False, kw_only=True):
     entry_price: Decimal | None = None
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
+    expires_at: datetime | None = None
 
 
 class Change(Struct, frozen=True, gc=False, kw_only=True):

@@ -16,7 +16,7 @@ from ordergate.domain.funds import Fund
 from ordergate.domain.identifiers import parse_key, parse_name, parse_order_id
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.money import parse_positive, plain
-from ordergate.domain.orders.states import OrderType, Side, TimeInForce
+from ordergate.domain.orders.states import Delay, OrderType, Remedy, Side, TimeInForce
 from ordergate.domain.times import parse_time
 
 E = TypeVar("E", bound=StrEnum)
@@ -53,6 +53,8 @@ class SubmitOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
     take_profit: Decimal | None = None
     expires_at: datetime | None = None
     lots: tuple[str, ...] | None = None
+    max_slippage_bps: Decimal | None = None
+    max_slippage_pips: Decimal | None = None
 
     def fingerprint(self) -> str:
         """SHA-256 of the normalised content: equal content, equal fingerprint, however it was written."""
@@ -136,6 +138,30 @@ class Release(Struct, frozen=True, gc=False):
     number: int
 
 
+class ExpireOrder(Struct, frozen=True, gc=False, kw_only=True):
+    """End an order that never left, for its time is over at `over_at`."""
+
+    order_id: str
+    over_at: datetime
+
+
+class AttendOrder(Struct, frozen=True, gc=False, kw_only=True):
+    """Note that something takes too long of an order that was sent, and do something about it.
+
+    Attributes:
+        version: of the order that was looked at; nothing is done to any other.
+        since: when the delay began.
+        limit_price: of a reprice.
+    """
+
+    order_id: str
+    version: int
+    why: Delay
+    remedy: Remedy
+    since: datetime
+    limit_price: Decimal | None = None
+
+
 OrderCommand = (
     SubmitOrder
     | CreateOrder
@@ -146,6 +172,8 @@ OrderCommand = (
     | Configure
     | OpenSession
     | Release
+    | ExpireOrder
+    | AttendOrder
 )
 
 _NUMBERS: Final = frozenset(
@@ -230,6 +258,8 @@ _FIELDS: Final[Mapping[str, Callable[[object, str], Any]]] = {
     "take_profit": parse_positive,
     "expires_at": parse_time,
     "lots": _lots,
+    "max_slippage_bps": parse_positive,
+    "max_slippage_pips": parse_positive,
 }
 ORDER_FIELDS: Final = tuple(_FIELDS)
 _NEEDED: Final = ("idempotency_key", "fund_id", "symbol", "side", "quantity", "order_type")
@@ -265,7 +295,36 @@ def parse_order(body: object) -> SubmitOrder:
     key = values.pop("idempotency_key")
     order = SubmitOrder(key_kind="idempotency_key", key=key, **values)
     check_prices(order.order_type, order.limit_price, order.stop_price)
+    check_time_in_force(order.order_type, order.tif, order.expires_at)
+    check_max_slippage(order.order_type, order.max_slippage_bps, order.max_slippage_pips)
     return order
+
+
+def check_time_in_force(order_type: OrderType, tif: TimeInForce, expires_at: datetime | None) -> None:
+    """A GTD order says until when it works; an OPG order has no stop, for it trades at one moment.
+
+    Raises:
+        Invalid: naming the field.
+    """
+    if tif is TimeInForce.GTD and expires_at is None:
+        raise Invalid(Code.MISSING, "is missing: a gtd order says until when it works", "#/expires_at")
+    if tif is TimeInForce.OPG and order_type.has_stop:
+        detail = f"opg of a {order_type} order: what trades at the opening alone is a market or limit order"
+        raise Invalid(Code.BAD_VALUE, detail, "#/tif")
+
+
+def check_max_slippage(order_type: OrderType, bps: Decimal | None, pips: Decimal | None) -> None:
+    """A bound on slippage has one unit, and counts from the market when the order is created.
+
+    Raises:
+        Invalid: naming the field.
+    """
+    pointer = "#/max_slippage_bps" if bps is not None else "#/max_slippage_pips"
+    if bps is not None and pips is not None:
+        raise Invalid(Code.BAD_VALUE, "is given beside max_slippage_pips: write one of them", pointer)
+    if order_type.has_stop and (bps is not None or pips is not None):
+        detail = f"a {order_type} order trades at a market yet to come: write a stop_limit order's limit_price instead"
+        raise Invalid(Code.BAD_VALUE, detail, pointer)
 
 
 def check_prices(order_type: OrderType, limit: Decimal | None, stop: Decimal | None) -> None:

@@ -16,7 +16,7 @@ from ordergate.domain.money import ONE
 from ordergate.domain.orders.decision import RiskDecision
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order, Request
-from ordergate.domain.orders.states import Mark, Phase, State
+from ordergate.domain.orders.states import Delay, Mark, Phase, Remedy, State
 
 
 class Event(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag_field="kind"):
@@ -244,6 +244,32 @@ class OrderRestated(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, t
     ratio: Decimal = ONE
 
 
+class OrderOverdue(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderOverdue/1"):
+    """Something takes too long, since then; the remedy, where it is one for the broker, stands in the next entries."""
+
+    why: Delay
+    since: datetime
+    remedy: Remedy
+
+
+class SlippageExceeded(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="SlippageExceeded/1"):
+    """A fill was worse than the order, or else its fund, bears. Positive is adverse.
+
+    Attributes:
+        benchmark: the mid when the order was created, in the quote currency.
+        bps, pips: of the fill against it.
+        most_bps, most_pips: what was borne.
+    """
+
+    fill_id: str
+    price: Decimal
+    benchmark: Decimal
+    bps: Decimal | None = None
+    pips: Decimal | None = None
+    most_bps: Decimal | None = None
+    most_pips: Decimal | None = None
+
+
 class OrderEnd(OrderEvent, frozen=True, kw_only=True, omit_defaults=True):
     """Common to the events that end an order unfilled."""
 
@@ -307,4 +333,6 @@ AnyOrderEvent = (
     | OrderFailed
     | OrderClosed
     | OrderConfirmed
+    | OrderOverdue
+    | SlippageExceeded
 )

@@ -10,6 +10,7 @@ from ordergate.domain.identifiers import client_order_id
 from ordergate.domain.money import ONE, ZERO, divide
 from ordergate.domain.orders.states import (
     TERMINAL,
+    Delay,
     Mark,
     OrderType,
     Phase,
@@ -44,6 +45,14 @@ class Request(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     repeated: bool = False
 
 
+class Overdue(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A delay that was noticed: when last, and how often."""
+
+    why: Delay
+    at: datetime
+    times: int = 1
+
+
 class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """An order and everything that is known about it.
 
@@ -60,6 +69,8 @@ class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
         awaits: the external gates, or the person, whose answer it waits for.
         decide_by: when it waits no longer.
         lots: ids of the tax lots that its fills close first, in this order, where the fund's method is `specific`.
+        max_slippage_bps, max_slippage_pips: how much worse than the arrival mid it may trade; None is any.
+        overdue: delays that were noticed, one a kind.
     """
 
     order_id: str
@@ -109,6 +120,13 @@ class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     awaits: tuple[str, ...] | None = None
     decide_by: datetime | None = None
     lots: tuple[str, ...] | None = None
+    max_slippage_bps: Decimal | None = None
+    max_slippage_pips: Decimal | None = None
+    overdue: tuple[Overdue, ...] | None = None
+
+    def noticed(self, why: Delay) -> Overdue | None:
+        """The delay of that kind, where it was noticed."""
+        return next((one for one in self.overdue or () if one.why is why), None)
 
     @property
     def leaves_quantity(self) -> Decimal:

@@ -59,12 +59,14 @@ class OrderType(StrEnum):
 
 
 class TimeInForce(StrEnum):
-    """How long it works."""
+    """How long it works: DAY to the end of its session, GTD until `expires_at`, OPG at the next opening alone."""
 
     DAY = "day"
     GTC = "gtc"
+    GTD = "gtd"
     IOC = "ioc"
     FOK = "fok"
+    OPG = "opg"
 
 
 class RequestKind(StrEnum):
@@ -96,6 +98,27 @@ class Mark(StrEnum):
     SUSPENDED = "suspended"
     STOPPED = "stopped"
     TRIGGERED = "triggered"
+
+
+class Delay(StrEnum):
+    """What goes on for longer than it should.
+
+    UNFILLED: it works and has not traded. UNANSWERED: its broker has not said whether it has it. TIME_OVER: its time
+    is over, at a broker that does not end it by itself. PAST_TIME: the broker should have ended it, and has not.
+    """
+
+    UNFILLED = "unfilled"
+    UNANSWERED = "unanswered"
+    TIME_OVER = "time_over"
+    PAST_TIME = "past_time"
+
+
+class Remedy(StrEnum):
+    """What is done about a delay, beside saying so."""
+
+    ALERT = "alert"
+    REPRICE = "reprice"
+    CANCEL = "cancel"
 
 
 class ExecutionKind(StrEnum):

@@ -33,6 +33,8 @@ _MOVES: Final[Mapping[type, tuple[Move, ...]]] = {
     e.OrderFailed: (Move.FAIL,),
     e.OrderClosed: (Move.CLOSE,),
     e.OrderConfirmed: (Move.CONFIRM,),
+    e.OrderOverdue: (Move.MARK,),
+    e.SlippageExceeded: (Move.MARK,),
 }
 """What each event may do to an order's state, step by step of its path."""
 

@@ -20,6 +20,7 @@ from ordergate.domain.risk.kill_switch import Halt
 from ordergate.domain.risk.limits import DEFAULT_QUOTE_AGE_S, NOTHING, Level, Limits, Scope, leverage_of
 from ordergate.domain.risk.throttles import Traffic
 from ordergate.domain.risk.worth import equity_usd
+from ordergate.domain.slippage import MaxSlippage
 
 USD: Final = "USD"
 
@@ -33,6 +34,8 @@ class Question(Struct, frozen=True, gc=False, kw_only=True):
         counted: how much of it counts already, and its worth at the order's present price; 0 where it is new.
         entry_price: the signal's.
         is_new: not a change of an order.
+        max_slippage: how much worse than the reference mid it may trade; None is any.
+        arrival: the reference mid of a change: the one when the order was created; None is the fresh quote's.
     """
 
     fund_id: str
@@ -48,6 +51,8 @@ class Question(Struct, frozen=True, gc=False, kw_only=True):
     strategy_id: str | None = None
     counted: tuple[Decimal, Decimal] = (ZERO, ZERO)
     is_new: bool = True
+    max_slippage: MaxSlippage | None = None
+    arrival: Decimal | None = None
 
 
 class BrokerAccount(Struct, frozen=True, gc=False):

@@ -27,6 +27,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     order.rate,
     order.order_notional,
     order.price_collar,
+    order.slippage,
     exposure.margin,
     exposure.broker_margin,
     exposure.leverage,

@@ -28,6 +28,7 @@ class Trigger(StrEnum):
     STORE = "store"
     SILENCE = "silence"
     RECONCILIATION = "reconciliation"
+    SLIPPAGE = "slippage"
 
 
 HALTABLE: Final = (Level.FIRM, Level.FUND, Level.STRATEGY, Level.BROKER)

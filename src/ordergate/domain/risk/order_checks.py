@@ -1,9 +1,11 @@
 """Checks of an order by itself: who may trade what, how much at once, and at which price."""
 
+from ordergate.domain.market import mid
 from ordergate.domain.orders.decision import RiskCode, RiskRefusal
 from ordergate.domain.risk.case import Case
 from ordergate.domain.risk.limits import Level, shown_scope
 from ordergate.domain.risk.refusing import at_most, shown
+from ordergate.domain.slippage import bound_at
 
 
 def limits(case: Case) -> RiskRefusal | None:
@@ -116,3 +118,28 @@ def price_collar(case: Case) -> RiskRefusal | None:
                 numbers = {"value": own, "reference": reference[0], "limit": collar}
                 return RiskRefusal(RiskCode.PRICE_COLLAR, reason, numbers)
     return None
+
+
+def slippage(case: Case) -> RiskRefusal | None:
+    """Neither the market nor its own limit costs it more than the slippage that it bears."""
+    asked, quote, most = case.asked, case.fresh_quote, case.asked.max_slippage
+    if most is None:
+        return None
+    own = asked.limit_price
+    if quote is None and (asked.arrival is None or own is None):
+        reason = f"max_slippage cannot be held: {asked.symbol} has no fresh quote to count it from"
+        return RiskRefusal(RiskCode.SLIPPAGE, reason)
+    if asked.arrival is not None:
+        reference = asked.arrival
+    elif quote is not None:
+        reference = mid(quote.bid, quote.ask)
+    bound = bound_at(reference, asked.side, most, case.instrument)
+    if own is None and quote is not None:
+        own = quote.ask if asked.side.sign > 0 else quote.bid
+    if bound is not None and own is not None and (own - bound) * asked.side.sign <= 0:
+        return None
+    worst = "none" if bound is None else shown(bound)
+    what = "its limit" if asked.limit_price is not None else "the market"
+    reason = f"{what} {shown(own or reference)} is beyond {worst}, the worst price within its max_slippage"
+    numbers = {"value": own or reference, "reference": reference}
+    return RiskRefusal(RiskCode.SLIPPAGE, reason, numbers if bound is None else {**numbers, "limit": bound})

@@ -105,6 +105,8 @@ class Order(Record):
     take_profit: Exact | None = None
     expires_at: datetime | None = None
     lots: tuple[str, ...] | None = None
+    max_slippage_bps: Exact | None = None
+    max_slippage_pips: Exact | None = None
     state: State | None = None
     filled_quantity: Exact | None = None
     leaves_quantity: Exact | None = None

@@ -20,6 +20,7 @@ class GateBroker(BrokerInterface):
         fund_id: whose orders they are; None takes the fund of signals.
         broker: where they go; None takes the fund's.
         deadline_s: how long a call waits for the broker behind the gate; then the order is pending.
+        retry: what the broker rejects is tried once more, as a new order.
     """
 
     def __init__(
@@ -30,8 +31,9 @@ class GateBroker(BrokerInterface):
         broker: str | None = None,
         deadline_s: float = DEADLINE_S,
         line: Line | None = None,
+        retry: bool = True,
     ) -> None:
-        self._line = line or Line(gate)
+        self._line, self._retry = line or Line(gate), retry
         self._fund_id, self._broker, self._deadline_s = fund_id, broker, deadline_s
 
     def place_order(self, signal: OrderModel) -> OrderResult:
@@ -45,14 +47,15 @@ class GateBroker(BrokerInterface):
         async def work(gate: Gate) -> OrderResult:
             return await self.place(gate, signal)
 
-        return self._line.wait(work, self._deadline_s + _SLACK_S)
+        attempts = 2 if self._retry else 1
+        return self._line.wait(work, attempts * self._deadline_s + _SLACK_S)
 
     async def place(self, gate: Gate, order: OrderModel) -> OrderResult:
         """As `place_order`, on the gate's loop."""
         fund = self._fund_id or gate.config.signals.fund
         try:
             command = orders.command_of(order, fund, self._broker)
-            return await orders.place(gate, command, self._deadline_s)
+            return await orders.place(gate, command, self._deadline_s, retry=self._retry)
         except Refused as refused:
             return OrderResult(success=False, error=str(refused))
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from ordergate.adapters.brokers.sync.reading import INSUFFICIENT_MARGIN
 from ordergate.application.entry import Origin
 from ordergate.bootstrap import Gate
-from ordergate.domain.errors import Code, Conflict, Invalid
+from ordergate.domain.errors import Code, Conflict, Invalid, Refused
 from ordergate.domain.money import exact
 from ordergate.domain.orders.commands import CancelOrder, SubmitOrder, parse_choice, parse_order
 from ordergate.domain.orders.order import Order
@@ -33,6 +33,8 @@ from ordergate.sdk.trading.models import (
 
 CLOSING: Final = "close_order"
 """The kind of the closing order's key: the order that it closes."""
+RETRY: Final = "retry_of"
+"""The kind of the second attempt's key: the order that was rejected."""
 _ORIGIN: Final = Origin(source="sdk")
 _PAUSE_S: Final = 0.01
 _PRICES: Final = ("limit_price", "stop_price", "entry_price", "stop_loss", "take_profit")
@@ -71,6 +73,7 @@ def command_of(order: OrderModel, fund_id: str, broker: str | None) -> SubmitOrd
             "order_type": order.order_type,
             "idempotency_key": str(key),
             "tif": parse_choice(TimeInForce, order.time_in_force, "#/time_in_force"),
+            "expires_at": order.expires_at,
             "strategy_id": order.strategy_id,
             "broker": broker,
             "signal_id": None if order.signal_id is None else str(order.signal_id),
@@ -85,8 +88,11 @@ def _price(order: OrderModel, name: str) -> Decimal | None:
     return None if value is None else exact(value, f"#/{name}")
 
 
-async def place(gate: Gate, command: SubmitOrder, timeout_s: float) -> OrderResult:
+async def place(gate: Gate, command: SubmitOrder, timeout_s: float, *, retry: bool) -> OrderResult:
     """Makes an order and waits until its broker has answered, or for that long.
+
+    Args:
+        retry: an order that its broker rejects is made once more, as a new order that names it in `retry_of`.
 
     Raises:
         RiskPolicyViolation: the risk gate refuses it, or its broker has not margin enough; the order is REJECTED
@@ -98,6 +104,8 @@ async def place(gate: Gate, command: SubmitOrder, timeout_s: float) -> OrderResu
     if order.state is State.REJECTED and (by_gate or order.reason == INSUFFICIENT_MARGIN):
         detail = order.reason or "the risk gate refused the order"
         raise RiskPolicyViolation(detail, order.reason_code, order.order_id)
+    if retry and order.state is State.REJECTED:
+        order = await _again(gate, command, order, timeout_s)
     failed = order.state in (State.REJECTED, State.FAILED) and not order.filled_quantity
     return OrderResult(
         success=not failed,
@@ -106,6 +114,19 @@ async def place(gate: Gate, command: SubmitOrder, timeout_s: float) -> OrderResu
         state=state_of(order.state),
         pending=order.state in UNSENT or order.open_request(RequestKind.SUBMIT) is not None,
     )
+
+
+async def _again(gate: Gate, command: SubmitOrder, rejected: Order, timeout_s: float) -> Order:
+    """The second attempt, made once however often it is asked for; the first, where the gate refuses a second."""
+    linked = replace(
+        command, key_kind=RETRY, key=rejected.order_id, retry_of=rejected.order_id, order_id=None
+    )
+    try:
+        made = await gate.execute(linked, _ORIGIN)
+    except Refused:
+        return rejected
+    again = await gate.answered(made.order.order_id, timeout_s)
+    return rejected if again.state is State.REJECTED and again.submitted_at is None else again
 
 
 async def status(gate: Gate, order_id: str) -> OrderStatus:

@@ -58,6 +58,7 @@ class TradeExecutionService:
             None sends them where the fund's orders go.
         fund_id: whose orders they are; None takes the fund of signals.
         deadline_s: how long to wait for a broker's answer; then the order is pending.
+        retry: what the broker rejects is tried once more, as a new order linked to the first; then it has failed.
 
     Attributes:
         broker_interface: places, watches and closes the same orders synchronously.
@@ -70,13 +71,14 @@ class TradeExecutionService:
         broker: BrokerInterface | None = None,
         fund_id: str | None = None,
         deadline_s: float = DEADLINE_S,
+        retry: bool = True,
     ) -> None:
         self._made = broker
         self._name = None if broker is None else str(getattr(broker, "name", None) or type(broker).__name__)
         self._line = Line(gate, None if broker is None else self._attach)
         self._deadline_s = deadline_s
         self.broker_interface = GateBroker(
-            fund_id=fund_id, broker=self._name, deadline_s=deadline_s, line=self._line
+            fund_id=fund_id, broker=self._name, deadline_s=deadline_s, line=self._line, retry=retry
         )
 
     async def handle_signal(self, signal: SignalModel) -> OrderResult:

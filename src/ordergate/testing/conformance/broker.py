@@ -14,6 +14,7 @@ money if an adapter broke it.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -21,12 +22,13 @@ from msgspec.structs import replace
 
 from ordergate.application.ports.brokers import Change, Deduplication, Presence
 from ordergate.domain.orders.reports import End, Ended, Outcome, Replaced, RequestRefused
-from ordergate.domain.orders.states import Side
+from ordergate.domain.orders.states import Side, TimeInForce
 from ordergate.testing.conformance.counterpart import Counterpart, Fault, executions
 from ordergate.testing.conformance.statements import StatementCases
 from ordergate.testing.conformance.talk import Talk, expect, need
 
 Case = Callable[[Talk], Awaitable[None]]
+_LONG_AGO, _FAR_AHEAD = datetime(2000, 1, 1, tzinfo=UTC), datetime(2199, 1, 1, tzinfo=UTC)
 TAKEN = (Outcome.ACCEPTED, Outcome.DUPLICATE)
 
 
@@ -84,6 +86,21 @@ class BrokerConformance(StatementCases):
             expect(ends == {End.CANCELED}, f"a canceled order was told to have ended {ends}")
             expect(not await talk.working(), "a canceled order does not work")
             await talk.market(ticks=-60)
+            talk.filled(0)
+
+        self.carry_out(case)
+
+    def test_a_gtd_order_works_only_towards_a_time_to_come(self) -> None:
+        """One whose time is over before it arrives is refused: else it would work for ever."""
+
+        async def case(talk: Talk) -> None:
+            need(TimeInForce.GTD in talk.can.tifs, "the venue declares no gtd orders")
+            late = replace(talk.order("late.1"), tif=TimeInForce.GTD, expires_at=_LONG_AGO)
+            answer = await talk.submit(late)
+            expect(answer.outcome is Outcome.REJECTED, f"an order whose time is over was answered {answer}")
+            early = replace(talk.order("early.1", ticks=-50), tif=TimeInForce.GTD, expires_at=_FAR_AHEAD)
+            await talk.accepted(early)
+            expect(await talk.working() == {"early.1"}, "an order whose time is to come does not work")
             talk.filled(0)
 
         self.carry_out(case)

@@ -37,7 +37,9 @@ def test_a_whole_order() -> None:
         thesis="because", entry_price=D(180), stop_loss=D(170), take_profit=D(200),
         expires_at=datetime(2026, 2, 1, tzinfo=UTC), lots=("ord-1.x", "ord-2.x"),
     )  # fmt: skip
-    assert {*BODY, *more} == set(ORDER_FIELDS)
+    assert {*BODY, *more} == set(ORDER_FIELDS) - {"max_slippage_bps", "max_slippage_pips"}, (
+        "a stop bears none"
+    )
 
 
 def test_nothing_said_and_null_are_the_same() -> None:
@@ -83,3 +85,23 @@ def test_what_is_wrong_is_named(wrong: dict[str, Any], code: Code, field: str) -
 def test_a_refusal_reads_with_its_field() -> None:
     with pytest.raises(Invalid, match=r"^side: 'up' is none of buy, sell, short, cover$"):
         parse_order(BODY | {"side": "up"})
+
+
+@pytest.mark.parametrize(("change", "code", "pointer"), [
+    ({"tif": "gtd"}, Code.MISSING, "#/expires_at"),
+    ({"tif": "opg", "order_type": "stop", "stop_price": 180, "limit_price": None}, Code.BAD_VALUE, "#/tif"),
+    ({"max_slippage_bps": 0}, Code.NOT_POSITIVE, "#/max_slippage_bps"),
+    ({"max_slippage_bps": 5, "max_slippage_pips": 5}, Code.BAD_VALUE, "#/max_slippage_bps"),
+    ({"max_slippage_pips": 5, "order_type": "stop", "stop_price": 180, "limit_price": None},
+     Code.BAD_VALUE, "#/max_slippage_pips"),
+])  # fmt: skip
+def test_times_in_force_and_bounds_that_cannot_be(change, code, pointer) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse_order(BODY | change)
+    assert (refused.value.code, refused.value.pointer) == (code, pointer)
+
+
+def test_a_bound_makes_another_order_and_none_leaves_it_as_it_was() -> None:
+    plain_order = parse_order(BODY)
+    assert parse_order(BODY | {"max_slippage_bps": None}).fingerprint() == plain_order.fingerprint()
+    assert parse_order(BODY | {"max_slippage_bps": 5}).fingerprint() != plain_order.fingerprint()

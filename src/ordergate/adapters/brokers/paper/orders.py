@@ -28,7 +28,7 @@ class VenueOrder(Struct, kw_only=True):
         fills: how many executions it has had.
         triggered: whether its stop was reached; True where it has none.
         priority: place in time among the orders of its symbol, the smaller the earlier.
-        expires: when a DAY order ends.
+        expires: when a DAY, GTD or OPG order ends.
     """
 
     number: int
@@ -62,7 +62,7 @@ class VenueOrder(Struct, kw_only=True):
     @property
     def fleeting(self) -> bool:
         """Whether it may not rest."""
-        return self.tif in (TimeInForce.IOC, TimeInForce.FOK)
+        return self.tif in (TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG)
 
 
 def broker_order_id(number: int) -> str:

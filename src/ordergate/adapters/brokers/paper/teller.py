@@ -1,6 +1,8 @@
 """Turns what happened in a book into executions, reports and the orders' new status."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from ordergate.adapters.brokers.paper.matching import Step, Trade, Trigger
 from ordergate.adapters.brokers.paper.orders import Status, VenueOrder
@@ -20,6 +22,13 @@ from ordergate.domain.orders.reports import (
 )
 from ordergate.domain.orders.states import Mark, TimeInForce
 
+_KILLED: Final[Mapping[TimeInForce, tuple[Status, str]]] = {
+    TimeInForce.FOK: (Status.CANCELED, "fill or kill: not all of it can trade"),
+    TimeInForce.IOC: (Status.CANCELED, "immediate or cancel: the rest"),
+    TimeInForce.OPG: (Status.EXPIRED, "at the opening: the rest"),
+}
+"""How orders end that may not rest."""
+
 
 class Teller:
     """Writes into the register what is to be said of orders."""
@@ -35,13 +44,7 @@ class Teller:
             elif isinstance(step, Trigger):
                 self._marked(step.order)
             else:
-                fill_or_kill = step.order.tif is TimeInForce.FOK
-                reason = (
-                    "fill or kill: not all of it can trade"
-                    if fill_or_kill
-                    else "immediate or cancel: the rest"
-                )
-                self.ended(step.order, Status.CANCELED, reason)
+                self.ended(step.order, *_KILLED[step.order.tif])
 
     def acknowledged(self, order: VenueOrder) -> None:
         """A new order rests."""

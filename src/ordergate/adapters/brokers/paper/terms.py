@@ -1,5 +1,6 @@
 """What the venue refuses of an order's terms, in words; nothing raises."""
 
+from datetime import datetime
 from decimal import Decimal
 
 from ordergate.adapters.brokers.paper.orders import VenueOrder
@@ -7,13 +8,17 @@ from ordergate.application.ports.brokers import Change, Send
 from ordergate.domain.errors import Invalid
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.money import text
-from ordergate.domain.orders.states import OrderType
+from ordergate.domain.orders.states import OrderType, TimeInForce
 
 
-def refused_order(send: Send, instrument: Instrument | None) -> str | None:
-    """Why the venue does not take an order; None where it does."""
+def refused_order(send: Send, instrument: Instrument | None, at: datetime) -> str | None:
+    """Why the venue does not take an order that arrives at `at`; None where it does."""
     if instrument is None:
         return f"unknown symbol {send.symbol!r}"
+    if send.tif is TimeInForce.GTD and (send.expires_at is None or send.expires_at <= at):
+        return "a gtd order needs a time to come at which it expires"
+    if send.tif is TimeInForce.OPG and send.order_type.has_stop:
+        return f"a {send.order_type} order does not trade at the opening alone"
     prices = (("limit price", send.limit_price), ("stop price", send.stop_price))
     for (name, price), wanted in zip(
         prices, (send.order_type.has_limit, send.order_type.has_stop), strict=True

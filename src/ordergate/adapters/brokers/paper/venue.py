@@ -12,6 +12,7 @@ from ordergate.adapters.brokers.paper.desk import Desk, answer_of
 from ordergate.adapters.brokers.paper.expiries import Expiries
 from ordergate.adapters.brokers.paper.faults import Injector
 from ordergate.adapters.brokers.paper.matching import Book, Kill, Trade
+from ordergate.adapters.brokers.paper.openings import Openings
 from ordergate.adapters.brokers.paper.orders import Status, VenueOrder
 from ordergate.adapters.brokers.paper.register import Commit, Register
 from ordergate.adapters.brokers.paper.rows import QuoteRow
@@ -19,9 +20,11 @@ from ordergate.adapters.brokers.paper.settings import PaperSettings
 from ordergate.adapters.brokers.paper.stores import VenueStore
 from ordergate.adapters.brokers.paper.teller import Teller
 from ordergate.adapters.brokers.paper.terms import refused_change, refused_order
+from ordergate.adapters.calendars import SessionCalendar
 from ordergate.application.ports.brokers import Answer, Change, Send, Withdraw
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.market import Quote
+from ordergate.domain.orders.expiry import over_at
 from ordergate.domain.orders.reports import Outcome
 from ordergate.domain.orders.states import RequestKind, TimeInForce
 from ordergate.domain.times import format_time
@@ -46,17 +49,19 @@ class Venue:
         self._desk = Desk(self.register)
         self._teller = Teller(name, settings, self.register)
         self._books: dict[str, Book] = {}
-        self._expiries = Expiries()
+        self._calendar, self._expiries, self._openings = SessionCalendar(), Expiries(), Openings()
         for order in self.register.working.values():
-            self._book(order.symbol).restore(order)
             self._expiries.add(order)
+            if order.tif is not TimeInForce.OPG or not self._wait(order):
+                self._book(order.symbol).restore(order)
         for row in store.pinned():
             self.restore_quote(row)
 
     @property
     def next_expiry(self) -> datetime | None:
         """When `expire` should be called next."""
-        return self._expiries.next
+        times = [at for at in (self._expiries.next, self._openings.next) if at is not None]
+        return min(times, default=None)
 
     @property
     def quotes(self) -> list[Quote]:
@@ -87,15 +92,17 @@ class Venue:
         if known is not None:
             return known
         instrument = self._instruments(send.symbol)
-        refused = refused_order(send, instrument)
+        refused = refused_order(send, instrument, at)
         if self.injector.hits("reject"):
             refused = refused or "the venue refuses (injected fault)"
         if refused is not None or instrument is None:
             return self._desk.refuse(send.client_id, RequestKind.SUBMIT, None, refused or "", at)
         order = self._new_order(send, instrument, at)
         self._desk.accept(send.client_id, RequestKind.SUBMIT, order.number, at)
-        book = self._book(order.symbol)
-        self._enter(book, order, instrument, at, new=True)
+        if order.tif is TimeInForce.OPG and self._wait(order):
+            self._teller.acknowledged(order)
+        else:
+            self._enter(self._book(order.symbol), order, instrument, at, new=True)
         if order.status is Status.WORKING:
             self._expiries.add(order)
         return answer_of(send.client_id, Outcome.ACCEPTED, order.number)
@@ -106,7 +113,7 @@ class Venue:
         if order is None:
             return answer
         self._desk.accept(withdraw.client_id, RequestKind.CANCEL, order.number, at)
-        self._book(order.symbol).remove(order)
+        self._take_out(order)
         self._teller.ended(order, Status.CANCELED, "canceled on request")
         return answer
 
@@ -132,14 +139,37 @@ class Venue:
         if book.instrument is not None:
             self._teller.steps(steps, book.instrument, at)
         self._keep_quote(book)
+        self._open(book, quote.symbol, at)
 
     def expire(self, until: datetime) -> None:
-        """Ends the DAY orders whose session is over."""
+        """Ends the orders whose time is over; a pinned market stands at an opening too."""
         for number in self._expiries.due(until):
             order = self.register.working.get(number)
             if order is not None:
-                self._book(order.symbol).remove(order)
-                self._teller.ended(order, Status.EXPIRED, f"its session ended at {format_time(until)}")
+                self._take_out(order)
+                what = "time" if order.tif is TimeInForce.GTD else "session"
+                self._teller.ended(order, Status.EXPIRED, f"its {what} ended at {format_time(until)}")
+        for symbol in self._openings.passed(until):
+            book = self._book(symbol)
+            if book.quote is not None and book.quote.pinned:
+                self._open(book, symbol, until)
+
+    def _open(self, book: Book, symbol: str, at: datetime) -> None:
+        """Lets the orders trade that have waited for this market."""
+        if book.instrument is not None:
+            for order in self._openings.take(symbol, at):
+                self._enter(book, order, book.instrument, at, new=False)
+
+    def _wait(self, order: VenueOrder) -> bool:
+        """Whether an OPG order waits for its opening; not where nobody knows its symbol any more."""
+        instrument = self._instruments(order.symbol)
+        if instrument is not None:
+            self._openings.add(order, self._calendar.session_opening(instrument, order.entered))
+        return instrument is not None
+
+    def _take_out(self, order: VenueOrder) -> None:
+        if not self._openings.remove(order):
+            self._book(order.symbol).remove(order)
 
     def _enter(
         self, book: Book, order: VenueOrder, instrument: Instrument, at: datetime, *, new: bool
@@ -155,7 +185,9 @@ class Venue:
 
     def _amend(self, order: VenueOrder, change: Change, instrument: Instrument, at: datetime) -> None:
         book = self._book(order.symbol)
-        book.remove(order)
+        waits = self._openings.remove(order)
+        if not waits:
+            book.remove(order)
         before = (order.limit_price, order.stop_price)
         quantity = max(change.quantity or order.quantity, order.filled)
         loses_place = quantity > order.quantity
@@ -166,7 +198,9 @@ class Venue:
         self._teller.replaced(order)
         if not order.leaves:
             return
-        if loses_place:
+        if waits:
+            self._wait(order)
+        elif loses_place:
             self._enter(book, order, instrument, at, new=False)
         else:
             book.restore(order)
@@ -194,7 +228,7 @@ class Venue:
             limit_price=send.limit_price,
             stop_price=send.stop_price,
             entered=at,
-            expires=self._expiries.end_of(instrument, at) if send.tif is TimeInForce.DAY else None,
+            expires=over_at(send.tif, at, send.expires_at, instrument, self._calendar),
             triggered=not send.order_type.has_stop,
         )
 

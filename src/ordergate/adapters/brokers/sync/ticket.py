@@ -3,6 +3,7 @@
 import importlib
 import inspect
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -43,7 +44,8 @@ class Ticket(BaseModel):
         client_id: ordergate's name of the request, the same in a repetition: put it where your broker keeps a
             comment, and compare.
         order_type: market, limit, stop or stop_limit.
-        time_in_force: day, gtc, ioc or fok.
+        time_in_force: day, gtc, gtd, ioc, fok or opg.
+        expires_at: of a gtd order: when it works no longer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,6 +63,7 @@ class Ticket(BaseModel):
     limit_price: Number | None = None
     stop_price: Number | None = None
     time_in_force: str = "day"
+    expires_at: datetime | None = None
 
 
 class Inexact(Exception):
@@ -96,6 +99,7 @@ def ticket_of(send: Send, *, decimals: bool) -> Ticket:
         limit_price=number(send.limit_price),
         stop_price=number(send.stop_price),
         time_in_force=send.tif,
+        expires_at=send.expires_at,
     )
 
 

@@ -71,6 +71,7 @@ class Bench:
             symbol,
         )
         self.settings, self.path = settings or PaperSettings(), path
+        self.expires_at: datetime | None = start + timedelta(hours=1)  # of gtd orders
         self.sink = Sink()
         self.broker = self.another()
         self.requests: dict[str, int] = {}
@@ -153,6 +154,7 @@ class Bench:
             tif=TimeInForce(tif),
             limit_price=prices.get("limit"),
             stop_price=prices.get("stop"),
+            expires_at=self.expires_at if tif == "gtd" else None,
         )
 
     def a_quote(self, line: str, *, pinned: bool = False) -> Quote:

@@ -194,3 +194,113 @@ def test_a_machine_that_was_stopped_catches_up_in_the_order_of_time(before_ms: i
         assert answer.outcome == ("accepted" if told == ["A canceled"] else "rejected")
 
     run_virtual(main())
+
+
+class TestGoodTillDate:
+    def test_it_expires_at_its_instant_and_not_with_the_session(self) -> None:
+        async def main() -> None:
+            bench = await Bench().open()
+            bench.expires_at = CLOSE + timedelta(hours=3)
+            await bench.do("A: buy 10 limit 9.00 gtd")
+            await bench.clock.sleep_until(CLOSE + timedelta(hours=3) - timedelta(microseconds=1))
+            bench.seen = 1
+            assert bench.news() == []
+            await bench.clock.sleep(1)
+            assert bench.news() == ["A expired"]
+            assert bench.sink.reports[-1].reason == "its time ended at 2026-01-15T00:00:00.000000Z"
+
+        run_virtual(main())
+
+    def test_one_that_comes_too_late_is_refused(self) -> None:
+        async def main() -> None:
+            bench = await Bench().open()
+            for expires_at in (None, START):
+                bench.expires_at = expires_at
+                assert await bench.do("A: buy 10 limit 9.00 gtd") == ["rejected"]
+
+        run_virtual(main())
+
+    def test_it_expires_though_the_venue_was_closed_meanwhile(self, tmp_path) -> None:
+        async def main() -> None:
+            bench = await Bench(path=tmp_path / "venue").open()
+            await bench.do("A: buy 10 limit 9.00 gtd")
+            await bench.broker.close()
+            await bench.clock.sleep(2 * 3600)
+            await bench.reopen("1")
+            assert bench.news() == ["A expired"]
+            await bench.broker.close()
+
+        run_virtual(main())
+
+
+class TestAtTheOpening:
+    """START is in Wednesday's session: Thursday opens at 14:30 UTC."""
+
+    OPENING = START.replace(day=15, hour=14, minute=30)
+
+    def test_it_takes_the_first_market_of_the_next_session_and_no_other(self) -> None:
+        async def main() -> None:
+            bench = await Bench().open()
+            assert await bench.do("quote 9.00/9.01") == []
+            assert await bench.do("A: buy 10 opg") == ["A rests"]
+            assert await bench.do("B: buy 10 limit 9.50 opg") == ["B rests"]
+            assert await bench.do("C: buy 10 limit 8.00 opg") == ["C rests"]
+            await bench.clock.sleep_until(self.OPENING - timedelta(microseconds=1))
+            assert await bench.do("quote 9.00/9.02") == [], "before the opening"
+            await bench.clock.sleep_until(self.OPENING + timedelta(seconds=1))
+            assert await bench.do("quote 9.00/9.03") == ["A 10 @ 9.03 done", "B 10 @ 9.03 done", "C expired"]
+            assert await bench.do("quote 7.00/7.01") == []
+
+        run_virtual(main())
+
+    def test_what_the_opening_does_not_fill_expires(self) -> None:
+        async def main() -> None:
+            bench = await Bench().open()
+            await bench.do("A: buy 10 opg")
+            await bench.clock.sleep_until(self.OPENING)
+            assert await bench.do("quote 9.00/9.01 5x4") == ["A 4 @ 9.01", "A expired"]
+
+        run_virtual(main())
+
+    def test_without_a_market_it_expires_with_its_session(self) -> None:
+        async def main() -> None:
+            bench = await Bench().open()
+            await bench.do("A: buy 10 opg")
+            await bench.clock.sleep_until(CLOSE.replace(day=15) - timedelta(seconds=1))
+            assert bench.news() == []
+            await bench.clock.sleep(2)
+            assert bench.news() == ["A expired"]
+
+        run_virtual(main())
+
+    def test_a_pinned_market_stands_at_the_opening(self) -> None:
+        async def main() -> None:
+            bench = await Bench().open()
+            bench.broker.set_quote(bench.a_quote("quote 9.00/9.01", pinned=True))
+            await bench.do("A: buy 10 opg")
+            await bench.clock.sleep_until(self.OPENING + timedelta(microseconds=1))
+            assert bench.news() == ["A 10 @ 9.01 done"]
+
+        run_virtual(main())
+
+    def test_it_waits_through_a_restart_a_change_and_a_cancel(self, tmp_path) -> None:
+        async def main() -> None:
+            bench = await Bench(path=tmp_path / "venue").open()
+            await bench.do("A: buy 10 limit 9.00 opg")
+            await bench.do("B: buy 10 opg")
+            assert await bench.do("B: cancel") == ["B canceled"]
+            assert await bench.do("A: replace quantity 7 limit 9.50") == ["A now 7 limit 9.50"]
+            await bench.reopen("4")
+            assert await bench.do("quote 9.00/9.01") == []
+            await bench.clock.sleep_until(self.OPENING)
+            assert await bench.do("quote 9.00/9.01") == ["A 7 @ 9.01 done"]
+            await bench.broker.close()
+
+        run_virtual(main())
+
+    def test_a_stop_is_refused(self) -> None:
+        async def main() -> None:
+            bench = await Bench().open()
+            assert await bench.do("A: buy 10 stop 9.00 opg") == ["rejected"]
+
+        run_virtual(main())

@@ -1,0 +1,127 @@
+"""Alerts by HTTP: one signed POST for each, at least once, in order.
+
+The header `X-Ordergate-Signature: t=SECONDS,v1=HEX` has the time of sending and the HMAC-SHA256, under the shared
+secret, of that time, a full stop and the body as it came. A receiver compares it in constant time, refuses an old time,
+and counts by the body's `log` and `id`: what was not answered with 2xx comes again.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from ordergate.application.alerting import Alert, alert_of
+from ordergate.application.entry import Entry
+from ordergate.application.ports.clock import Clock
+from ordergate.domain.errors import OrdergateError
+
+if TYPE_CHECKING:
+    import httpx2
+
+SIGNATURE: Final = "X-Ordergate-Signature"
+ANSWER_S: Final = 3.0
+"""How long one delivery may take altogether."""
+_LEAST_SECRET: Final = 16
+_ENCODE: Final = msgspec.json.Encoder().encode
+
+
+class SecretError(OrdergateError):
+    """The secret that signs alerts cannot be had; the text never holds any of it."""
+
+
+class WebhookError(OrdergateError):
+    """A delivery was not taken."""
+
+
+def read_secret(variable: str | None, file: str | None) -> bytes:
+    """The secret from the environment or a file, without white space around it.
+
+    Raises:
+        SecretError: it is not there, cannot be read, or is shorter than 16 characters.
+    """
+    if variable is not None:
+        where, found = f"the variable {variable}", os.environ.get(variable, "")
+    else:
+        where = f"the file {file}"
+        try:
+            found = Path(file or "").read_text("utf-8")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text"
+            raise SecretError(f"{where}, for the secret of alerts, cannot be read: {reason}") from None
+    secret = found.strip()
+    if len(secret) < _LEAST_SECRET:
+        raise SecretError(f"{where} has no secret of alerts: put at least {_LEAST_SECRET} characters there")
+    return secret.encode()
+
+
+def signature(secret: bytes, at_s: int, body: bytes) -> str:
+    """The value of the header.
+
+    Args:
+        at_s: when it is sent, in seconds since 1970 UTC.
+    """
+    digest = hmac.new(secret, f"{at_s}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={at_s},v1={digest}"
+
+
+class Webhook:
+    """An outlet that posts alerts to a URL.
+
+    Args:
+        log: the origin of the journal.
+    """
+
+    def __init__(self, url: str, secret: bytes, log: str, clock: Clock) -> None:
+        self._url, self._secret, self._log, self._clock = url, secret, log, clock
+        self._taken = -1
+
+    @property
+    def name(self) -> str:
+        """Of its cursor."""
+        return "alerts"
+
+    async def deliver(self, entries: Sequence[Entry]) -> None:
+        """Posts what is worth an alert; what this process has seen taken is not posted again.
+
+        Raises:
+            WebhookError: one was not taken, or not in time; it and those behind it come again.
+        """
+        alerts = [alert for entry in entries if (alert := alert_of(entry, self._log)) is not None]
+        new = [alert for alert in alerts if alert.id > self._taken]
+        if not new:
+            return
+        import httpx2  # only here: most gates never need it
+
+        # Redirects are not followed and proxies of the environment not asked: it goes where it was configured to go.
+        timeout = httpx2.Timeout(ANSWER_S)
+        async with httpx2.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client:
+            for alert in new:
+                await self._post(client, alert)
+                self._taken = alert.id
+
+    async def _post(self, client: "httpx2.AsyncClient", alert: Alert) -> None:
+        import httpx2
+
+        body = _ENCODE(alert)
+        headers = self._headers(body)
+        try:
+            async with (
+                asyncio.timeout(ANSWER_S),
+                client.stream("POST", self._url, content=body, headers=headers) as reply,
+            ):
+                status = reply.status_code
+        except TimeoutError:
+            raise WebhookError(f"alert {alert.id} was not answered within {ANSWER_S:.0f} s") from None
+        except httpx2.HTTPError as error:
+            raise WebhookError(f"alert {alert.id} was not taken: {type(error).__name__}: {error}") from None
+        if not 200 <= status < 300:
+            raise WebhookError(f"alert {alert.id} was answered with {status}: 2xx takes it")
+
+    def _headers(self, body: bytes) -> Mapping[str, str]:
+        at_s = int(self._clock.now().timestamp())
+        return {"Content-Type": "application/json", SIGNATURE: signature(self._secret, at_s, body)}

@@ -1,0 +1,124 @@
+"""Alerts: what in the journal a person should hear of at once.
+
+An alert is made of one entry alone, so that it can be made again, and is known by the entry's index. The log has every
+one; where a webhook is configured, it is an outlet of its own.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+import structlog
+from msgspec import Struct
+
+from ordergate.application.entry import Entry
+from ordergate.domain.money import text
+from ordergate.domain.orders import events as e
+from ordergate.domain.orders.states import Delay, Phase
+from ordergate.domain.risk.events import TradingHalted
+from ordergate.domain.risk.limits import shown_scope
+
+_BY_BROKER: Final = "REJECTED_BY_BROKER"
+_log = structlog.get_logger("ordergate.alerts")
+
+
+class AlertKind(StrEnum):
+    """What happened."""
+
+    ORDER_REJECTED = "order_rejected"
+    UNKNOWN_REQUEST = "unknown_request"
+    BREAK = "break"
+    HALT = "halt"
+    SLIPPAGE = "slippage"
+    STALE_ORDER = "stale_order"
+
+
+class Alert(Struct, frozen=True, gc=False, kw_only=True):
+    """One alert.
+
+    Attributes:
+        id: the index of the journal entry; the same alert always has the same.
+        log: the origin of the journal, which makes the id unique among several.
+        detail: for people.
+    """
+
+    id: int
+    log: str
+    kind: AlertKind
+    time: datetime
+    order_id: str | None
+    detail: str
+
+
+def alert_of(entry: Entry, log: str) -> Alert | None:
+    """The alert that an entry is worth; None for most."""
+    tell = _TELL.get(type(entry.event))
+    told = None if tell is None else tell(entry.event)
+    if told is None:
+        return None
+    kind, detail = told
+    return Alert(id=entry.index, log=log, kind=kind, time=entry.time, order_id=entry.order_id, detail=detail)
+
+
+_Told = tuple[AlertKind, str] | None
+
+
+def _rejected(event: e.OrderRejected) -> _Told:
+    if event.code != _BY_BROKER:
+        return None  # the gate's own refusals are answers to who asked
+    return AlertKind.ORDER_REJECTED, f"the broker rejected the order: {event.reason or 'it does not say why'}"
+
+
+def _doubted(event: e.RequestDoubted) -> _Told:
+    left = "it is left to a person" if event.phase is Phase.PARKED else "it is being looked up"
+    why = event.reason or "no clear answer"
+    return AlertKind.UNKNOWN_REQUEST, f"request {event.number} has an unknown outcome ({why}): {left}"
+
+
+def _break(event: e.BreakRaised) -> _Told:
+    return AlertKind.BREAK, f"{event.item.kind} at {event.item.broker}: {event.item.detail}"
+
+
+def _halt(event: TradingHalted) -> _Told:
+    halt = event.halt
+    return AlertKind.HALT, f"{shown_scope(halt.scope)}: {halt.mode} by {halt.by}: {halt.reason}"
+
+
+def _slipped(event: e.SlippageExceeded) -> _Told:
+    found = ((event.bps, event.most_bps, "bps"), (event.pips, event.most_pips, "pips"))
+    most = " and ".join(
+        f"{text(value)} of at most {text(most)} {unit}"
+        for value, most, unit in found
+        if value is not None and most is not None
+    )
+    return AlertKind.SLIPPAGE, f"fill {event.fill_id} at {text(event.price)} slipped by {most}"
+
+
+def _overdue(event: e.OrderOverdue) -> _Told:
+    if event.why is Delay.TIME_OVER:
+        return None  # as it should be, at a broker without such orders
+    return AlertKind.STALE_ORDER, f"{event.why} since {event.since:%Y-%m-%dT%H:%M:%SZ}: {event.remedy}"
+
+
+_TELL: Final[Mapping[type, Callable[[Any], _Told]]] = {
+    e.OrderRejected: _rejected,
+    e.RequestDoubted: _doubted,
+    e.BreakRaised: _break,
+    TradingHalted: _halt,
+    e.SlippageExceeded: _slipped,
+    e.OrderOverdue: _overdue,
+}
+
+
+class AlertLog:
+    """Writes alerts to the log; a listener of the runner. Of several nodes, each writes them to its own."""
+
+    def __init__(self, log: str) -> None:
+        self._origin = log
+
+    def committed(self, entries: Sequence[Entry]) -> None:
+        """Takes what has been committed."""
+        for entry in entries:
+            if type(entry.event) in _TELL and (alert := alert_of(entry, self._origin)) is not None:
+                _log.warning("alert", kind=alert.kind, id=alert.id, order=alert.order_id, detail=alert.detail)

@@ -1,0 +1,99 @@
+"""The funds of the configuration."""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+
+from msgspec import Struct
+
+from ordergate.config.errors import ConfigError
+from ordergate.domain.delays import WorkerTerms
+from ordergate.domain.errors import Invalid
+from ordergate.domain.funds import Fund, SlippageTerms, TaxLotMethod
+from ordergate.domain.identifiers import parse_name
+from ordergate.domain.instruments import AssetClass
+from ordergate.domain.money import parse_positive
+
+DEFAULT_BROKER: Final = "paper"
+_WINDOW: Final = re.compile(r"(\d{1,6})(s|m|h|d)")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class FundSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A fund.
+
+    `dedupe_window` is such as 5m or 24h, or forever; `shard` is where it lies, if there are shards. A fund that has no
+    limits does not start unless it is `unlimited`. `slippage_pause` leaves a strategy in REDUCE_ONLY whose fill exceeds
+    what is borne. `workers` stands in place of the section of that name.
+    """
+
+    broker: str = DEFAULT_BROKER
+    shard: str | None = None
+    base_currency: str = "USD"
+    asset_classes: tuple[AssetClass, ...] = ()
+    strategies: tuple[str, ...] = ()
+    tax_lot_method: TaxLotMethod = TaxLotMethod.FIFO
+    dedupe_window: str = "forever"
+    unlimited: bool = False
+    slippage_alert_bps: Decimal | None = None
+    slippage_alert_pips: Decimal | None = None
+    slippage_pause: bool = False
+    workers: WorkerTerms | None = None
+
+
+def check_fund(name: str, section: FundSection, brokers: Iterable[str], where: str) -> None:
+    """Raises ConfigError unless a fund names what there is."""
+    checked(parse_name, name, where)
+    if section.broker not in brokers:
+        known = ", ".join(brokers)
+        raise ConfigError(f"{where}.broker: {section.broker!r} is no broker; there are {known}")
+    checked(parse_name, section.base_currency, f"{where}.base_currency")
+    for strategy in section.strategies:
+        checked(parse_name, strategy, f"{where}.strategies")
+    _window(section.dedupe_window, f"{where}.dedupe_window")
+    for key in ("slippage_alert_bps", "slippage_alert_pips"):
+        checked(parse_positive, getattr(section, key), f"{where}.{key}")
+
+
+def checked(parse: Callable[[object, str], object], value: object, where: str) -> None:
+    """Refuses what a rule of the domain refuses; None is a value that was left out."""
+    try:
+        if value is not None:
+            parse(value, where)
+    except Invalid as error:
+        raise ConfigError(f"{where}: {error.detail}") from error
+
+
+def _window(text: str, where: str) -> timedelta | None:
+    if text == "forever":
+        return None
+    match = _WINDOW.fullmatch(text)
+    if match is None or not int(match[1]):
+        raise ConfigError(f"{where}: {text!r} is no window: write such as 5m, 24h, 7d or forever")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def fund_of(name: str, section: FundSection) -> Fund:
+    """The fund, as the journal knows it."""
+    return Fund(
+        fund_id=name,
+        broker=section.broker,
+        base_currency=section.base_currency,
+        asset_classes=section.asset_classes,
+        strategies=section.strategies,
+        tax_lot_method=section.tax_lot_method,
+        dedupe_window=_window(section.dedupe_window, f"funds.{name}.dedupe_window"),
+        unlimited=section.unlimited,
+        slippage=_slippage(section),
+    )
+
+
+def _slippage(section: FundSection) -> SlippageTerms | None:
+    terms = SlippageTerms(
+        alert_bps=section.slippage_alert_bps,
+        alert_pips=section.slippage_alert_pips,
+        pause=section.slippage_pause,
+    )
+    return None if terms == SlippageTerms() else terms
