@@ -9,7 +9,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "ordergate"
 ALLOWED = {
     "ordergate.domain": {
-        "collections", "datetime", "decimal", "enum", "functools", "hashlib", "json", "msgspec", "operator",
+        "bisect", "collections", "datetime", "decimal", "enum", "functools", "hashlib", "json", "msgspec", "operator",
         "re",
         "typing", "zoneinfo",
         "__future__",

@@ -105,7 +105,7 @@ def test_what_is_not_priced_in_dollars_is_shown_in_dollars() -> None:
         assert (rate.source, rate.rate) == ("1 / USDJPY", Decimal("0.006666600000666660000067"))
         # 0.1 lots are 10,000 dollars, at a bid that is below the mid, and bought 0.001 yen higher
         assert (held[0].market_value_usd, held[0].unrealized_pl_usd, held[0].realized_pl_usd) == (
-            Decimal("9999.966667"), Decimal("-0.0666660001"), 0,
+            Decimal("9999.966667"), Decimal("-0.066666"), 0,
         )  # fmt: skip
 
     asyncio.run(main())
