@@ -267,8 +267,8 @@ def _another_record() -> list[Input | _Later]:
         theirs=Decimal("1.50"),
     )  # fmt: skip
     order = Difference(
-        kind=BreakKind.UNKNOWN_ORDER, key="order/x", detail="it works there", cause=Cause.FOREIGN
-    )
+        kind=BreakKind.UNKNOWN_ORDER, key="order/x", detail="it works there", order_id="ord-0030", cause=Cause.FOREIGN
+    )  # fmt: skip
     found = n.Reconcile(broker=ELSEWHERE, found=(shares, money, order), covers=frozenset(BreakKind))
     return [
         found,
@@ -279,6 +279,7 @@ def _another_record() -> list[Input | _Later]:
             lambda name: n.AdjustBreak(break_id=name, why="a gift", fund_id="beta", price=Decimal(180)),
         ),
         _Later("balance/USD", lambda name: n.AdjustBreak(break_id=name, why="interest", fund_id="beta")),
+        _Later("order/x", lambda name: n.AssignBreak(break_id=name, owner="ann")),
         _Later("order/x", lambda name: n.ResolveBreak(break_id=name, why="not ours")),
         replace(found, found=(shares, money, order)),
         replace(found, found=(money,)),

@@ -83,7 +83,7 @@ class Gate:
         self.queries = self.lists = Queries(journal)
         self.leases = leases
         self._keeper = Keeper(leases, clock, runner.fail)
-        self._sessions: dict[str, BrokerSession] = {}
+        self._sessions: list[BrokerSession] = []
         runner.engine.view.account = self._account_of
         self._guard = Guard(runner, clock, config.triggers)
         self._workers = Workers(runner, clock, config.worker_terms, self._emulated, self._look_up)
@@ -95,7 +95,7 @@ class Gate:
         return known is not None and is_emulated(tif, known.capabilities)
 
     async def _look_up(self, order: Order) -> None:
-        for session in self._sessions.values():
+        for session in self._sessions:
             await session.look_up(order)
 
     def _account_of(self, broker: str) -> BrokerAccount | None:
@@ -207,7 +207,7 @@ class Gate:
         comparing = self.queries.reader, account_terms_of(self.config.reconciliation, broker.name)
         session = BrokerSession(broker, self.runner, self.clock, __version__, self.leases.node, comparing)
         await self._keeper.add(session)
-        self._sessions[broker.name] = session
+        self._sessions.append(session)
 
     async def compare(self, broker: str) -> Comparison:
         """Compares the account at a broker with the broker's own record, now.
@@ -217,9 +217,9 @@ class Gate:
             Conflict: it tells nothing of the account, or another node has its session.
             StoreError: the store cannot be read or written.
         """
-        session = self._sessions.get(broker)
+        session = next((one for one in self._sessions if one.lease == f"broker:{broker}"), None)
         if session is None:
-            detail = f"{quoted(broker)} is no broker; there are {', '.join(sorted(self._sessions))}"
+            detail = f"{quoted(broker)} is no broker; there are {', '.join(sorted(self.brokers))}"
             raise NotFound(Code.UNKNOWN_BROKER, detail, "#/broker")
         found = await session.compare()
         if found is None:
@@ -289,7 +289,7 @@ class Gate:
         """Returns once no call to a broker is under way and all that brokers have said is journalled."""
         await asyncio.sleep(0)  # a venue says at the end of a turn what the turn caused
         await self.runner.settled()
-        while any(session.busy for session in self._sessions.values()):
+        while any(session.busy for session in self._sessions):
             await self.clock.sleep(_PAUSE_S)
             await self.runner.settled()
 
