@@ -130,6 +130,32 @@ def test_what_was_taken_is_not_sent_again_with_what_was_not() -> None:
     asyncio.run(main())
 
 
+def test_one_that_answers_a_byte_at_a_time_is_given_up_too() -> None:
+    async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            for byte in b"HTTP/1.1 204 No Content\r\nX: " + b"y" * 1_000:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0.2)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    async def main() -> None:
+        event = OrderRejected(order_id="o", path=(), times=(), code="REJECTED_BY_BROKER")
+        entry = Entry(index=1, time=SystemClock().now(), actor="a", principal="p", source="s", event=event)
+        async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            webhook = Webhook(f"http://127.0.0.1:{port}/", SECRET.encode(), "log", SystemClock())
+            began = time.monotonic()
+            with pytest.raises(OrdergateError, match="not answered within 3 s"):
+                await webhook.deliver([entry])
+            assert time.monotonic() - began < MOST_S
+
+    asyncio.run(main())
+
+
 def test_one_that_is_gone_gets_it_when_it_is_back_also_from_the_next_run(tmp_path: Path) -> None:
     async def main() -> None:
         with hook() as gone:

@@ -28,6 +28,11 @@ MARKETS: Final = {
 FUNDS: Final = ("alpha", "alpha", "beta")
 _TRIES: Final = 60
 
+_TIFS = (
+    TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.DAY, TimeInForce.GTC,
+)  # fmt: skip
+"""The others wait for a time that no run comes to."""
+
 
 class Lost(Exception):
     """The connection to the gate broke; nobody knows how far the request came."""
@@ -163,7 +168,7 @@ class Client:
             order_type=kind,
             key_kind="idempotency_key",
             key=key,
-            tif=dice.choice([*TimeInForce, TimeInForce.DAY, TimeInForce.GTC]),
+            tif=dice.choice(_TIFS),
             limit_price=self._market.price(symbol, away) if kind.has_limit else None,
             stop_price=self._market.price(symbol, -away) if kind.has_stop else None,
         )

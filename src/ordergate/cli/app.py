@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import structlog
 import typer
@@ -63,20 +63,31 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _without_alerts(_logger: Any, _method: str, event: Any) -> Any:
+    if event["event"] == "alert":
+        raise structlog.DropEvent
+    return event
+
+
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
     ] = False,
 ) -> None:
-    """Logs go to standard error, warnings and worse; tracebacks without values, for those may be secrets."""
+    """Logs go to standard error, warnings and worse; tracebacks without values, for those may be secrets.
+
+    Alerts are in the log of a service; who gives a single command is told by its answer.
+    """
     plain = structlog.dev.ConsoleRenderer(
         colors=sys.stderr is not None and sys.stderr.isatty(),
         exception_formatter=structlog.dev.plain_traceback,
     )
     structlog.reset_defaults()
+    untold = [] if context.invoked_subcommand == "serve" else [_without_alerts]
     structlog.configure(
-        processors=[*structlog.get_config()["processors"][:-1], plain],
+        processors=[*untold, *structlog.get_config()["processors"][:-1], plain],
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=lambda *_arguments: structlog.PrintLogger(sys.stderr),
     )
