@@ -95,6 +95,33 @@ def test_example_3_hears_books_and_measures_every_fill_once(monkeypatch: pytest.
     asyncio.run(run())
 
 
+def test_example_5_compares_with_the_broker(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    names = {"logger": logging.getLogger("example"), "config": {"auto_correct_discrepancies": False}}
+    main = compiled(example(5), names)
+    theirs = SimpleNamespace(complete=True, positions={})
+
+    async def statement(_broker: object, _since: datetime) -> SimpleNamespace:
+        return theirs
+
+    async def run() -> None:
+        await PaperMarket().set_quote("EURUSD", 1.0810, 1.0812)
+        monkeypatch.setattr(type(default_gate.get().brokers["paper"]), "statement", statement, raising=False)
+        reconcile_positions = (await main())["reconcile_positions"]
+        await reconcile_positions()
+        theirs.positions = {"EURUSD": Decimal("0.01")}
+        await reconcile_positions()
+
+    asyncio.run(run())
+    said = [record.getMessage() for record in caplog.records if record.name == "example"]
+    assert said[0] == "Positions reconciled successfully"
+    assert said[1].startswith(
+        "Position discrepancies found: [PositionDiscrepancy(symbol='EURUSD', ours=Decimal('0')"
+    )
+
+
 SUBSCRIPTIONS: list[signals.FillSubscription] = []
 HEARD: list[dict] = []
 
