@@ -1,5 +1,6 @@
 """The command line as a user meets it: what it shows, what it refuses, and how it ends."""
 
+import asyncio
 import gzip
 import json
 import os
@@ -12,7 +13,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from ordergate.bootstrap import open_gate
 from ordergate.cli.app import app
+from ordergate.config import Config
+from ordergate.sdk.signals import OrderManager
 
 ROOT = Path(__file__).parents[2]
 ORDER = {
@@ -156,6 +160,23 @@ def test_what_is_no_order_at_all(text: str, says: str) -> None:
 
 def test_a_file_that_is_not_there() -> None:
     assert "No such file" in run("orders", "submit", "nothing.json", code=1).stderr
+
+
+def test_an_order_that_is_only_created_can_be_shown_and_canceled() -> None:
+    async def create() -> str:
+        async with open_gate(Config(), "sqlite:///ordergate.db") as gate:
+            signal = {"signal_id": "s1", "symbol": "AAPL", "signal_type": "buy", "position_size": 10}
+            return (await OrderManager(gate).create_order(signal)).order_id
+
+    run("--version")
+    submit()
+    order_id = asyncio.run(create())
+    assert document("orders", "show", order_id)["state"] == "CREATED"
+    assert [row["order_id"] for row in document("orders", "list", "--state", "created")] == [order_id]
+    assert document("orders", "replace", order_id, "--quantity", "5", code=5)["code"] == "order_finished"
+    assert document("orders", "cancel", order_id, "--reason", "no")["state"] == "CANCELED"
+    run("audit", "verify")
+    assert "CREATED" in run("audit", "show", order_id).stdout
 
 
 def test_cancel_and_replace() -> None:

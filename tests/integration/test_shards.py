@@ -3,12 +3,13 @@
 import asyncio
 
 import pytest
+from msgspec.structs import asdict
 
 from ordergate.bootstrap import Shards, open_gate, open_shards
 from ordergate.config import ConfigError
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound
-from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder
-from ordergate.domain.signals import SubmitSignal, parse_signal
+from ordergate.domain.orders.commands import CancelOrder, CreateOrder, ReplaceOrder, SubmitCreated
+from ordergate.domain.signals import CreateFromSignal, SubmitSignal, parse_signal
 from tests.services.sharded import body, config, door, filled, make_market, order
 
 
@@ -66,6 +67,35 @@ def test_commands_that_name_an_order_find_it_in_memory_and_in_the_stores():
         assert finished.value.code is Code.ORDER_FINISHED
         with pytest.raises(NotFound):
             await shards.execute(CancelOrder(order_id="ord-none"))
+
+    run(talk)
+
+
+def test_what_is_created_is_submitted_in_its_shard():
+    async def talk(shards):
+        for fund in ("alpha", "beta"):
+            create = CreateOrder(**asdict(order(fund, "k1", f"ord-{fund}")))
+            assert (await shards.execute(create)).order.state == "CREATED"
+            assert (await shards.execute(create)).replayed
+        said = {
+            "signal_id": "s1",
+            "symbol": "AAPL",
+            "signal_type": "buy",
+            "position_size": "10",
+            "fund_id": "alpha",
+        }
+        made = (await shards.execute(CreateFromSignal(parse_signal(said)))).order.order_id
+        before = sizes(shards)
+        for name in (made, "ord-alpha"):
+            await shards.execute(SubmitCreated(name))
+            await shards.answered(name, 20)
+            await shards.shards["eu"].quiet()
+            assert (await shards.queries.order(name)).state == "CLOSED"
+        assert sizes(shards) == {"eu": before["eu"] + 4, "us": before["us"]}
+        assert (await shards.execute(CancelOrder(order_id="ord-beta"))).order.state == "CANCELED"
+        with pytest.raises(Conflict) as taken:
+            await shards.execute(CreateOrder(**asdict(order("beta", "k2", "ord-alpha"))))
+        assert taken.value.code is Code.ORDER_ID_TAKEN
 
     run(talk)
 

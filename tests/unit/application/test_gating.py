@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import asdict
 
 from ordergate.adapters.clock import run_virtual
 from ordergate.adapters.gates import GateClassError
@@ -17,7 +18,7 @@ from ordergate.bootstrap import Gate
 from ordergate.config import Config, ConfigError, load
 from ordergate.config.risk import GateSection
 from ordergate.domain.errors import Conflict, StoreError
-from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder
+from ordergate.domain.orders.commands import CancelOrder, CreateOrder, ReplaceOrder, SubmitCreated
 from ordergate.domain.orders.decision import RiskCode
 from ordergate.domain.orders.reports import Acknowledged
 from ordergate.domain.orders.states import OrderType, RequestKind, State
@@ -529,6 +530,26 @@ class TestSettingUp:
         (tmp_path / "a.toml").write_text("[gates.approval]\ntimeout_s = 5\n")
         with pytest.raises(ConfigError, match="stands for a person"):
             load(tmp_path / "a.toml")
+
+
+def test_an_order_that_was_created_waits_from_when_it_is_submitted() -> None:
+    desk = Sentry(at_once=False)
+
+    async def waits(gate: Gate, broker: ScriptedBroker) -> None:
+        created = (await gate.execute(CreateOrder(**asdict(buy())))).order
+        await gate.clock.sleep(1)
+        assert (created.state, desk.asked) == (State.CREATED, [])
+        submitted = (await gate.execute(SubmitCreated(created.order_id))).order
+        assert (submitted.state, submitted.awaits) == (State.PENDING_RISK, ("desk",))
+        await gate.clock.sleep(1)
+        assert len(desk.asked) == 1
+        assert broker.calls == []
+        desk.open.set()
+        await gate.clock.sleep(1)
+        assert (await now_is(gate)).state is State.SUBMITTED
+        assert len(broker.calls) == 1
+
+    run(limited("desk"), waits, desk)
 
 
 def test_one_of_two_nodes_asks_and_the_other_goes_on_when_it_dies() -> None:

@@ -4,7 +4,7 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from ordergate.adapters.clock import VirtualClock, run_virtual
 from ordergate.adapters.journals.memory import MemoryJournal
@@ -15,7 +15,7 @@ from ordergate.application.ports.leases import LEASE_S, SEND_S, Lease
 from ordergate.application.session import BrokerSession
 from ordergate.config import Config
 from ordergate.domain.errors import OutcomeUnknown, StoreError
-from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder
+from ordergate.domain.orders.commands import CancelOrder, CreateOrder, ReplaceOrder, SubmitCreated
 from ordergate.domain.orders.reports import Acknowledged, End, Ended, Outcome
 from ordergate.domain.orders.states import OrderType, Phase, Side, State
 from ordergate.protocols.tlog import Signer
@@ -37,6 +37,22 @@ def test_an_order_taken_by_another_node_is_sent_once_by_the_owner_of_the_session
             first.runner.report(fill(made, 100, "x-1", completes=True))
             await asyncio.sleep(0.5)
             assert (await second.queries.order(made.order_id)).state is State.CLOSED
+            await same(store, first, second)
+
+    run_virtual(main())
+
+
+def test_an_order_created_at_one_node_is_submitted_once_whichever_is_asked() -> None:
+    async def main() -> None:
+        async with two() as (one, first, other, second, store):
+            made = (await second.execute(CreateOrder(**asdict(buy())))).order
+            await asyncio.sleep(0.5)
+            assert [len(one.broker.calls), len(other.broker.calls)] == [0, 0]
+            asked = [gate.execute(SubmitCreated(made.order_id)) for gate in (first, second, first, second)]
+            states = {answer.order.state for answer in await asyncio.gather(*asked)}
+            assert states <= {State.ACCEPTED, State.SUBMITTED}
+            await asyncio.sleep(0.5)
+            assert [len(one.broker.calls), len(other.broker.calls)] == [1, 0]
             await same(store, first, second)
 
     run_virtual(main())

@@ -21,7 +21,13 @@ from ordergate.domain.errors import Refused
 from ordergate.domain.instruments import AssetClass, built_in
 from ordergate.domain.market import Quote
 from ordergate.domain.money import EXACT
-from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder, SubmitOrder
+from ordergate.domain.orders.commands import (
+    CancelOrder,
+    CreateOrder,
+    ReplaceOrder,
+    SubmitCreated,
+    SubmitOrder,
+)
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import End, Ended, Executed, Replaced
 from ordergate.domain.orders.states import TERMINAL, OrderType, RequestKind, Side, State
@@ -50,9 +56,8 @@ LIMITS = stated(
 OF_TREND = Decimal("0.2")
 """Of the net asset value: what strategy `trend` may build of one symbol."""
 SMALL = Decimal("0.0001")
-
-
-NOT_COUNTED = {*TERMINAL, State.CREATED}
+UNCOUNTED = TERMINAL | {State.CREATED}
+"""What nothing can be filled of: it has ended, or nobody has submitted it yet."""
 
 
 def worst(state: Book, fund_id: str) -> dict[str, tuple[Decimal, Decimal, Decimal]]:
@@ -63,7 +68,7 @@ def worst(state: Book, fund_id: str) -> dict[str, tuple[Decimal, Decimal, Decima
         if fund == fund_id
     }
     for order in state.orders.rows.values():
-        if order.fund_id == fund_id and order.state not in NOT_COUNTED:
+        if order.fund_id == fund_id and order.state not in UNCOUNTED:
             asked = [r.quantity or 0 for r in order.requests if r.kind is RequestKind.REPLACE]
             left = max([order.quantity, *asked]) - order.filled_quantity
             numbers = found.setdefault(order.symbol, [Decimal(0)] * 3)
@@ -77,7 +82,7 @@ def open_value(state: Book, fund_id: str, symbol: str, sign: int) -> Decimal:
         order
         for order in state.orders.rows.values()
         if (order.fund_id, order.symbol, order.side.sign) == (fund_id, symbol, sign)
-        and order.state not in NOT_COUNTED
+        and order.state not in UNCOUNTED
     ]
     value = Decimal(0)
     for order in working:
@@ -141,7 +146,7 @@ def built(state: Book) -> dict[tuple[str, str, str], tuple[Decimal, Decimal, Dec
         numbers = found.setdefault((order.fund_id, order.symbol, order.strategy_id), [Decimal(0)] * 3)
         fills = [fill for fill in state.order_executions(order.order_id) if fill.counts]
         numbers[0] += sum((fill.quantity for fill in fills), Decimal(0)) * order.side.sign
-        if order.state not in NOT_COUNTED:
+        if order.state not in UNCOUNTED:
             asked = [r.quantity or 0 for r in order.requests if r.kind is RequestKind.REPLACE]
             left = max([order.quantity, *asked]) - order.filled_quantity
             numbers[1 if order.side.sign > 0 else 2] += max(left, Decimal(0))
@@ -226,12 +231,14 @@ class Day:
     def run(self, steps: int) -> None:
         """So many inputs, checked after each."""
         for _turn in range(steps):
-            command = self.dice.choice((self.submit, self.submit, self.replace, self.cancel, self.say))()
+            command = self.dice.choice(
+                (self.submit, self.submit, self.send, self.replace, self.cancel, self.say)
+            )()
             if command is None:
                 continue
             before = quantities(self.book.engine.state), totals(self.book.engine.state, "fund")
             self.book.now = self.book.now.replace(microsecond=self.trades % 1_000_000)
-            if isinstance(command, (SubmitOrder, ReplaceOrder, CancelOrder)):
+            if isinstance(command, (SubmitOrder, SubmitCreated, ReplaceOrder, CancelOrder)):
                 try:
                     self.book.engine.preview(command, self.book.now, Origin())
                 except Refused:
@@ -257,7 +264,8 @@ class Day:
         symbol = self.dice.choice(list(PRICES))
         self.trades += 1
         limit = self.dice.choice((None, PRICES[symbol], PRICES[symbol] * 2, PRICES[symbol] / 2))
-        return SubmitOrder(
+        kind = self.dice.choice((SubmitOrder, SubmitOrder, CreateOrder))
+        return kind(
             fund_id="fund",
             symbol=symbol,
             side=self.dice.choice(list(Side)),
@@ -268,6 +276,11 @@ class Day:
             key=f"k{self.trades}",
             strategy_id=self.dice.choice((None, "trend", "carry")),
         )
+
+    def send(self) -> SubmitCreated | None:
+        """One that was only created is submitted."""
+        created = [o for o in self.book.engine.state.orders.rows.values() if o.state is State.CREATED]
+        return SubmitCreated(self.dice.choice(created).order_id) if created else None
 
     def replace(self) -> ReplaceOrder | None:
         order = self.order()
@@ -285,7 +298,7 @@ class Day:
     def say(self) -> Executed | Ended | Replaced | None:
         """The broker fills some of it, ends it, or does what a replace asked for."""
         order = self.order()
-        if order is None:
+        if order is None or order.state is State.CREATED:
             return None
         asked = order.open_request(RequestKind.REPLACE)
         chance = self.dice.random()
@@ -340,7 +353,14 @@ def test_the_day_has_everything_in_it() -> None:
         for order in day.book.engine.state.orders.rows.values():
             seen |= {order.state.value, str(order.reason_code), order.side.value}
             seen |= {"its own limit"} if "max_position_usd of strategy trend" in str(order.reason) else set()
-    assert seen >= {"ReplaceRefused", "OrderReplaced", "OrderFilled", "OrderCanceled", "OrderExpired"}
+    assert seen >= {
+        "ReplaceRefused",
+        "OrderReplaced",
+        "OrderFilled",
+        "OrderCanceled",
+        "OrderExpired",
+        "OrderJudged",
+    }
     assert seen >= {"FILLED", "REJECTED", "buy", "sell", "short", "cover"}
     assert seen >= {"RISK_POSITION", "RISK_NET_EXPOSURE", "RISK_CLASS_EXPOSURE", "its own limit"}
 
@@ -445,7 +465,7 @@ def test_limits_of_a_symbol_count_every_fund_s_orders() -> None:
 
 
 def _without_replaces(order: Order) -> tuple[Decimal, Decimal]:
-    left = Decimal(0) if order.state in TERMINAL else order.quantity - order.filled_quantity
+    left = Decimal(0) if order.state in UNCOUNTED else order.quantity - order.filled_quantity
     return left, left * (order.limit_price or order.reference_price or Decimal(0))
 
 
