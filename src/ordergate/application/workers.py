@@ -27,6 +27,7 @@ from ordergate.domain.orders.events import (
     OrderAcknowledged,
     OrderAdopted,
     OrderEntered,
+    OrderJudged,
     OrderMarked,
     OrderReplaced,
     OrderRestated,
@@ -51,6 +52,7 @@ LookUp = Callable[[Order], Awaitable[None]]
 _BRINGS_FORWARD: Final = frozenset(
     {
         OrderEntered,
+        OrderJudged,
         OrderAdopted,
         OrderSent,
         OrderAcknowledged,

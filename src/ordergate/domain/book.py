@@ -184,9 +184,8 @@ class Book:
             "strategy_positions", StrategyPosition, log, ("fund_id", "symbol", "strategy_id"),
             lambda r: bool(r.quantity), self.exposures.strategy_position_changed,
         )  # fmt: skip
-        self.account_holdings = Table(
-            "account_holdings", AccountHolding, log, ("broker", "kind", "name"), None
-        )
+        holding = ("broker", "kind", "name")
+        self.account_holdings = Table("account_holdings", AccountHolding, log, holding, None)
         self.tables: tuple[Table[Any], ...] = (
             self.funds,
             self.instruments,

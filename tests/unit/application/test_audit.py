@@ -30,7 +30,7 @@ from ordergate.domain.orders.commands import AdoptOrder
 from ordergate.domain.orders.events import OrderEvent, OrderFilled, SessionOpened
 from ordergate.domain.orders.reports import Executed
 from ordergate.domain.orders.states import OrderType, Side, State
-from ordergate.domain.recon.events import ReconEvent
+from ordergate.domain.recon.events import PositionAdjusted
 from ordergate.domain.risk.events import RiskEvent
 from ordergate.protocols.tlog import (
     Signer,
@@ -649,7 +649,7 @@ class TestStory:
             silent = {"FundConfigured/1", "InstrumentDefined/1", "SessionOpened/1", "SignalRefused/1"}
             silent |= {
                 str(kind.__struct_config__.tag)
-                for kind in get_args(MoveEvent | RiskEvent | ReconEvent)
+                for kind in get_args(MoveEvent | RiskEvent | PositionAdjusted)
                 if not issubclass(kind, OrderEvent)
             }
             for order in await journal.select("orders"):

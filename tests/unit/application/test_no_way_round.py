@@ -234,7 +234,7 @@ def test_the_fuzz_asks_everything_and_would_find_a_way() -> None:
             ways.update(type(event).__name__ for event in left(fuzz.one(lifts=True)))
         asked += fuzz.asked
         granted += sum(bool(row.approved) for row in fuzz.book.engine.state.overrides.rows.values())
-    assert len(asked) == 32, asked
+    assert len(asked) == 36, asked
     assert granted, "an override that is granted is a way, too"
     assert {*ways} == {"OrderEntered", "OrderJudged", "OrderSent", "RequestOpened"}
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from ordergate.adapters.clock import run_virtual
 from ordergate.adapters.journals.database import open_journal
@@ -19,6 +19,7 @@ from ordergate.config import Config, FundSection
 from ordergate.config.limits import LimitSections
 from ordergate.domain.delays import MOST_TIMES, WorkerTerms
 from ordergate.domain.market import Quote
+from ordergate.domain.orders.commands import CreateOrder, SubmitCreated
 from ordergate.domain.orders.reports import Acknowledged, End, Ended, Executed, Outcome, Replaced
 from ordergate.domain.orders.states import (
     Delay,
@@ -92,6 +93,20 @@ class TestWhatNeverLeft:
             assert broker.calls == []
             (entry,) = await entries(gate, "OrderExpired")
             assert (entry.source, entry.actor) == ("worker", "ordergate")
+
+        run(configured(), waits)
+
+    def test_one_that_was_created_the_day_before_has_the_day_on_which_it_is_submitted(self) -> None:
+        async def waits(gate: Gate, _broker: ScriptedBroker) -> None:
+            gate.runner.engine.view.sessions.clear()
+            created = (await gate.execute(CreateOrder(**asdict(buy(tif=TimeInForce.DAY))))).order
+            await until(gate, CLOSE + 3600 * SECOND)
+            assert (await gate.queries.order(created.order_id)).state is State.CREATED
+            await gate.execute(SubmitCreated(created.order_id))
+            await until(gate, CLOSE + 24 * 3600 * SECOND - SECOND / 10)
+            assert (await gate.queries.order(created.order_id)).state is State.ACCEPTED
+            await until(gate, CLOSE + 24 * 3600 * SECOND + SECOND)
+            assert (await gate.queries.order(created.order_id)).state is State.EXPIRED
 
         run(configured(), waits)
 

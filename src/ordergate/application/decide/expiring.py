@@ -16,7 +16,9 @@ _WAITING = (State.PENDING_RISK, State.ACCEPTED)
 
 
 def over_at(state: Book, view: View, order: Order) -> datetime | None:
-    """When the order's time is over; None where no time ends it, or no calendar says when."""
+    """When the order's time is over; None where no time ends it, or no calendar says when, or it is only created."""
+    if order.state is State.CREATED:
+        return None
     if view.calendar is None:
         return order.expires_at if order.tif is TimeInForce.GTD else None
     return order_over_at(order, state.instruments.rows[order.symbol], view.calendar)

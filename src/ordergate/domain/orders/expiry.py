@@ -42,5 +42,5 @@ def over_at(
 
 
 def order_over_at(order: Order, instrument: Instrument, calendar: Calendar) -> datetime | None:
-    """When the order works no longer, counted from its creation; None where no time ends it."""
-    return over_at(order.tif, order.created_at, order.expires_at, instrument, calendar)
+    """When the order works no longer, counted from its acceptance, before that from its creation; None where never."""
+    return over_at(order.tif, order.accepted_at or order.created_at, order.expires_at, instrument, calendar)
