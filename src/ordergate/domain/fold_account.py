@@ -6,9 +6,13 @@ from ordergate.domain.orders.executions import Fill
 from ordergate.domain.recon.holding import AccountHolding, Moved, moved_by
 
 
-def count_at_broker(state: Book, fill: Fill, instrument: Instrument, sign: int) -> None:
-    """What a fill, or (-1) one that is taken back, moves in the broker's account."""
-    move_at_broker(state, fill.broker, moved_by(fill, instrument, sign))
+def count_at_broker(state: Book, fill: Fill, instrument: Instrument, sign: int, *, adjusts: bool) -> None:
+    """What a fill, or (-1) one that is taken back, moves in the broker's account.
+
+    An adjustment moves no money there: what differs of money is a break of its own.
+    """
+    moved = moved_by(fill, instrument, sign)
+    move_at_broker(state, fill.broker, moved[:1] if adjusts else moved)
 
 
 def move_at_broker(state: Book, broker: str, moved: Moved) -> None:

@@ -31,7 +31,7 @@ def book_fill(state: Book, fill: Fill, time: datetime, *, taken_back: bool) -> F
     booking = unbook if taken_back else book
     position, lots = booking(known, trade, state.open_lots(known), how, instrument.contract_size)
     count_fill(state, fill, fund, instrument, (known, position), -1 if taken_back else 1)
-    count_at_broker(state, fill, instrument, -1 if taken_back else 1)
+    count_at_broker(state, fill, instrument, -1 if taken_back else 1, adjusts=order is None)
     strategy_id = None if order is None else order.strategy_id
     if strategy_id is not None:
         key = fill.fund_id, fill.symbol, strategy_id

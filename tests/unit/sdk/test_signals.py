@@ -10,7 +10,9 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from ordergate.adapters.clock import run_virtual
 from ordergate.bootstrap import MEMORY, Gate, open_gate
 from ordergate.config import Config
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound
@@ -20,6 +22,9 @@ from ordergate.sdk import default_gate, signals
 from ordergate.sdk.oms import OrderService
 from ordergate.sdk.paper import PaperMarket
 from ordergate.sdk.signals import FillTracker, OrderManager, PositionReconciler, subscribe_fills
+from ordergate.sdk.signals.positions import PositionDiscrepancy
+from tests.unit.application.accounts import account, bought
+from tests.unit.application.guards import entries
 
 SEEDS = Path(__file__).parents[4] / "shared" / "seeds"
 SIGNAL = {
@@ -567,3 +572,29 @@ def test_the_fund_s_broker_is_asked_and_never_read_as_empty(monkeypatch: pytest.
                 await reconciler.get_broker_positions()
 
     run(work)
+
+
+def test_what_the_account_has_more_is_taken_over_once_and_names_its_break() -> None:
+    async def main() -> None:
+        async with account() as (gate, broker):
+            await bought(gate, "one")
+            broker.edits.append(lambda told: replace(told, positions={**told.positions, "AAPL": Decimal(93)}))
+            reconciler = PositionReconciler(gate)
+            found = await reconciler.compare_positions(
+                await reconciler.get_db_positions(), await reconciler.get_mt5_positions()
+            )
+            assert [(one.symbol, one.ours, one.theirs) for one in found] == [("AAPL", 100, 93)]
+            with pytest.raises(Conflict, match="may still come right by themselves"):
+                await reconciler.correct_positions(found)
+            await gate.clock.sleep(60)
+            wrong = [PositionDiscrepancy(symbol="AAPL", ours=Decimal(100), theirs=Decimal(92))]
+            assert await reconciler.correct_positions(wrong) == []
+            assert await reconciler.correct_positions(found) == found
+            assert await reconciler.get_db_positions() == {"AAPL": Decimal(93)}
+            assert await reconciler.correct_positions(found) == []
+            (adjusted,) = await entries(gate, "PositionAdjusted")
+            (item,) = await gate.journal.select("breaks")
+            assert (adjusted.event.break_id, adjusted.principal) == (item.break_id, "signals")
+            assert (await gate.compare("paper")).breaks == ()
+
+    run_virtual(main())

@@ -1,15 +1,21 @@
 """Our positions beside those that the broker has."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import Final
 
+from ordergate.application.entry import Origin
 from ordergate.bootstrap import Gate
+from ordergate.domain.breaks import BreakKind
 from ordergate.domain.errors import Code, Conflict
 from ordergate.domain.money import ZERO
+from ordergate.domain.recon.commands import AdjustBreak
+from ordergate.domain.recon.holding import HoldingKind
 from ordergate.sdk.line import Line
 from ordergate.sdk.oms.records import Record
 from ordergate.sdk.signals.following import broker_of_signals
 
+_ORIGIN: Final = Origin(source="sdk", principal="signals", actor="signals")
 Positions = dict[str, Decimal]
 
 
@@ -61,14 +67,48 @@ class PositionReconciler:
         )
         return [PositionDiscrepancy(symbol=s, ours=o, theirs=t) for s, o, t in pairs if o != t]
 
+    async def correct_positions(
+        self, discrepancies: Iterable[PositionDiscrepancy]
+    ) -> list[PositionDiscrepancy]:
+        """Books what the account has more or less into the fund that trades there; each adjustment names its break.
+
+        The account is compared once more, by the gate itself: only what it still finds to differ by as much is booked.
+
+        Returns:
+            What was booked.
+
+        Raises:
+            Conflict: the broker tells nothing, or something under way may still explain a difference: ask again later.
+            Invalid: several funds trade there, or nobody has quoted the symbol: `ordergate recon resolve` takes both.
+        """
+        wanted = {one.symbol: one for one in discrepancies}
+        return await self._line.command(lambda gate: _correct(gate, broker_of_signals(gate), wanted))
+
 
 async def _ours(gate: Gate, broker: str) -> Positions:
-    state = gate.runner.engine.state
-    funds = tuple(fund.fund_id for fund in state.funds.rows.values() if fund.broker == broker)
-    held: Positions = {}
-    for row in await gate.journal.select("positions", {"fund_id": funds}):
-        held[row.symbol] = held.get(row.symbol, ZERO) + row.quantity
-    return {symbol: quantity for symbol, quantity in held.items() if quantity}
+    rows = await gate.journal.select("account_holdings", {"broker": broker, "kind": HoldingKind.POSITION})
+    return {row.name: row.quantity for row in rows if row.quantity}
+
+
+async def _correct(
+    gate: Gate, broker: str, wanted: Mapping[str, PositionDiscrepancy]
+) -> list[PositionDiscrepancy]:
+    done = await gate.compare(broker)
+    breaks = {item.symbol: item for item in done.breaks if item.kind is BreakKind.POSITION}
+    corrected = []
+    for symbol, one in wanted.items():
+        item = breaks.get(symbol)
+        if item is None or (item.ours, item.theirs) != (one.ours, one.theirs):
+            continue
+        command = AdjustBreak(break_id=item.break_id, why="the positions of the account are taken over")
+        await gate.execute(command, _ORIGIN)
+        corrected.append(one)
+    if done.under_way and len(corrected) < len(wanted):
+        detail = (
+            f"{done.under_way} differences at {broker!r} may still come right by themselves: ask again later"
+        )
+        raise Conflict(Code.NOT_COMPARED, detail, None)
+    return corrected
 
 
 async def _theirs(gate: Gate, broker: str) -> Positions:
