@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from msgspec.structs import replace
 
 from ordergate.adapters.clock import VirtualClock, run_virtual
 from ordergate.adapters.ids import CountingIds
@@ -31,6 +32,8 @@ from ordergate.domain.times import format_time
 
 SEED: Final = 7
 _BEFORE: Final = timedelta(seconds=1)
+_NEVER_S: Final = 10**9
+"""In a simulated market an account does not change while nothing happens, and years may pass between two quotes."""
 _YEARS: Final = range(1970, 2200)
 _REFUSED: Final = ("signal_id", "symbol", "code", "reason")
 
@@ -52,7 +55,7 @@ def demo(
     Without files it makes a market of its own. Without --db it uses a fresh temporary file.
     """
     with t.failing(as_json=as_json):
-        settings = t.read_config(config)
+        settings = _resting(t.read_config(config))
         wishes = _signals(quotes, signals)
         first, last, total = _survey(_market(quotes))
         clock = VirtualClock(_start([first, last, *(at for at, _signal in wishes)]))
@@ -63,6 +66,11 @@ def demo(
             t.print_json(result)
         else:
             _print(result)
+
+
+def _resting(config: Config) -> Config:
+    """The configuration without comparisons of accounts every so often; the others remain."""
+    return replace(config, reconciliation=replace(config.reconciliation, every_s=_NEVER_S))
 
 
 def _signals(quotes: list[Path] | None, signals: Path | None) -> list[TimedSignal]:
