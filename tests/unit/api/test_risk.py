@@ -376,6 +376,7 @@ def test_a_refused_order_goes_on_once_on_the_word_of_two() -> None:
         problem(await at.client.post(path, json=ask), 404, "order_not_found")
         problem(await at.submit(), 422, "RISK_ORDER_QTY")
         problem(await at.client.post(f"{path}/ord-abc/approve"), 404, "no_override")
+        problem(await at.client.post(f"{path}/ord-abc/approve", content=b"\x0b\x1d"), 400, "not_json")
         for wrong in ({"order_id": 1}, {"reason": " "}, {"expires_at": "soon"}, {"colour": "red"}):
             assert (await at.client.post(path, json=ask | wrong)).status_code == 422
         asked = await at.client.post(path, json=ask, headers=as_named("ann"))

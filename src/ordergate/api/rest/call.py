@@ -12,6 +12,7 @@ from ordergate.api.rest.problems import DoorCode, Failure, failure
 from ordergate.application.entry import Origin
 from ordergate.domain.errors import Invalid
 from ordergate.domain.exact_json import parse_json
+from ordergate.domain.orders.commands import check_fields
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -22,6 +23,8 @@ LARGEST_BODY: Final = 65_536
 LARGEST_BATCH: Final = 1_048_576
 SLOWEST_BODY_S: Final = 10
 JSON: Final = b"application/json"
+_BLANK: Final = " \t\n\r"
+"""What JSON calls whitespace."""
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -156,6 +159,16 @@ def read_json(text: str) -> Any:
         return parse_json(text)
     except Invalid as error:
         raise failure(400, DoorCode.NOT_JSON, f"the body: {error}") from None
+
+
+def read_fields(text: str, known: tuple[str, ...]) -> Mapping[str, Any]:
+    """The fields of a body that may be left out; none where there is no body.
+
+    Raises:
+        Failure: it is not JSON.
+        Invalid: it is no object, or has another field.
+    """
+    return check_fields(read_json(text), known) if text.strip(_BLANK) else {}
 
 
 def _too_large(most: int) -> Failure:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from ordergate.api.rest import problems
-from ordergate.api.rest.call import LARGEST_BATCH, Call, Headers, Reply, json_reply, read_json
+from ordergate.api.rest.call import LARGEST_BATCH, Call, Headers, Reply, json_reply, read_fields, read_json
 from ordergate.api.rest.conditions import version_of
 from ordergate.api.rest.door import Door
 from ordergate.api.rest.problems import DoorCode, Failure, failure
@@ -202,14 +202,10 @@ async def cancel(door: Door, call: Call) -> Reply:
     """POST /v1/orders/{order_id}/cancel."""
     call.query(())
     text = await call.text()
-    reason = _reason(read_json(text)) if text.strip() else None
+    reason = parse_reason(read_fields(text, ("reason",)).get("reason"), "#/reason")
     command = CancelOrder(order_id=call.path["order_id"], reason=reason)
     result: OrderResult = await door.gate.execute(command, call.origin(), text or None)
     return _reply(result.order, 202)
-
-
-def _reason(body: Any) -> str | None:
-    return parse_reason(check_fields(body, ("reason",)).get("reason"), "#/reason")
 
 
 async def replace(door: Door, call: Call) -> Reply:

@@ -1,10 +1,10 @@
 """Overrides through the door: asked for by one principal, granted or turned down by another."""
 
 from ordergate.api import overrides
-from ordergate.api.rest.call import Call, Reply, json_reply, read_json
+from ordergate.api.rest.call import Call, Reply, json_reply, read_fields, read_json
 from ordergate.api.rest.door import Door
 from ordergate.api.rest.orders import flag, order_reply
-from ordergate.domain.orders.commands import check_fields, parse_reason
+from ordergate.domain.orders.commands import parse_reason
 from ordergate.domain.risk.commands import GrantOverride, TurnDownOverride
 
 
@@ -40,6 +40,4 @@ async def reject(door: Door, call: Call) -> Reply:
 
 async def _reason(call: Call) -> str | None:
     call.query(())
-    text = await call.text()
-    body = check_fields(read_json(text), ("reason",)) if text.strip() else {}
-    return parse_reason(body.get("reason"), "#/reason")
+    return parse_reason(read_fields(await call.text(), ("reason",)).get("reason"), "#/reason")

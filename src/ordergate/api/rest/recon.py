@@ -3,13 +3,12 @@
 from typing import Final
 
 from ordergate.api import recon
-from ordergate.api.rest.call import Call, Reply, json_reply, read_json
+from ordergate.api.rest.call import Call, Reply, json_reply, read_fields, read_json
 from ordergate.api.rest.door import Door
 from ordergate.api.rest.problems import DoorCode, failure
 from ordergate.api.rest.shards import SHARD, only, shard_of
 from ordergate.domain.errors import quoted
 from ordergate.domain.identifiers import parse_name
-from ordergate.domain.orders.commands import check_fields
 
 _LIST: Final = ("all", "broker")
 
@@ -17,8 +16,7 @@ _LIST: Final = ("all", "broker")
 async def run(door: Door, call: Call) -> Reply:
     """POST /v1/recon/runs."""
     call.query(())
-    text = await call.text()
-    broker = check_fields(read_json(text), ("broker",)).get("broker") if text.strip() else None
+    broker = read_fields(await call.text(), ("broker",)).get("broker")
     named = None if broker is None else parse_name(broker, "#/broker")
     return json_reply(200, {"items": await recon.compare(door.gate, named)})
 

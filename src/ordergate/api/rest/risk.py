@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from ordergate.api import risk, strategies
-from ordergate.api.rest.call import Call, Reply, json_reply, read_json
+from ordergate.api.rest.call import Call, Reply, json_reply, read_fields, read_json
 from ordergate.api.rest.conditions import missing, version_of
 from ordergate.api.rest.door import Door
 from ordergate.api.rest.orders import flag, json_reply_of
@@ -143,8 +143,7 @@ async def reject(door: Door, call: Call) -> Reply:
 
 async def _answer(door: Door, call: Call, *, approved: bool) -> Reply:
     call.query(())
-    text = await call.text()
-    body = check_fields(read_json(text), ("reason",)) if text.strip() else {}
+    body = read_fields(await call.text(), ("reason",))
     order = await risk.answer_approval(
         door.gate,
         call.path["order_id"],
