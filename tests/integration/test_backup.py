@@ -126,7 +126,7 @@ def orders_of(gate):
 @pytest.mark.slow
 def test_an_old_journal_meets_a_venue_that_lived_on(postgres, shelf, database):
     """Restored without the venue's schema. What the venue knows is booked where the order is known; orders that the
-    journal has forgotten become breaks; nothing is sent again."""
+    journal has forgotten become breaks, and the broker is halted; nothing is sent again but the halt's cancels."""
     file = shelf / "dump"
     name = name_of(database)
 
@@ -145,30 +145,37 @@ def test_an_old_journal_meets_a_venue_that_lived_on(postgres, shelf, database):
         async with open_gate(CONFIG, database) as gate:
             for _ in range(100):
                 await gate.quiet()
-                if len(await gate.queries.breaks()) == 4:
+                if len(await gate.queries.breaks()) == 6:
                     break
                 await asyncio.sleep(0.05)
             await asyncio.sleep(1)  # for what must not come
             breaks = await gate.queries.breaks()
             rows = await gate.journal.select("orders")
             positions = await gate.journal.select("positions")
-            return breaks, {row.idempotency_key: row.state for row in rows}, positions
+            halts = await gate.journal.select("halts")
+            return breaks, {row.idempotency_key: row.state for row in rows}, positions, halts
 
     lost, works, filled = asyncio.run(before())
     key = key_of(database)
     requests = postgres.sql("SELECT count(*) FROM paper_paper.requests", name)
     postgres.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public", name)
     restored(postgres, file, database, "--schema=public")
-    breaks, states, positions = asyncio.run(after())
-    assert states == {"old, filled later": State.CLOSED, "old, works": State.SUBMITTED}
+    breaks, states, positions, halts = asyncio.run(after())
+    assert states == {"old, filled later": State.CLOSED, "old, works": State.CANCELED}
+    assert [(halt.level, halt.name, halt.trigger) for halt in halts] == [
+        ("broker", "paper", "reconciliation")
+    ]
     assert [position.quantity for position in positions] == [100]
-    assert postgres.sql("SELECT count(*) FROM paper_paper.requests", name) == requests
+    after = postgres.sql("SELECT count(*) FROM paper_paper.requests", name)
+    assert int(after) == int(requests) + 1, "the cancel of what works and is known"
     assert {each["kind"] for each in breaks} == {"unknown_order"}
     assert {each["detail"] for each in breaks} == {
         f"Acknowledged of order '{works}.1'",
         f"Working of order '{works}.1'",
         f"Acknowledged of order '{filled}.1'",
         f"Executed of order '{filled}.1'",
+        f"order {works}.1 works there, and the journal does not know it",
+        f"order {filled}.1 was filled there, and the journal does not know it",
     }
     holds(database, key)
     with pytest.raises(AuditError, match=r"other entries|once had"):
