@@ -114,7 +114,7 @@ class TestWhatNeverLeft:
         async def waits(gate: Gate, _broker: ScriptedBroker) -> None:
             gate.runner.engine.view.sessions.clear()
             order = (await gate.execute(buy(tif=TimeInForce.GTC))).order
-            await gate.clock.sleep(90 * 24 * 3600)
+            await gate.clock.sleep(5 * 24 * 3600)
             assert (await gate.queries.order(order.order_id)).state is State.ACCEPTED
 
         run(configured(), waits)
