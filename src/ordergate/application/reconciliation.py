@@ -195,6 +195,10 @@ class Reconciler:
         raised = (item.raised_at for item in self._watched() if item.kind in BY_NAME)
         return min((at - _BACK for at in raised), default=self._since)
 
+    async def statement(self) -> Statement | None:
+        """What the broker says of the account now; None where it fails to."""
+        return await self._ask(self._clock.now())
+
     async def _ask(self, since: datetime) -> Statement | None:
         try:
             async with asyncio.timeout(_DEADLINE_S):

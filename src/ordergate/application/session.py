@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ordergate.application.comparison import AccountTerms, Comparison
+from ordergate.application.comparison import AccountTerms
 from ordergate.application.dispatch import Dispatcher
 from ordergate.application.entry import Entry, Origin
 from ordergate.application.ownership import Tenure
@@ -83,13 +83,10 @@ class BrokerSession:
             self._reconciler = Reconciler(self._broker, self._runner, reader, self._clock, terms)
             self._reconciler.start()
 
-    async def compare(self) -> Comparison | None:
-        """Compares the account now; None where the broker tells nothing, or another node has the session.
-
-        Raises:
-            StoreError: the store cannot be read or written.
-        """
-        return None if self._reconciler is None else await self._reconciler.compare()
+    @property
+    def reconciler(self) -> Reconciler | None:
+        """Of the account; None where the broker tells nothing of it, or another node has the session."""
+        return self._reconciler
 
     def _check(self, tenure: Tenure, epoch: int) -> None:
         name = self._broker.name

@@ -26,6 +26,7 @@ from ordergate.application.ports.gates import RiskGate
 from ordergate.application.ports.journal import Journal
 from ordergate.application.ports.leases import Leases
 from ordergate.application.queries import Queries
+from ordergate.application.reconciliation import Reconciler
 from ordergate.application.runner import Runner
 from ordergate.application.session import BrokerSession
 from ordergate.application.view import GateTerms
@@ -38,6 +39,7 @@ from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import Configure
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import Phase, TimeInForce
+from ordergate.domain.recon.statement import Statement
 from ordergate.domain.risk.case import BrokerAccount
 from ordergate.domain.risk.commands import ConfigureLimits, ThrowSwitch
 from ordergate.domain.risk.kill_switch import Trigger
@@ -118,10 +120,9 @@ class Gate:
         await self._keeper.check_clock()
         if self.leases.node is not None:
             await self._keeper.add(Presence(self.leases.node))
-        origin = Origin()
         symbols = sorted(self.config.instruments.keys() | self.runner.engine.state.instruments.rows.keys())
         instruments = tuple(i for symbol in symbols if (i := self.config.catalogue(symbol)) is not None)
-        await self._configure(instruments, origin)
+        await self._configure(instruments, Origin())
         await self._alert()
         for broker in self.brokers.values():
             if isinstance(broker, PaperBroker):
@@ -217,16 +218,21 @@ class Gate:
             Conflict: it tells nothing of the account, or another node has its session.
             StoreError: the store cannot be read or written.
         """
+        return await self._reconciler(broker).compare()
+
+    async def statement(self, broker: str) -> Statement | None:
+        """What a broker says of the account now; None where it fails to. Raises as `compare`."""
+        return await self._reconciler(broker).statement()
+
+    def _reconciler(self, broker: str) -> Reconciler:
         session = next((one for one in self._sessions if one.lease == f"broker:{broker}"), None)
         if session is None:
             detail = f"{quoted(broker)} is no broker; there are {', '.join(sorted(self.brokers))}"
             raise NotFound(Code.UNKNOWN_BROKER, detail, "#/broker")
-        found = await session.compare()
-        if found is None:
-            tells = self.brokers[broker].capabilities.statements
-            detail = "another node has its session: ask there" if tells else "it tells nothing of the account"
-            raise Conflict(Code.NOT_COMPARED, f"{broker} was not compared: {detail}", "#/broker")
-        return found
+        if session.reconciler is None:
+            why = "another node has its session" if broker in self.compared_brokers else "it is not told"
+            raise Conflict(Code.NOT_COMPARED, f"the account at {broker} was not compared: {why}", "#/broker")
+        return session.reconciler
 
     @property
     def compared_brokers(self) -> list[str]:

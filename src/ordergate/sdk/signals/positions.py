@@ -112,10 +112,8 @@ async def _correct(
 
 
 async def _theirs(gate: Gate, broker: str) -> Positions:
-    """Asks the broker, where it is one that tells of the account."""
-    statement = getattr(gate.brokers[broker], "statement", None)
-    told = None if statement is None else await statement(gate.clock.now())
+    told = await gate.statement(broker)
     if told is None or not told.complete or told.positions is None:
-        said = "does not tell its positions" if told is None else "did not tell all of its positions now"
-        raise Conflict(Code.BAD_VALUE, f"broker {broker!r} {said}: nothing can be compared", None)
+        detail = f"broker {broker!r} did not tell all of its positions now: nothing can be compared"
+        raise Conflict(Code.NOT_COMPARED, detail, None)
     return {symbol: quantity for symbol, quantity in told.positions.items() if quantity}
