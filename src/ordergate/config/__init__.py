@@ -23,6 +23,7 @@ from ordergate.config.alerts import AlertsSection, check_alerts
 from ordergate.config.errors import ConfigError
 from ordergate.config.funds import DEFAULT_BROKER, FundSection, check_fund, checked, fund_of
 from ordergate.config.limits import LimitSections, check_limit_sections, with_envelope
+from ordergate.config.nats import NatsSection, check_nats
 from ordergate.config.reconciliation import ReconciliationSection, check_reconciliation
 from ordergate.config.risk import GateSection, check_gate_sections, terms_of
 from ordergate.config.sharding import ORIGIN, ShardSection, check_shards, shard_of_broker, url_of_shard
@@ -122,6 +123,7 @@ class Config(_Section, frozen=True, kw_only=True):
     reconciliation: ReconciliationSection = ReconciliationSection()
     workers: WorkerTerms = WorkerTerms()
     alerts: AlertsSection = AlertsSection()
+    nats: NatsSection = NatsSection()
 
     def worker_terms(self, fund_id: str) -> WorkerTerms:
         """What is done about a fund's orders that take too long: as it says, else as is said for all."""
@@ -231,6 +233,7 @@ def _check(config: Config, path: Path) -> Config:
     check_gate_sections(config.gates, f"{path}: ")
     check_reconciliation(config.reconciliation, config.brokers, f"{path}: ")
     check_alerts(config.alerts, f"{path}: ")
+    check_nats(config.nats, f"{path}: ")
     for symbol, section in config.instruments.items():
         _check_instrument(symbol, section, f"{path}: instruments.{_shown(symbol)}")
     return config

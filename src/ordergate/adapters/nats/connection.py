@@ -1,0 +1,106 @@
+"""The connection to a NATS server: made when somebody first needs it, and again whenever it is lost."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from msgspec import Struct
+
+from ordergate.domain.errors import OrdergateError
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.js import JetStreamContext
+
+CONNECT_S: Final = 3.0
+_PAUSE_S: Final = 0.25
+"""Between two tries to connect again."""
+_log = structlog.get_logger("ordergate.nats")
+
+
+class NatsError(OrdergateError):
+    """The server cannot be reached, or did not take what it was given."""
+
+
+class Login(Struct, frozen=True, kw_only=True):
+    """How a server is told who we are: a credentials file, a token, or nothing."""
+
+    credentials: str | None = None
+    token: str | None = None
+
+
+class Connection:
+    """To one server, or to one of a cluster's."""
+
+    def __init__(self, servers: tuple[str, ...], login: Login = Login(), name: str = "ordergate") -> None:  # noqa: B008 (it is frozen)
+        self._servers, self._login, self._name = servers, login, name
+        self._client: Client | None = None
+        self._turn = asyncio.Lock()
+
+    @property
+    def shown(self) -> str:
+        """Where it goes, without passwords."""
+        return ", ".join(server.rpartition("@")[2] for server in self._servers)
+
+    async def client(self) -> "Client":
+        """The connected client; the same one for all who ask, while it is not lost for good.
+
+        Raises:
+            NatsError: nats-py is not installed, or the server cannot be reached now.
+        """
+        async with self._turn:
+            if self._client is None or self._client.is_closed:
+                self._client = await self._connected()
+        if not self._client.is_connected:
+            raise NatsError(f"the connection to {self.shown} is down")
+        return self._client
+
+    async def stream(self) -> "JetStreamContext":
+        """JetStream on the same connection. Raises as `client`."""
+        return (await self.client()).jetstream()
+
+    async def _connected(self) -> "Client":
+        try:
+            from nats.aio.client import Client  # only here: most gates never need it
+        except ImportError as error:
+            raise NatsError("NATS needs nats-py: pip install 'ordergate[nats]'") from error
+        client = Client()
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await client.connect(list(self._servers), **self._options())
+        except Exception as error:  # the library raises many kinds
+            await self._abandon(client)
+            reason = str(error) or type(error).__name__
+            raise NatsError(f"{self.shown} cannot be reached: {reason}") from error
+        except BaseException:
+            await self._abandon(client)
+            raise
+        return client
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "name": self._name,
+            "max_reconnect_attempts": -1,
+            "reconnect_time_wait": _PAUSE_S,
+            "connect_timeout": CONNECT_S,
+            "ping_interval": 10,
+            "error_cb": _noted,
+            "user_credentials": self._login.credentials,
+            "token": self._login.token,
+        }
+
+    async def _abandon(self, client: "Client") -> None:
+        try:
+            await client.close()
+        except Exception as error:
+            _log.debug("a connection was not closed", error=repr(error))
+
+    async def close(self) -> None:
+        """Lets go; whoever asks for it again gets a new one."""
+        client, self._client = self._client, None
+        if client is not None:
+            await self._abandon(client)
+
+
+async def _noted(error: Exception) -> None:
+    _log.debug("nats", error=repr(error))

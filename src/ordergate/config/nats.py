@@ -1,0 +1,57 @@
+"""The NATS server that the service speaks with."""
+
+import os
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from ordergate.adapters.nats.connection import Login
+from ordergate.config.errors import ConfigError
+
+_SCHEMES: Final = ("nats", "tls", "ws", "wss")
+
+
+class NatsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the server is, or a cluster's servers are, and how it knows us.
+
+    `credentials_file` is a .creds file; `token_env` the variable of the environment that holds a token.
+    """
+
+    servers: tuple[str, ...] = ()
+    credentials_file: str | None = None
+    token_env: str | None = None
+
+    def login(self) -> Login:
+        """How the server is told who we are.
+
+        Raises:
+            ConfigError: the file or the variable is not there.
+        """
+        if self.credentials_file is not None and not Path(self.credentials_file).is_file():
+            raise ConfigError(f"nats.credentials_file: there is no file {self.credentials_file}")
+        token = None
+        if self.token_env is not None:
+            token = os.environ.get(self.token_env)
+            if not token:
+                raise ConfigError(f"nats.token_env: the variable {self.token_env} is not set")
+        return Login(credentials=self.credentials_file, token=token)
+
+
+def check_nats(section: NatsSection, where: str) -> None:
+    """Raises ConfigError unless the servers are URLs without passwords, and we are known by one thing."""
+    for server in section.servers:
+        try:
+            parts = urlsplit(server)
+            host, _port = parts.hostname, parts.port
+        except ValueError as error:
+            raise ConfigError(f"{where}nats.servers: {server!r} is no URL: {error}") from error
+        if parts.scheme not in _SCHEMES or not host:
+            raise ConfigError(f"{where}nats.servers: {server!r}: write such as nats://127.0.0.1:4222")
+        if parts.username is not None or parts.password is not None:
+            raise ConfigError(
+                f"{where}nats.servers: holds a user or password: write credentials_file or token_env"
+            )
+    if section.credentials_file is not None and section.token_env is not None:
+        raise ConfigError(f"{where}nats: write one of credentials_file and token_env")

@@ -1,0 +1,63 @@
+"""The connection to a real server: made late, made again, and honest while it is down."""
+
+import asyncio
+
+import pytest
+
+from ordergate.adapters.nats import Connection, NatsError
+
+
+def _run(work) -> None:
+    asyncio.run(asyncio.wait_for(work, 60))
+
+
+async def _until_connected(connection: Connection):
+    while True:
+        try:
+            return await connection.client()
+        except NatsError:
+            await asyncio.sleep(0.02)
+
+
+def test_a_message_is_kept_by_the_server(nats) -> None:
+    async def run() -> None:
+        connection = Connection((nats.url,))
+        stream = await connection.stream()
+        await stream.add_stream(name="S", subjects=["s.>"])
+        assert (await stream.publish("s.a", b"1")).seq == 1
+        assert await connection.client() is await connection.client()
+        await connection.close()
+
+    _run(run())
+
+
+def test_it_is_made_again_when_the_server_comes_back(nats) -> None:
+    async def run() -> None:
+        connection = Connection((nats.url,))
+        client = await connection.client()
+        nats.kill()
+        while client.is_connected:
+            await asyncio.sleep(0.02)
+        with pytest.raises(NatsError, match="is down"):
+            await connection.client()
+        nats.start()
+        again = await _until_connected(connection)
+        await again.flush()
+        await connection.close()
+
+    _run(run())
+
+
+def test_a_server_that_is_not_there_is_named(nats) -> None:
+    nats.kill()
+
+    async def run() -> None:
+        connection = Connection((nats.url,))
+        with pytest.raises(NatsError, match=f"127.0.0.1:{nats.port} cannot be reached"):
+            await connection.client()
+        nats.start()
+        await (await _until_connected(connection)).flush()
+        await connection.close()
+        await connection.close()
+
+    _run(run())

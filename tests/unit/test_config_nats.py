@@ -1,0 +1,42 @@
+"""The section on NATS: what it refuses, and that no password stands in it."""
+
+import pytest
+
+from ordergate.config import ConfigError, load
+from ordergate.config.nats import NatsSection
+
+
+def _load(tmp_path, text: str):
+    path = tmp_path / "ordergate.toml"
+    path.write_text(text)
+    return load(path)
+
+
+def test_servers_are_named(tmp_path) -> None:
+    found = _load(tmp_path, '[nats]\nservers = ["nats://127.0.0.1:4222", "tls://nats.example:4222"]')
+    assert found.nats.servers == ("nats://127.0.0.1:4222", "tls://nats.example:4222")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('servers = ["127.0.0.1:4222"]', "write such as nats://127.0.0.1:4222"),
+        ('servers = ["nats://a:b@127.0.0.1"]', "holds a user or password"),
+        ('servers = ["nats://127.0.0.1:many"]', "is no URL"),
+        ('credentials_file = "a"\ntoken_env = "B"', "one of credentials_file and token_env"),
+        ('server = "nats://127.0.0.1"', "unknown field"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(tmp_path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        _load(tmp_path, f"[nats]\n{text}")
+
+
+def test_a_login_that_is_not_there_is_named(tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv("OG_NATS", raising=False)
+    with pytest.raises(ConfigError, match="the variable OG_NATS is not set"):
+        NatsSection(token_env="OG_NATS").login()
+    with pytest.raises(ConfigError, match="there is no file"):
+        NatsSection(credentials_file=str(tmp_path / "x")).login()
+    monkeypatch.setenv("OG_NATS", "secret")
+    assert NatsSection(token_env="OG_NATS").login().token == "secret"
