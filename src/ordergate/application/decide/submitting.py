@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from operator import attrgetter
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
@@ -37,6 +38,8 @@ _OF_AN_ORDER = tuple(
     name for name in SubmitOrder.__struct_fields__ if name not in ("key_kind", "key", "order_id", "broker")
 )
 _read_terms = attrgetter(*_OF_AN_ORDER)
+NOT_OF_GUARDS: Final = (RiskCode.DUPLICATE, RiskCode.REPEATED)
+"""Refusals of strategies that run wild: a guard is made once for each fill of an entry that they have let through."""
 
 
 class Admitted(Struct, frozen=True, gc=False):
@@ -132,13 +135,15 @@ def weigh(
 ) -> Judgment:
     """What the gate says of an order that has not left, and how far it gets with that."""
     asked = _question(wanted, fund)
+    if asked.guards:
+        waived = (*waived, *NOT_OF_GUARDS)
     decision, case = judge(
         ctx, asked, fund, instrument, lambda: ctx.state.traffic.last_made(same_as(wanted)), waived
     )
-    remember_s = _remember_s(case)
+    remember_s = 0 if asked.guards else _remember_s(case)
     if decision.code:
         return Judgment(decision, _REFUSED_PATH, remember_s=remember_s)
-    run, awaits = _run(case), others_to_ask(case)
+    run, awaits = None if asked.guards else _run(case), others_to_ask(case)
     if awaits:
         until = deadline(ctx, case, awaits)
         return Judgment(decision, _ASKED_PATH, awaits=awaits, decide_by=until, run=run, remember_s=remember_s)
@@ -194,6 +199,7 @@ def _question(command: SubmitOrder | Order, fund: Fund) -> Question:
         entry_price=command.entry_price,
         strategy_id=command.strategy_id,
         max_slippage=max_slippage_of(command),
+        guards=command.parent_order_id is not None,
     )
 
 
