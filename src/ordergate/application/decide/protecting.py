@@ -17,7 +17,7 @@ from ordergate.domain.contingencies.events import ProtectionFailed
 from ordergate.domain.contingencies.protection import CLOSES, cuts, level, room, will_close
 from ordergate.domain.errors import Refused
 from ordergate.domain.funds import TaxLotMethod
-from ordergate.domain.money import ZERO
+from ordergate.domain.money import ZERO, plain
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.commands import (
     CancelOrder,
@@ -75,7 +75,7 @@ def _executed(
     more = after.filled_quantity - before.filled_quantity
     if after.protect is Protection.STOP and more < 0:
         yield _fit_to_entry(ctx, after)
-    yield _fit(ctx, after.fund_id, after.symbol)
+    yield _fit(ctx, after.fund_id, after.symbol, after.strategy_id)
     if after.protect is Protection.STOP and more > 0:
         yield _protect(ctx, after, more, event.fill.fill_id)
     if after.parent_order_id is not None and after.state in _DONE:
@@ -97,7 +97,7 @@ def _dropped(ctx: Context, event: e.RequestDropped, before: Order) -> FollowUps:
     if before.parent_order_id is None or request is None:
         return
     if request.kind is RequestKind.REPLACE:
-        yield _fit(ctx, before.fund_id, before.symbol, may_replace=False)
+        yield _fit(ctx, before.fund_id, before.symbol, before.strategy_id, may_replace=False)
     elif request.kind is RequestKind.CANCEL:
         yield _still_there(ctx, event)
 
@@ -125,7 +125,7 @@ def _protect(ctx: Context, entry: Order, quantity: Decimal, fill_id: str) -> Dec
         fund_id=entry.fund_id,
         symbol=entry.symbol,
         side=side,
-        quantity=min(quantity, _room(ctx, entry, side=side)),
+        quantity=plain(min(quantity, _room(ctx, entry, side=side))),
         order_type=OrderType.STOP,
         key_kind=KEY_KIND,
         key=fill_id,
@@ -193,9 +193,11 @@ def _room(ctx: Context, about: Order, side: Any = None) -> Decimal:
     return room(held, side or about.side, others)
 
 
-def _fit(ctx: Context, fund_id: str, symbol: str, *, may_replace: bool = True) -> Decision[None]:
-    """Cuts the stops that would close more than is held."""
-    stops = _stops(ctx, fund_id, symbol)
+def _fit(
+    ctx: Context, fund_id: str, symbol: str, strategy_id: str | None = None, *, may_replace: bool = True
+) -> Decision[None]:
+    """Cuts the stops that would close more than is held: those of the strategy that has closed some of it first."""
+    stops = sorted(_stops(ctx, fund_id, symbol), key=lambda stop: stop.strategy_id == strategy_id)
     for side in {stop.side: None for stop in stops}:
         cell = ctx.state.exposures.cell(fund_id, symbol)
         over = -room(ZERO if cell is None else cell.held, side, stops)
@@ -232,7 +234,7 @@ def _reduced(ctx: Context, stop: Order, keep: Decimal) -> Decision[bool]:
     if stop.state not in WORKING or not ctx.view.replaces(stop.broker):
         return False
     try:
-        change = ReplaceOrder(order_id=stop.order_id, quantity=stop.filled_quantity + keep)
+        change = ReplaceOrder(order_id=stop.order_id, quantity=plain(stop.filled_quantity + keep))
         result = yield from amend(ctx, change)
     except Refused:
         return False

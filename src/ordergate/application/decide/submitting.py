@@ -24,7 +24,7 @@ from ordergate.domain.orders.commands import (
 from ordergate.domain.orders.decision import RiskCode, RiskDecision
 from ordergate.domain.orders.events import InstrumentDefined, OrderAdopted, OrderEntered
 from ordergate.domain.orders.order import Order, Request
-from ordergate.domain.orders.states import Phase, RequestKind, State, TimeInForce
+from ordergate.domain.orders.states import Phase, Protection, RequestKind, State, TimeInForce
 from ordergate.domain.risk.case import Case, Question
 from ordergate.domain.risk.throttles import same_as
 from ordergate.domain.slippage import max_slippage_of
@@ -200,6 +200,7 @@ def _question(command: SubmitOrder | Order, fund: Fund) -> Question:
         strategy_id=command.strategy_id,
         max_slippage=max_slippage_of(command),
         guards=command.parent_order_id is not None,
+        stop_to_come=command.stop_loss if command.protect is Protection.STOP else None,
     )
 
 

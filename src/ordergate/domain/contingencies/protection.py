@@ -36,13 +36,13 @@ def will_close(stop: Order) -> Decimal:
         return ZERO
     change = stop.open_request(RequestKind.REPLACE)
     quantity = stop.quantity if change is None or change.quantity is None else change.quantity
-    return max(quantity - stop.filled_quantity, ZERO)
+    return plain(max(quantity - stop.filled_quantity, ZERO))
 
 
 def room(held: Decimal, side: Side, stops: Iterable[Order]) -> Decimal:
     """How much more stops of a side may close of a position that has those stops."""
     taken = sum((will_close(stop) for stop in stops if stop.side.sign == side.sign), ZERO)
-    return max(-side.sign * held, ZERO) - taken
+    return plain(max(-side.sign * held, ZERO) - taken)
 
 
 def cuts(stops: Sequence[Order], excess: Decimal) -> Iterator[tuple[Order, Decimal]]:
@@ -50,6 +50,6 @@ def cuts(stops: Sequence[Order], excess: Decimal) -> Iterator[tuple[Order, Decim
     for stop in reversed(stops):
         closes = will_close(stop)
         if excess > 0 and closes:
-            keep = max(closes - excess, ZERO)
+            keep = plain(max(closes - excess, ZERO))
             excess -= closes - keep
             yield stop, keep

@@ -37,6 +37,7 @@ class Question(Struct, frozen=True, gc=False, kw_only=True):
         max_slippage: how much worse than the reference mid it may trade; None is any.
         arrival: the reference mid of a change: the one when the order was created; None is the fresh quote's.
         guards: it protects a position: it gives way to others that close it.
+        stop_to_come: the level of the stop that each of its fills will get; None where they get none.
     """
 
     fund_id: str
@@ -55,6 +56,7 @@ class Question(Struct, frozen=True, gc=False, kw_only=True):
     max_slippage: MaxSlippage | None = None
     arrival: Decimal | None = None
     guards: bool = False
+    stop_to_come: Decimal | None = None
 
 
 class BrokerAccount(Struct, frozen=True, gc=False):

@@ -5,7 +5,7 @@ from typing import Any
 
 from ordergate.application.view import SignalRouting
 from ordergate.domain.contingencies.events import ProtectionFailed
-from ordergate.domain.identifiers import client_order_id
+from ordergate.domain.contingencies.protection import will_close
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import AnyReport
 from ordergate.domain.orders.states import Protection
@@ -32,7 +32,11 @@ class Guarded(Limited):
         below = action in ("buy", "long")
         fields = {"stop_loss": Decimal(95 if below else 105), "strategy_id": "trend"} | more
         signal = Signal(
-            signal_id=f"sig-{len(self.entries)}", symbol="AAPL", action=action, quantity=Decimal(quantity), **fields
+            signal_id=f"sig-{len(self.entries)}",
+            symbol="AAPL",
+            action=action,
+            quantity=Decimal(quantity),
+            **fields,
         )
         self.order_id = self.step(SubmitSignal(signal)).answer.order.order_id
         if self.order.requests:
@@ -74,8 +78,6 @@ class Guarded(Limited):
     @property
     def sizes(self) -> list[int]:
         """What each stop that has not ended may still close, once all that was asked for is done."""
-        from ordergate.domain.contingencies.protection import will_close
-
         return [int(size) for stop in self.stops if (size := will_close(stop))]
 
     @property
@@ -84,12 +86,7 @@ class Guarded(Limited):
         return [entry.event for entry in self.entries if isinstance(entry.event, ProtectionFailed)]
 
     @property
-    def held(self) -> Decimal:  # type: ignore[override]
+    def position(self) -> Decimal:
         """Of AAPL in the fund."""
         position = self.engine.state.positions.get(("fund", "AAPL"))
         return Decimal(0) if position is None else position.quantity
-
-
-def client_id(order: Order, number: int = 1) -> str:
-    """What a broker calls a request of an order."""
-    return client_order_id(order.order_id, number)

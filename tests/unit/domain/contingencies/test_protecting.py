@@ -5,16 +5,20 @@ from typing import Any
 
 import pytest
 
+from ordergate.domain.breaks import BreakKind
 from ordergate.domain.contingencies.events import ProtectionFailed
 from ordergate.domain.contingencies.protection import level
 from ordergate.domain.funds import Fund, TaxLotMethod
 from ordergate.domain.instruments import built_in
-from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder
+from ordergate.domain.orders.commands import CancelOrder, Configure, ReplaceOrder
 from ordergate.domain.orders.reports import End
 from ordergate.domain.orders.states import OrderType, Protection, RequestKind, Side, State, TimeInForce
+from ordergate.domain.recon.commands import AdjustBreak, Reconcile
+from ordergate.domain.recon.comparing import Difference
 from ordergate.domain.risk.commands import AnswerGate, ThrowSwitch
 from ordergate.domain.risk.kill_switch import Mode
-from ordergate.domain.risk.limits import Level, Limits
+from ordergate.domain.risk.limits import Level
+from ordergate.domain.signals import Signal, SubmitSignal
 from ordergate.testing.playbook import BROKER, ack, bust, correct, ended, fill, refused, replaced
 from tests.unit.domain.contingencies.guarded import Guarded
 from tests.unit.domain.risk.limited import stated
@@ -47,7 +51,9 @@ def test_it_closes_what_the_fill_has_opened(action: str, side: Side, stop_loss: 
     (Protection.NONE, {}),
     (Protection.STOP, {"stop_loss": None}),
 ])  # fmt: skip
-def test_nothing_is_made_unless_both_the_configuration_and_the_signal_ask(protect: Protection, more: Any) -> None:
+def test_nothing_is_made_unless_both_the_configuration_and_the_signal_ask(
+    protect: Protection, more: Any
+) -> None:
     book = Guarded().protecting(protect).signal(100, **more).filled()
     assert book.order.protect is None
     assert not book.stops
@@ -64,12 +70,18 @@ def test_what_the_configuration_said_when_the_order_was_made_counts() -> None:
 def test_the_same_signal_under_another_configuration_is_the_same_order() -> None:
     book = Guarded()
     book.signal(100)
-    asked, first = next(e.event for e in book.entries if type(e.event).__name__ == "OrderEntered"), book.order_id
+    asked, first = (
+        next(e.event for e in book.entries if type(e.event).__name__ == "OrderEntered"),
+        book.order_id,
+    )
     book.protecting(Protection.NONE)
-    from ordergate.domain.signals import Signal, SubmitSignal
-
     again = Signal(
-        signal_id=asked.key, symbol="AAPL", action="buy", quantity=Decimal(100), stop_loss=Decimal(95), strategy_id="trend"
+        signal_id=asked.key,
+        symbol="AAPL",
+        action="buy",
+        quantity=Decimal(100),
+        stop_loss=Decimal(95),
+        strategy_id="trend",
     )
     book.engine.state.keys.load(book.replayed().keys.rows["fund", "signal_id", asked.key])
     answer = book.step(SubmitSignal(again)).answer
@@ -84,9 +96,9 @@ def test_a_signal_that_closes_protects_nothing(action: str) -> None:
 def test_what_only_closes_is_not_protected_and_what_crosses_zero_is_as_far_as_it_does() -> None:
     book = Guarded().entered(100)
     book.signal(60, "sell").filled().acknowledged()
-    assert (book.held, book.sizes) == (40, [40])
+    assert (book.position, book.sizes) == (40, [40])
     book.signal(100, "sell").filled()
-    assert book.held == -60
+    assert book.position == -60
     assert [(stop.side, stop.quantity) for stop in book.stops if stop.state is State.SUBMITTED and not any(
         request.kind is RequestKind.CANCEL for request in stop.requests
     )] == [(Side.COVER, 60)]  # fmt: skip
@@ -96,15 +108,18 @@ def test_levels_lie_on_the_tick_and_are_reached_no_later() -> None:
     instrument = built_in("AAPL")
     assert instrument is not None
     assert instrument.tick == Decimal("0.01")
-    cases = (("95", Side.SELL, "95"), ("95.001", Side.SELL, "95.01"), ("105.009", Side.COVER, "105"), ("0.001", Side.COVER, "0.01"))
+    cases = (
+        ("95", Side.SELL, "95"),
+        ("95.001", Side.SELL, "95.01"),
+        ("105.009", Side.COVER, "105"),
+        ("0.001", Side.COVER, "0.01"),
+    )
     for price, side, wanted in cases:
         assert level(Decimal(price), side, instrument) == Decimal(wanted)
 
 
 def test_stops_close_the_lots_that_their_fills_opened() -> None:
     book = Guarded()
-    from ordergate.domain.orders.commands import Configure
-
     book.step(Configure((Fund(fund_id="fund", broker=BROKER, tax_lot_method=TaxLotMethod.SPECIFIC),), ()))
     book.signal(100).filled(60).filled(40)
     assert [stop.lots for stop in book.stops] == [(f"{book.order_id}-f1",), (f"{book.order_id}-f2",)]
@@ -117,9 +132,9 @@ class TestLess:
         book = Guarded().signal(100).filled(60).filled(40).acknowledged()
         first, second = book.stops
         book.told(first, fill("s1", 60, 94, completes=True))
-        assert (book.held, book.sizes) == (40, [40])
+        assert (book.position, book.sizes) == (40, [40])
         book.told(second, fill("s2", 40, 94, completes=True))
-        assert (book.held, book.sizes, book.failures) == (0, [], [])
+        assert (book.position, book.sizes, book.failures) == (0, [], [])
 
     def test_closed_by_hand_they_are_canceled(self) -> None:
         book = Guarded().signal(100).filled(60).filled(40).acknowledged()
@@ -128,10 +143,12 @@ class TestLess:
         assert book.code is None
         assert book.sizes == [60, 40], "an order that only works takes nothing away"
         book.filled()
-        assert [stop.open_request(RequestKind.CANCEL) is not None for stop in book.stops if stop in book.stops] == [True, True]
+        assert [
+            stop.open_request(RequestKind.CANCEL) is not None for stop in book.stops if stop in book.stops
+        ] == [True, True]
         for stop in stops:
             book.told(stop, ended(End.CANCELED))
-        assert (book.held, book.failures) == (0, [])
+        assert (book.position, book.failures) == (0, [])
         assert not book.engine.state.exposures.cell("fund", "AAPL").guards
         assert book.engine.state.exposures.cell("fund", "AAPL").quantities() == (0, 0)
 
@@ -143,6 +160,12 @@ class TestLess:
         book.told(second, ended(End.CANCELED)).told(first, replaced(), request=2)
         assert (book.engine.state.orders.rows[first.order_id].quantity, book.sizes) == (50, [50])
         assert not book.failures
+
+    def test_those_of_the_strategy_that_closes_go_first(self) -> None:
+        book = Guarded().entered(100).entered(100, strategy_id="carry", stop_loss=Decimal(90))
+        book.order_of(100, side=Side.SELL).filled()
+        open_stops = [stop for stop in book.stops if stop.open_request(RequestKind.CANCEL) is None]
+        assert [(stop.strategy_id, stop.stop_price) for stop in open_stops] == [("carry", 90)]
 
     def test_a_stop_that_has_traded_keeps_what_it_has(self) -> None:
         book = Guarded().entered(100)
@@ -161,14 +184,14 @@ class TestLess:
         assert book.sizes == [60, 40, 30]
         book.order_id = entry
         book.report(bust("b1", "x1"))
-        assert (book.held, book.sizes) == (70, [40, 30])
+        assert (book.position, book.sizes) == (70, [40, 30])
 
     def test_a_correction_shrinks_and_grows_it(self) -> None:
         book = Guarded().signal(100).report(fill("x1", 60, 100)).acknowledged()
         book.report(correct("c1", "x1", 50, 100))
-        assert (book.held, book.sizes) == (50, [50])
+        assert (book.position, book.sizes) == (50, [50])
         book.report(correct("c2", "c1", 80, 100, seconds=1))
-        assert (book.held, book.sizes) == (80, [50, 30])
+        assert (book.position, book.sizes) == (80, [50, 30])
 
     def test_a_stop_that_waits_to_be_sent_gives_place_to_a_smaller_one_at_once(self) -> None:
         book = Guarded().signal(100)
@@ -182,18 +205,14 @@ class TestLess:
         ]
 
     def test_an_adjustment_moves_it_too(self) -> None:
-        from ordergate.domain.breaks import BreakKind
-        from ordergate.domain.recon.commands import AdjustBreak, Reconcile
-        from ordergate.domain.recon.comparing import Difference
-
         book = Guarded().entered(100)
         found = Difference(
             kind=BreakKind.POSITION, key="position/AAPL", detail="30 are gone", symbol="AAPL", ours=Decimal(100),
             theirs=Decimal(70),
         )  # fmt: skip
         item = book.step(Reconcile(broker=BROKER, found=(found,), covers=frozenset(BreakKind))).answer[0]
-        book.step(AdjustBreak(break_id=item.break_id, why="seen", price=Decimal(100)))
-        assert (book.held, book.sizes) == (70, [70])
+        book.step(AdjustBreak(break_id=item.break_id, why="seen", price=Decimal(100), fund_id="fund"))
+        assert (book.position, book.sizes) == (70, [70])
 
 
 class TestABrokerThatDoesNotReplace:
@@ -208,7 +227,11 @@ class TestABrokerThatDoesNotReplace:
     def test_the_rest_is_sent_when_the_cancel_is_done(self) -> None:
         book = self.reduced()
         old, new = book.stops
-        assert (old.open_request(RequestKind.CANCEL) is not None, new.state, new.quantity) == (True, State.CREATED, 70)
+        assert (old.open_request(RequestKind.CANCEL) is not None, new.state, new.quantity) == (
+            True,
+            State.CREATED,
+            70,
+        )
         book.told(old, ended(End.CANCELED))
         assert [stop.state for stop in book.stops if stop.order_id == new.order_id] == [State.SUBMITTED]
         assert (book.sizes, book.failures) == ([70], [])
@@ -217,13 +240,13 @@ class TestABrokerThatDoesNotReplace:
         book = self.reduced()
         old = book.stops[0]
         book.told(old, fill("s1", 20, 94)).told(old, ended(End.CANCELED))
-        assert (book.held, book.sizes) == (50, [50])
+        assert (book.position, book.sizes) == (50, [50])
 
     def test_where_all_of_it_trades_nothing_is_left(self) -> None:
         book = self.reduced()
         old = book.stops[0]
         book.told(old, fill("s1", 100, 94, completes=True))
-        assert (book.held, book.sizes, book.failures) == (-30, [], [])
+        assert (book.position, book.sizes, book.failures) == (-30, [], [])
 
     def test_reduced_again_the_rest_gives_place_to_a_smaller_one(self) -> None:
         book = self.reduced()
@@ -231,7 +254,9 @@ class TestABrokerThatDoesNotReplace:
         book.order_of(10, side=Side.SELL).filled()
         assert book.sizes == [60]
         book.told(old, ended(End.CANCELED))
-        assert [(stop.state, stop.quantity) for stop in book.stops if stop.state is State.SUBMITTED] == [(State.SUBMITTED, 60)]
+        assert [(stop.state, stop.quantity) for stop in book.stops if stop.state is State.SUBMITTED] == [
+            (State.SUBMITTED, 60)
+        ]
 
     def test_a_cancel_that_is_refused_is_told(self) -> None:
         book = self.reduced()
@@ -247,7 +272,11 @@ class TestABrokerThatDoesNotReplace:
         (old,) = book.stops
         book.told(old, refused(), request=2)
         old, new = book.stops
-        assert (old.open_request(RequestKind.CANCEL) is not None, new.state, new.quantity) == (True, State.CREATED, 70)
+        assert (old.open_request(RequestKind.CANCEL) is not None, new.state, new.quantity) == (
+            True,
+            State.CREATED,
+            70,
+        )
 
 
 class TestToldLoudly:
@@ -266,7 +295,7 @@ class TestToldLoudly:
         )  # fmt: skip
         assert failure.stop_id is not None
         assert "allows market" in failure.reason
-        assert (book.held, book.sizes) == (100, [])
+        assert (book.position, book.sizes) == (100, [])
 
     def test_the_content_is_refused(self) -> None:
         book = Guarded().signal(100)
@@ -309,6 +338,16 @@ class TestToldLoudly:
 class TestTheGate:
     """A stop goes through it like any other order."""
 
+    @pytest.mark.parametrize(("limits", "code"), [
+        ({"allowed_order_types": ("market", "limit")}, "RISK_ORDER_TYPE"),
+        ({"price_collar_pct": "0.04"}, "RISK_PRICE_COLLAR"),
+    ])  # fmt: skip
+    def test_an_entry_whose_stop_would_be_refused_does_not_leave(self, limits: Any, code: str) -> None:
+        assert Guarded(stated(**limits)).signal(100).order.reason_code == code
+        assert (
+            Guarded(stated(**limits)).protecting(Protection.NONE).signal(100).order.state is State.SUBMITTED
+        )
+
     def test_reduce_only_lets_it_pass(self) -> None:
         book = Guarded().signal(100)
         book.report(fill("x1", 60, 100)).acknowledged()
@@ -338,9 +377,9 @@ class TestTheGate:
         book.order_of(100, side=Side.SELL)
         assert book.code is None
         assert book.sizes == [100]
-        assert book.order_of(1, side=Side.SELL).code == ("RISK_SHORTING" if mode is None else "RISK_SHORTING")
+        assert book.order_of(1, side=Side.SELL).code == "RISK_SHORTING"
         book.about(book.engine.state.orders.rows["ord-3"]).filled()
-        assert (book.held, book.sizes) == (0, [])
+        assert (book.position, book.sizes) == (0, [])
 
     def test_what_is_left_of_a_close_leaves_room_for_the_next_stop(self) -> None:
         book = Guarded(stated(enable_shorting=False)).signal(100)
@@ -365,7 +404,7 @@ def test_a_late_fill_is_protected_too() -> None:
     book.canceled()
     assert book.sizes == [60]
     book.about(entry).report(fill("x2", 10, 100))
-    assert (book.held, book.sizes) == (70, [60, 10])
+    assert (book.position, book.sizes) == (70, [60, 10])
 
 
 def test_a_stop_whose_cancel_was_too_late_and_a_new_entry_count_apart() -> None:
@@ -375,7 +414,7 @@ def test_a_stop_whose_cancel_was_too_late_and_a_new_entry_count_apart() -> None:
     book.entered(50)
     assert book.sizes == [50]
     book.told(old, fill("s1", 100, 94, completes=True))
-    assert (book.held, book.sizes) == (-50, []), "both traded: nothing may close more"
+    assert (book.position, book.sizes) == (-50, []), "both traded: nothing may close more"
 
 
 def test_memory_forgets_and_learns_what_guards_a_position() -> None:
@@ -396,5 +435,3 @@ def test_the_unacknowledged_stop_is_taken_as_what_was_asked_for() -> None:
     (stop,) = book.stops
     book.told(stop, ack("B-s"))
     assert book.sizes == [100]
-
-
