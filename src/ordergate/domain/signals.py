@@ -59,11 +59,6 @@ class Signal(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
             raise Invalid(Code.SIGNAL_NO_ORDER, detail, "#/signal_type")
         return side
 
-    @property
-    def closes(self) -> bool:
-        """Whether the action only closes what is held."""
-        return self.action in _CLOSING
-
 
 class SubmitSignal(Struct, frozen=True, gc=False):
     """Turn an approved signal into an order, or journal why not."""
@@ -89,7 +84,6 @@ _SIDES: Final[Mapping[str, Side]] = {
     "close_long": Side.SELL,
     "close_short": Side.COVER,
 }
-_CLOSING: Final = ("close_long", "close_short")
 _ID, _ACTION = ("signal_id", "id"), ("signal_type", "direction")
 _QUANTITY = ("position_size", "volume", "position_size_recommended")
 _EXPIRY, _TIME = ("expires_at", "valid_until"), ("time", "timestamp", "created_at")

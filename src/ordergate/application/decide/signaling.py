@@ -12,7 +12,7 @@ from ordergate.domain.errors import Code, Invalid, OrderMoved, Refused
 from ordergate.domain.orders.commands import CreateOrder, SubmitOrder, parse_choice
 from ordergate.domain.orders.events import SignalRefused
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import OrderType, Protection
+from ordergate.domain.orders.states import OrderType
 from ordergate.domain.signals import CreateFromSignal, Signal, SubmitSignal
 from ordergate.domain.times import format_time
 
@@ -59,7 +59,7 @@ def _order_from(
         if not signal.approved:
             raise Invalid(Code.SIGNAL_NOT_APPROVED, signal.disapproval or "not approved", "#/approved")
         _check_not_expired(ctx, signal, fund_id)
-        result = yield from make(ctx, _order_of(ctx, signal, fund_id, type_name))
+        result = yield from make(ctx, _order_of(signal, fund_id, type_name))
     except OrderMoved:
         raise
     except Refused as refused:
@@ -82,7 +82,7 @@ def _check_not_expired(ctx: Context, signal: Signal, fund_id: str) -> None:
         raise Invalid(Code.SIGNAL_EXPIRED, detail, "#/expires_at")
 
 
-def _order_of(ctx: Context, signal: Signal, fund_id: str, type_name: str) -> SubmitOrder:
+def _order_of(signal: Signal, fund_id: str, type_name: str) -> SubmitOrder:
     if signal.quantity is None:
         raise Invalid(Code.MISSING, "is missing: the signal names no quantity", "#/position_size")
     order_type = parse_choice(OrderType, type_name, "#/order_type")
@@ -103,11 +103,4 @@ def _order_of(ctx: Context, signal: Signal, fund_id: str, type_name: str) -> Sub
         stop_loss=signal.stop_loss,
         take_profit=signal.take_profit,
         expires_at=signal.expires_at,
-        protect=_protection(ctx, signal),
     )
-
-
-def _protection(ctx: Context, signal: Signal) -> Protection | None:
-    """What the order's fills are given, as configured now: nothing where the signal only closes or names no level."""
-    protect = ctx.view.signals.protect
-    return None if protect is Protection.NONE or signal.stop_loss is None or signal.closes else protect

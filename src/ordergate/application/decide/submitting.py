@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from operator import attrgetter
-from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
@@ -11,6 +10,7 @@ from ordergate.application.decide.context import Context, Decision, OrderResult
 from ordergate.application.decide.gate import deadline, judge, others_to_ask
 from ordergate.application.decide.moving import check_here
 from ordergate.domain.book import Key
+from ordergate.domain.contingencies.protection import protection_of
 from ordergate.domain.errors import Code, Conflict, Defect, Invalid, OrderMoved
 from ordergate.domain.funds import Fund, TaxLotMethod
 from ordergate.domain.instruments import Instrument
@@ -24,7 +24,7 @@ from ordergate.domain.orders.commands import (
 from ordergate.domain.orders.decision import RiskCode, RiskDecision
 from ordergate.domain.orders.events import InstrumentDefined, OrderAdopted, OrderEntered
 from ordergate.domain.orders.order import Order, Request
-from ordergate.domain.orders.states import Phase, Protection, RequestKind, State, TimeInForce
+from ordergate.domain.orders.states import Phase, RequestKind, State, TimeInForce
 from ordergate.domain.risk.case import Case, Question
 from ordergate.domain.risk.throttles import same_as
 from ordergate.domain.slippage import max_slippage_of
@@ -38,7 +38,7 @@ _OF_AN_ORDER = tuple(
     name for name in SubmitOrder.__struct_fields__ if name not in ("key_kind", "key", "order_id", "broker")
 )
 _read_terms = attrgetter(*_OF_AN_ORDER)
-NOT_OF_GUARDS: Final = (RiskCode.DUPLICATE, RiskCode.REPEATED)
+_NOT_OF_GUARDS = (RiskCode.DUPLICATE, RiskCode.REPEATED)
 """Refusals of strategies that run wild: a guard is made once for each fill of an entry that they have let through."""
 
 
@@ -134,9 +134,8 @@ def weigh(
     waived: tuple[RiskCode, ...] = (),
 ) -> Judgment:
     """What the gate says of an order that has not left, and how far it gets with that."""
-    asked = _question(wanted, fund)
-    if asked.guards:
-        waived = (*waived, *NOT_OF_GUARDS)
+    asked = _question(ctx, wanted, fund)
+    waived = (*waived, *_NOT_OF_GUARDS) if asked.guards else waived
     decision, case = judge(
         ctx, asked, fund, instrument, lambda: ctx.state.traffic.last_made(same_as(wanted)), waived
     )
@@ -185,7 +184,8 @@ def entered(
     )
 
 
-def _question(command: SubmitOrder | Order, fund: Fund) -> Question:
+def _question(ctx: Context, command: SubmitOrder | Order, fund: Fund) -> Question:
+    protected = protection_of(command, ctx.view.signals.protect) is not None
     return Question(
         fund_id=command.fund_id,
         symbol=command.symbol,
@@ -200,7 +200,7 @@ def _question(command: SubmitOrder | Order, fund: Fund) -> Question:
         strategy_id=command.strategy_id,
         max_slippage=max_slippage_of(command),
         guards=command.parent_order_id is not None,
-        stop_to_come=command.stop_loss if command.protect is Protection.STOP else None,
+        stop_to_come=command.stop_loss if protected else None,
     )
 
 
@@ -314,6 +314,7 @@ def new_order(
         submitted_at=reached.get(State.SUBMITTED),
         arrival_bid=quote.bid if quote else None,
         arrival_ask=quote.ask if quote else None,
+        protect=protection_of(command, ctx.view.signals.protect),
     )
 
 

@@ -10,8 +10,9 @@ from typing import Final
 
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.money import ONE, ZERO, plain
+from ordergate.domain.orders.commands import SubmitOrder
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import TERMINAL, RequestKind, Side
+from ordergate.domain.orders.states import TERMINAL, Protection, RequestKind, Side
 
 CLOSES: Final[Mapping[Side, Side]] = {
     Side.BUY: Side.SELL,
@@ -20,6 +21,17 @@ CLOSES: Final[Mapping[Side, Side]] = {
     Side.SHORT: Side.COVER,
 }
 """The side of a stop that protects what a fill of that side has opened."""
+
+
+def protection_of(order: SubmitOrder | Order, configured: Protection) -> Protection | None:
+    """What the fills of an order get: what stands in it, or else, of a new one, what is configured now.
+
+    Nothing, where it comes from no signal, or its signal names no level.
+    """
+    if isinstance(order, Order):
+        return order.protect
+    asks = order.signal_id is not None and order.stop_loss is not None
+    return configured if asks and configured is not Protection.NONE else None
 
 
 def level(price: Decimal, side: Side, instrument: Instrument) -> Decimal:

@@ -16,7 +16,7 @@ from ordergate.domain.funds import Fund
 from ordergate.domain.identifiers import parse_key, parse_name, parse_order_id
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.money import parse_positive, plain
-from ordergate.domain.orders.states import Delay, OrderType, Protection, Remedy, Side, TimeInForce
+from ordergate.domain.orders.states import Delay, OrderType, Remedy, Side, TimeInForce
 from ordergate.domain.times import parse_time
 
 E = TypeVar("E", bound=StrEnum)
@@ -29,7 +29,7 @@ class SubmitOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
         order_id: None lets the gate name it.
         key_kind, key: what makes the request the same request; `idempotency_key` or `signal_id`.
         lots: ids of the tax lots that its fills close first; for funds whose method is `specific`.
-        protect, parent_order_id: as in `Order`; no door takes them.
+        parent_order_id: as in `Order`; no door takes it.
     """
 
     fund_id: str
@@ -56,16 +56,11 @@ class SubmitOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
     lots: tuple[str, ...] | None = None
     max_slippage_bps: Decimal | None = None
     max_slippage_pips: Decimal | None = None
-    protect: Protection | None = None
     parent_order_id: str | None = None
 
     def fingerprint(self) -> str:
-        """SHA-256 of the normalised content: equal content, equal fingerprint, however it was written.
-
-        How it is protected is not asked for but configured: the same request under another configuration is the same.
-        """
+        """SHA-256 of the normalised content: equal content, equal fingerprint, however it was written."""
         content = {name: value for name, value in asdict(self).items() if value is not None}
-        content.pop("protect", None)
         for name in _NUMBERS & content.keys():
             content[name] = plain(content[name])
         return hashlib.sha256(_FINGERPRINT.encode((_FINGERPRINT_VERSION, content))).hexdigest()

@@ -105,13 +105,11 @@ class Cell:
         self.guards[order_id] = None
         self.guarding = _plus(self.guarding, sign, quantity, value)
 
-    def _working(self, sign: int, quantity: Decimal, value: Decimal, *, guards: bool) -> Sides:
+    def _yielding(self, sign: int, quantity: Decimal, value: Decimal, *, guards: bool) -> Sides:
         """What can be bought and sold with an order more, with its worth: of guards and others the larger."""
         total = _plus(
             (self.buying, self.buying_value, self.selling, self.selling_value), sign, quantity, value
         )
-        if not (guards or self.guards):
-            return total
         own = _plus(self.guarding, sign, quantity, value) if guards else self.guarding
         buying, buying_value, selling, selling_value = map(_larger, total, own)
         return buying, buying_value, selling, selling_value
@@ -126,7 +124,17 @@ class Cell:
         guards: bool = False,
     ) -> Sums:
         """The sums at a price (None: the last known) if so much more could be bought (+1) or sold (-1) for so much."""
-        buying, buying_value, selling, selling_value = self._working(sign, quantity, value, guards=guards)
+        if guards or self.guards:
+            buying, buying_value, selling, selling_value = self._yielding(
+                sign, quantity, value, guards=guards
+            )
+        else:
+            buying, selling = self.buying, self.selling
+            buying_value, selling_value = self.buying_value, self.selling_value
+            if sign > 0:
+                buying, buying_value = buying + quantity, buying_value + value
+            else:
+                selling, selling_value = selling + quantity, selling_value + value
         at = self.price(ZERO) if mark is None else mark
         held = self.held * at
         up = held + max(buying_value, buying * at)
@@ -145,8 +153,13 @@ class Cell:
         self, sign: int = 1, more: Decimal = ZERO, *, guards: bool = False
     ) -> tuple[Decimal, Decimal]:
         """The least and the most that may come to be held if so much more could be bought (+1) or sold (-1)."""
-        buying, _paid, selling, _got = self._working(sign, more, ZERO, guards=guards)
-        return self.held - selling, self.held + buying
+        if guards or self.guards:
+            buying, _paid, selling, _got = self._yielding(sign, more, ZERO, guards=guards)
+            return self.held - selling, self.held + buying
+        least, most = self.held - self.selling, self.held + self.buying
+        if not more:
+            return least, most
+        return (least, most + more) if sign > 0 else (least - more, most)
 
 
 def _plus(sides: Sides, sign: int, quantity: Decimal, value: Decimal) -> Sides:

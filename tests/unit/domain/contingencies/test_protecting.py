@@ -1,6 +1,7 @@
 """Protective stops: made with the fill, never more than is held, and told of where there are none."""
 
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,9 +17,10 @@ from ordergate.domain.orders.states import OrderType, Protection, RequestKind, S
 from ordergate.domain.recon.commands import AdjustBreak, Reconcile
 from ordergate.domain.recon.comparing import Difference
 from ordergate.domain.risk.commands import AnswerGate, ThrowSwitch
+from ordergate.domain.risk.exposure import Cell
 from ordergate.domain.risk.kill_switch import Mode
 from ordergate.domain.risk.limits import Level
-from ordergate.domain.signals import Signal, SubmitSignal
+from ordergate.domain.signals import CreateFromSignal, Signal, SubmitSignal
 from ordergate.testing.playbook import BROKER, ack, bust, correct, ended, fill, refused, replaced
 from tests.unit.domain.contingencies.guarded import Guarded
 from tests.unit.domain.risk.limited import stated
@@ -88,9 +90,18 @@ def test_the_same_signal_under_another_configuration_is_the_same_order() -> None
     assert (answer.replayed, answer.order.order_id) == (True, first)
 
 
-@pytest.mark.parametrize("action", ["close_long", "close_short"])
-def test_a_signal_that_closes_protects_nothing(action: str) -> None:
-    assert Guarded().signal(100, action).order.protect is None
+def test_an_order_that_names_its_signal_is_an_entry_too_and_one_without_is_not() -> None:
+    book = Guarded().order_of(100, signal_id="s-9", stop_loss=Decimal(95)).filled()
+    assert book.sizes == [100]
+    book.order_of(50, stop_loss=Decimal(95)).filled()
+    assert book.sizes == [100]
+
+
+@pytest.mark.parametrize("action", ["close_long", "sell"])
+def test_what_only_closes_passes_where_stops_are_not_allowed(action: str) -> None:
+    book = Guarded(stated(allowed_order_types=("market",))).held(100)
+    book.signal(100, action).filled()
+    assert (book.position, book.sizes, book.failures) == (0, [], [])
 
 
 def test_what_only_closes_is_not_protected_and_what_crosses_zero_is_as_far_as_it_does() -> None:
@@ -395,6 +406,40 @@ class TestTheGate:
         (stop,) = book.stops
         book.by("ann", ReplaceOrder(order_id=stop.order_id, quantity=Decimal(150)))
         assert book.code == "RISK_SHORTING"
+
+
+def test_an_order_that_was_only_created_keeps_what_was_decided_then() -> None:
+    book = Guarded()
+    wanted = {
+        "signal_id": "s-1",
+        "symbol": "AAPL",
+        "action": "buy",
+        "quantity": Decimal(100),
+        "stop_loss": Decimal(95),
+    }
+    book.order_id = book.step(CreateFromSignal(Signal(**wanted))).answer.order.order_id
+    book.protecting(Protection.NONE).submit_created().report(ack())
+    assert (book.order.protect, book.filled().sizes) == (Protection.STOP, [100])
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_of_guards_and_others_the_larger_quantity_counts(seed: int) -> None:
+    """Held, and any orders beside it, added up in another way than the exposures do."""
+    dice, cell = Random(seed), Cell("fund", built_in("AAPL"))
+    cell.held = Decimal(dice.randint(-100, 100))
+    sums = {(sign, guards): Decimal(0) for sign in (1, -1) for guards in (True, False)}
+    for number in range(dice.randint(0, 6)):
+        sign, guards, quantity = dice.choice((1, -1)), dice.random() < 0.5, Decimal(dice.randint(1, 80))
+        sums[sign, guards] += quantity
+        cell.add_order(sign, quantity, quantity * 100)
+        if guards:
+            cell.add_guard(f"o-{number}", sign, quantity, quantity * 100)
+    sign, guards, more = dice.choice((1, -1)), dice.random() < 0.5, Decimal(dice.randint(0, 80))
+    sums[sign, guards] += more
+    buying, selling = (max(sums[side, True], sums[side, False]) for side in (1, -1))
+    assert cell.quantities(sign, more, guards=guards) == (cell.held - selling, cell.held + buying)
+    worth = cell.with_order(sign, more, more * 100, Decimal(100), guards=guards)
+    assert (worth.down, worth.up) == ((cell.held - selling) * 100, (cell.held + buying) * 100)
 
 
 def test_a_late_fill_is_protected_too() -> None:
