@@ -82,6 +82,13 @@ def _executed(
         yield _drop_successor(ctx, after)
 
 
+def _entered(ctx: Context, event: e.OrderEntered, _before: Order | None) -> FollowUps:
+    """One that is not made here, such as a refused stop that an override lets through, fits as little for that."""
+    order = event.order
+    if order.parent_order_id is not None:
+        yield _fit(ctx, order.fund_id, order.symbol, order.strategy_id)
+
+
 def _adjusted(ctx: Context, event: PositionAdjusted, _before: Order | None) -> FollowUps:
     if event.trade is not None:
         yield _fit(ctx, event.fund_id, event.trade.symbol)
@@ -103,6 +110,7 @@ def _dropped(ctx: Context, event: e.RequestDropped, before: Order) -> FollowUps:
 
 
 _LOOKS: Final[Mapping[type, Callable[[Context, Any, Any], FollowUps]]] = {
+    e.OrderEntered: _entered,
     e.OrderFilled: _executed,
     e.FillCorrected: _executed,
     e.FillBusted: _executed,
@@ -259,7 +267,7 @@ def _like(kind: type[SubmitOrder], stop: Order, quantity: Decimal, retry_of: str
         quantity=quantity,
         order_type=stop.order_type,
         key_kind=KEY_KIND,
-        key=f"{stop.order_id}/rest",
+        key=f"{stop.order_id}/rest-{stop.request_count}",
         tif=stop.tif,
         stop_price=stop.stop_price,
         strategy_id=stop.strategy_id,

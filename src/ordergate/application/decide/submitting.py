@@ -38,8 +38,8 @@ _OF_AN_ORDER = tuple(
     name for name in SubmitOrder.__struct_fields__ if name not in ("key_kind", "key", "order_id", "broker")
 )
 _read_terms = attrgetter(*_OF_AN_ORDER)
-_NOT_OF_GUARDS = (RiskCode.DUPLICATE, RiskCode.REPEATED)
-"""Refusals of strategies that run wild: a guard is made once for each fill of an entry that they have let through."""
+_NOT_OF_GUARDS = (RiskCode.DUPLICATE, RiskCode.REPEATED, RiskCode.ORDER_NOTIONAL, RiskCode.PRICE_COLLAR)
+"""Refusals that their entry has passed, level and size: a market that moves since must not leave it bare."""
 
 
 class Admitted(Struct, frozen=True, gc=False):

@@ -16,7 +16,7 @@ from ordergate.domain.orders.reports import End
 from ordergate.domain.orders.states import OrderType, Protection, RequestKind, Side, State, TimeInForce
 from ordergate.domain.recon.commands import AdjustBreak, Reconcile
 from ordergate.domain.recon.comparing import Difference
-from ordergate.domain.risk.commands import AnswerGate, ThrowSwitch
+from ordergate.domain.risk.commands import AnswerGate, AskOverride, GrantOverride, ThrowSwitch
 from ordergate.domain.risk.exposure import Cell
 from ordergate.domain.risk.kill_switch import Mode
 from ordergate.domain.risk.limits import Level
@@ -379,6 +379,23 @@ class TestTheGate:
         assert book.engine.state.strategies.rows["trend"].runs == 1
         book.signal(10, stop_loss=None)
         assert book.order.state is not State.REJECTED
+
+    def test_what_the_entry_has_passed_is_not_asked_again(self) -> None:
+        book = Guarded(
+            stated(max_order_notional_usd=10_000, price_collar_pct="0.05", approve_above_usd=10_000)
+        )
+        book.signal(100).quote("AAPL", 120).filled()
+        assert (book.sizes, book.failures) == ([100], [])
+        assert book.stops[0].state is State.SUBMITTED
+
+    def test_one_that_an_override_lets_through_closes_no_more_than_is_held(self) -> None:
+        book = Guarded().signal(100).limits(stated(allowed_order_types=("market",)))
+        book.filled()
+        (stop,) = book.stops
+        book.order_of(70, side=Side.SELL).filled()
+        book.by("ann", AskOverride(order_id=stop.order_id, reason="it must be covered"))
+        book.by("bob", GrantOverride(order_id=stop.order_id))
+        assert (book.position, book.sizes) == (30, [30])
 
     @pytest.mark.parametrize("mode", [None, Mode.REDUCE_ONLY])
     def test_they_do_not_stand_in_the_way_of_a_close(self, mode: Mode | None) -> None:
