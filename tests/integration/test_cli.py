@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -442,6 +443,20 @@ def test_a_truncated_gzip_is_named() -> None:
     data = gzip.compress((QUOTES + "2026-03-02T15:00:01Z,AAPL,180.40,180.50,,\n" * 500).encode())
     Path("cut.csv.gz").write_bytes(data[: len(data) // 2])
     assert "cut.csv.gz" in run("demo", "--quotes", "cut.csv.gz", code=1).stderr
+
+
+def test_the_demo_with_protective_stops_is_the_same_every_time() -> None:
+    Path("protect.toml").write_text('[signals]\nprotect = "stop"\n')
+    one, two = (document("demo", "--config", "protect.toml", "--db", f"sqlite:///{name}.db") for name in "ab")
+    assert one["audit"] == two["audit"]
+    stops = [order for order in one["orders"] if order["parent_order_id"] is not None]
+    assert {stop["order_type"] for stop in stops} == {"stop"}
+    assert {stop["state"] for stop in stops} == {"SUBMITTED", "CANCELED"}
+    for position in one["positions"]:
+        works = [Decimal(stop["leaves_quantity"]) for stop in stops if stop["symbol"] == position["symbol"]]
+        assert sum(works) == Decimal(position["quantity"])
+    plain = document("demo", "--db", "sqlite:///c.db")
+    assert not [order for order in plain["orders"] if order["parent_order_id"] or order["protect"]]
 
 
 def test_small_sizes_fill_in_parts_and_the_rest_waits() -> None:

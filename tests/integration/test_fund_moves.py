@@ -14,11 +14,12 @@ from ordergate.application.audit.verify import verify
 from ordergate.application.entry import Origin, decode
 from ordergate.bootstrap import Gate, move_fund, open_gate, open_shards
 from ordergate.config import ConfigError
+from ordergate.domain.contingencies.events import ProtectionFailed
 from ordergate.domain.errors import AuditError, Code, Conflict, NotFound, OrderMoved
 from ordergate.domain.moves import MovePhase
 from ordergate.domain.orders.commands import CancelOrder
 from ordergate.domain.orders.reports import Executed
-from ordergate.domain.orders.states import ExecutionKind
+from ordergate.domain.orders.states import ExecutionKind, Protection, State
 from ordergate.domain.risk.valuation import Market
 from ordergate.domain.signals import SubmitSignal, parse_signal
 from tests.services.sharded import TOML, config, filled, make_market, order
@@ -463,6 +464,49 @@ def test_what_comes_late_is_booked_where_its_order_is_and_a_person_is_told(tmp_p
     assert "fund_moved" in kinds
     with pytest.raises(Conflict, match="still has AAPL here"):
         moved(tmp_path, "us")
+
+
+def test_protective_stops_keep_a_fund_where_it_is_and_none_is_made_for_one_that_has_left(tmp_path):
+    made = {"protect": Protection.STOP}
+
+    async def enter():
+        async with open_shards(config(tmp_path, **made)) as shards:
+            await make_market(shards)
+            signal = parse_signal(SIGNAL | {"stop_loss": "170"})
+            order_id = (await shards.execute(SubmitSignal(signal))).order.order_id
+            await shards.answered(order_id, 20)
+            await shards.shards["us"].quiet()
+            (stop,) = [one for one in await shards.queries.orders() if one.parent_order_id == order_id]
+            return order_id, stop.order_id
+
+    async def cancel(stop_id):
+        async with open_shards(config(tmp_path, **made)) as shards:
+            await shards.execute(CancelOrder(order_id=stop_id))
+            await shards.answered(stop_id, 20)
+            await shards.shards["us"].quiet()
+
+    async def late(order_id):
+        async with open_gate(config(tmp_path, beta="us", **made).shard("us")) as gate:
+            (fill,) = await gate.journal.select("fills", {"order_id": order_id})
+            said = Executed(
+                broker="paper-us", client_id=f"{order_id}.1", exec_id="late", time=fill.time, quantity=Decimal(3),
+                price=fill.price,
+            )  # fmt: skip
+            await gate.runner.deliver(said)
+            await gate.quiet()
+            size = (await gate.journal.head()).size
+            entries = [decode(line.data, i) for i, line in enumerate(await gate.journal.lines(0, size))]
+            told = [e.event for e in entries if isinstance(e.event, ProtectionFailed)]
+            return told, [o.state for o in await gate.queries.orders() if o.parent_order_id is not None]
+
+    order_id, stop_id = asyncio.run(enter())
+    with pytest.raises(Conflict, match=stop_id):
+        moved(tmp_path)
+    asyncio.run(cancel(stop_id))
+    moved(tmp_path)
+    ((failure,), states) = asyncio.run(late(order_id))
+    assert (failure.code, failure.quantity, failure.stop_id) == (Code.FUND_MOVED, 3, None)
+    assert states == [State.CANCELED]
 
 
 def arrivals(folder):

@@ -12,12 +12,19 @@ from ordergate.bootstrap import Shards, open_shards
 from ordergate.config import Config, Database, FundSection, PaperBroker, ShardSection, Signals
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import SubmitOrder, parse_order
+from ordergate.domain.orders.states import Protection
 
 URL = "http://127.0.0.1:8012"
 BROKERS = {"eu": "paper-eu", "us": "paper-us"}
 
 
-def config(folder: Path | None = None, *, beta: str = "us", window: str = "forever") -> Config:
+def config(
+    folder: Path | None = None,
+    *,
+    beta: str = "us",
+    window: str = "forever",
+    protect: Protection = Protection.NONE,
+) -> Config:
     """The configuration; in memory without a folder. `beta` is where the fund of that name lies, `window` its dedupe window."""
     return Config(
         database=Database(url="sqlite://" if folder is None else f"sqlite:///{folder / 'orders.db'}"),
@@ -27,7 +34,7 @@ def config(folder: Path | None = None, *, beta: str = "us", window: str = "forev
             "alpha": FundSection(broker=BROKERS["eu"], shard="eu", unlimited=True),
             "beta": FundSection(broker=BROKERS[beta], shard=beta, dedupe_window=window, unlimited=True),
         },
-        signals=Signals(fund="beta"),
+        signals=Signals(fund="beta", protect=protect),
     )
 
 

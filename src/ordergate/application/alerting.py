@@ -13,6 +13,7 @@ import structlog
 from msgspec import Struct
 
 from ordergate.application.entry import Entry
+from ordergate.domain.contingencies.events import ProtectionFailed
 from ordergate.domain.money import text
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.states import Delay, Phase
@@ -32,6 +33,7 @@ class AlertKind(StrEnum):
     HALT = "halt"
     SLIPPAGE = "slippage"
     STALE_ORDER = "stale_order"
+    UNPROTECTED = "unprotected"
 
 
 class Alert(Struct, frozen=True, gc=False, kw_only=True):
@@ -101,6 +103,14 @@ def _overdue(event: e.OrderOverdue) -> _Told:
     return AlertKind.STALE_ORDER, f"{event.why} since {event.since:%Y-%m-%dT%H:%M:%SZ}: {event.remedy}"
 
 
+def _unprotected(event: ProtectionFailed) -> _Told:
+    what = f"{text(event.quantity)} {event.symbol} of fund {event.fund_id}"
+    return (
+        AlertKind.UNPROTECTED,
+        f"{what} have no stop at {text(event.stop_price)}: {event.code}: {event.reason}",
+    )
+
+
 _TELL: Final[Mapping[type, Callable[[Any], _Told]]] = {
     e.OrderRejected: _rejected,
     e.RequestDoubted: _doubted,
@@ -108,6 +118,7 @@ _TELL: Final[Mapping[type, Callable[[Any], _Told]]] = {
     TradingHalted: _halt,
     e.SlippageExceeded: _slipped,
     e.OrderOverdue: _overdue,
+    ProtectionFailed: _unprotected,
 }
 
 

@@ -30,6 +30,7 @@ from ordergate.application.decide import (
     submitting,
 )
 from ordergate.application.decide.context import Context, Decision, raise_break
+from ordergate.application.decide.protecting import protected
 from ordergate.application.entry import Encoded, Entry, Origin, encode
 from ordergate.application.view import View
 from ordergate.domain import moving as m
@@ -170,11 +171,12 @@ class Engine:
 
     def _step(self, given: Input, now: datetime, origin: Origin, raw: str | None) -> Step:
         if isinstance(given, Report):
-            decision: Decision[Any] = reporting.report(self._context, given)
+            decision = protected(self._context, reporting.report(self._context, given))
             raw = given.raw if given.raw is None or given.raw.isascii() else _writable(given.raw)
             return self._run(decision, given, now, broker_origin(given.broker), raw)
         self._context.by = origin.principal
-        return self._run(_COMMANDS[type(given)](self._context, given), None, now, origin, raw)
+        decision = protected(self._context, _COMMANDS[type(given)](self._context, given))
+        return self._run(decision, None, now, origin, raw)
 
     def _run(
         self, decision: Decision[Any], said: AnyReport | None, now: datetime, origin: Origin, raw: str | None

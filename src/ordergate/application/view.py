@@ -12,14 +12,16 @@ from msgspec import Struct, field
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.expiry import Calendar
+from ordergate.domain.orders.states import Protection
 from ordergate.domain.risk.case import BrokerAccount
 
 
 class SignalRouting(Struct, frozen=True, kw_only=True):
-    """What a signal becomes that does not say it itself: which fund's order, of which type."""
+    """What a signal becomes that does not say it itself: which fund's order, of which type, and how protected."""
 
     fund: str = "paper-momentum"
     order_type: str = "market"
+    protect: Protection = Protection.NONE
 
 
 class GateTerms(Struct, frozen=True, kw_only=True):
@@ -49,6 +51,7 @@ class View(Struct, kw_only=True):
         rates: fixed ones, such as `{"USDT/USD": 1}`.
         gates: the external ones, by name.
         account: what a broker has said last of its account; None where it says nothing.
+        replaces: whether a broker, by its name, changes orders.
         calendar: the sessions of instruments; None where nobody says, and then they end no order.
     """
 
@@ -61,4 +64,5 @@ class View(Struct, kw_only=True):
     rates: Mapping[str, Decimal] = field(default_factory=lambda: PAR)
     gates: dict[str, GateTerms] = field(default_factory=dict)
     account: Callable[[str], BrokerAccount | None] = lambda _broker: None
+    replaces: Callable[[str], bool] = lambda _broker: True
     calendar: Calendar | None = None

@@ -38,7 +38,7 @@ from ordergate.domain.instruments import Instrument
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import Configure
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import Phase, TimeInForce
+from ordergate.domain.orders.states import TimeInForce
 from ordergate.domain.recon.statement import Statement
 from ordergate.domain.risk.case import BrokerAccount
 from ordergate.domain.risk.commands import ConfigureLimits, ThrowSwitch
@@ -86,7 +86,7 @@ class Gate:
         self.leases = leases
         self._keeper = Keeper(leases, clock, runner.fail)
         self._sessions: list[BrokerSession] = []
-        runner.engine.view.account = self._account_of
+        runner.engine.view.account, runner.engine.view.replaces = self._account_of, self._replaces
         self._guard = Guard(runner, clock, config.triggers)
         self._workers = Workers(runner, clock, config.worker_terms, self._emulated, self._look_up)
         for name, gate in gates.items():
@@ -102,6 +102,9 @@ class Gate:
 
     def _account_of(self, broker: str) -> BrokerAccount | None:
         return getattr(self.brokers.get(broker), "account", None)
+
+    def _replaces(self, broker: str) -> bool:
+        return broker in self.brokers and self.brokers[broker].capabilities.replaces
 
     async def execute(self, command: Command, origin: Origin | None = None, raw: str | None = None) -> Any:
         """Runs a command; see `Runner.execute`."""
@@ -309,7 +312,7 @@ class Gate:
         """The order, once no request of it waits for an answer, or after that long as it is then."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while (order := await self.queries.order(order_id)) and _waits(order):
+                while (await self.queries.order(order_id)).waits:
                     await self.clock.sleep(_PAUSE_S)
         return await self.queries.order(order_id)
 
@@ -339,10 +342,6 @@ class Gate:
             if isinstance(broker, PaperBroker):
                 await broker.unwatch()
         self.runner.stop()
-
-
-def _waits(order: Order) -> bool:
-    return any(request.phase in (Phase.READY, Phase.SENT, Phase.UNKNOWN) for request in order.requests)
 
 
 def beside(place: Path | None, name: str) -> Path | None:

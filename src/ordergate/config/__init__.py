@@ -32,7 +32,7 @@ from ordergate.domain.funds import Fund
 from ordergate.domain.identifiers import parse_name
 from ordergate.domain.instruments import AssetClass, Instrument, Unit, built_in
 from ordergate.domain.money import parse_decimal, parse_positive
-from ordergate.domain.orders.states import OrderType
+from ordergate.domain.orders.states import OrderType, Protection
 from ordergate.domain.risk.limits import PAPER, ConfiguredLimits
 
 __all__ = ["Config", "ConfigError", "ShardSection", "load", "schema"]
@@ -67,10 +67,11 @@ class Audit(_Section, frozen=True, kw_only=True):
 
 
 class Signals(_Section, frozen=True, kw_only=True):
-    """What a signal becomes: an order of this fund and type."""
+    """What a signal becomes: an order of this fund and type, its fills protected by that."""
 
     fund: str = DEFAULT_FUND
     order_type: OrderType = OrderType.MARKET
+    protect: Protection = Protection.NONE
 
 
 class InstrumentSection(_Section, frozen=True, kw_only=True):
@@ -173,7 +174,8 @@ class Config(_Section, frozen=True, kw_only=True):
 
     def signal_routing(self) -> SignalRouting:
         """What signals become."""
-        return SignalRouting(fund=self.signals.fund, order_type=self.signals.order_type)
+        signals = self.signals
+        return SignalRouting(fund=signals.fund, order_type=signals.order_type, protect=signals.protect)
 
     def catalogue(self, symbol: str) -> Instrument | None:
         """The instrument as configured, else as built in, else None."""

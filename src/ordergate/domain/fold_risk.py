@@ -100,8 +100,9 @@ def count_order(state: Book, event: OrderEntered | OrderJudged, order: Order, at
         order: as it is behind the event.
         at: when it was made, or submitted.
     """
-    if order.strategy_id is not None and _is_watched(state, order.strategy_id):
-        state.strategies.put(replace(_strategy(state, order.strategy_id), seen_at=at))
+    made = order.strategy_id if order.parent_order_id is None else None
+    if made is not None and _is_watched(state, made):
+        state.strategies.put(replace(_strategy(state, made), seen_at=at))
     if order.state in (State.REJECTED, State.CREATED):
         return
     if throttled := _throttled(state, order):

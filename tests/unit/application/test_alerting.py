@@ -12,6 +12,7 @@ from ordergate.application.entry import Entry
 from ordergate.application.ports.brokers import Answer
 from ordergate.bootstrap import Gate
 from ordergate.domain.breaks import Break, BreakKind
+from ordergate.domain.contingencies.events import ProtectionFailed
 from ordergate.domain.events import AnyEvent
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.reports import Outcome
@@ -60,6 +61,9 @@ CASES: list[tuple[Any, AlertKind, str]] = [
      AlertKind.SLIPPAGE, "fill o-f1 at 101 slipped by 100 of at most 50 bps"),
     (e.OrderOverdue(order_id="o", why=Delay.UNFILLED, since=START, remedy=Remedy.CANCEL),
      AlertKind.STALE_ORDER, "unfilled since 2026-03-02T15:00:00Z: cancel"),
+    (ProtectionFailed(order_id="o", fund_id="f", symbol="AAPL", quantity=Decimal(60), stop_price=Decimal(95),
+                      code="RISK_HALTED", reason="fund f is halted"),
+     AlertKind.UNPROTECTED, "60 AAPL of fund f have no stop at 95: RISK_HALTED: fund f is halted"),
 ]  # fmt: skip
 
 

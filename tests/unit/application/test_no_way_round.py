@@ -15,12 +15,22 @@ import pytest
 
 from ordergate.application.decide import halting
 from ordergate.application.engine import Command
+from ordergate.application.view import SignalRouting
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.errors import Refused
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders import reports as r
-from ordergate.domain.orders.states import Delay, OrderType, Phase, Remedy, RequestKind, Side, State
+from ordergate.domain.orders.states import (
+    Delay,
+    OrderType,
+    Phase,
+    Protection,
+    Remedy,
+    RequestKind,
+    Side,
+    State,
+)
 from ordergate.domain.recon import commands as n
 from ordergate.domain.recon.comparing import Difference
 from ordergate.domain.risk import commands as k
@@ -56,6 +66,7 @@ class Fuzz:
 
     def __init__(self, seed: int) -> None:
         self.dice, self.book = Random(seed), Limited(Limits(nav_usd=LIMITS.nav_usd))
+        self.book.engine.view.signals = SignalRouting(fund="fund", protect=Protection.STOP)
         self.asked: Counter[str] = Counter()
         self._keys = 0
 
@@ -81,7 +92,12 @@ class Fuzz:
         scope = {"level": dice.choice(list(Level)[:3]), "reason": "fuzz"}
         scope["name"] = NAMES[scope["level"]]
         signal = Signal(
-            signal_id=f"s-{self._keys}", symbol="AAPL", action="buy", quantity=quantity, fund_id="fund"
+            signal_id=f"s-{self._keys}",
+            symbol="AAPL",
+            action=dice.choice(("buy", "sell")),
+            quantity=quantity,
+            fund_id="fund",
+            stop_loss=Decimal(100),
         )
         makes = {
             c.SubmitOrder: lambda: c.SubmitOrder(

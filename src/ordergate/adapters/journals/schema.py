@@ -19,7 +19,7 @@ from msgspec.structs import fields
 from ordergate.domain.book import Book
 from ordergate.domain.errors import StoreError
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 """Versions of the schema, oldest first; the last is this program's."""
 
 TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")

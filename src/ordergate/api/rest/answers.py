@@ -8,7 +8,15 @@ from pydantic import BaseModel, Field
 from ordergate.api.rest.schema_types import Index, Instant, Number
 from ordergate.domain.instruments import Unit
 from ordergate.domain.orders.decision import PriceSource, RiskCode
-from ordergate.domain.orders.states import ExecutionKind, Mark, OrderType, Side, State, TimeInForce
+from ordergate.domain.orders.states import (
+    ExecutionKind,
+    Mark,
+    OrderType,
+    Protection,
+    Side,
+    State,
+    TimeInForce,
+)
 
 
 class Order(BaseModel):
@@ -58,6 +66,8 @@ class Order(BaseModel):
     lots: list[str] | None = Field(description="Ids of the tax lots that its fills close first.")
     max_slippage_bps: Number | None
     max_slippage_pips: Number | None
+    protect: Protection | None = Field(description="What each of its fills is protected by; null is nothing.")
+    parent_order_id: str | None = Field(description="The entry whose fills it protects.")
     average_price: Number | None
     leaves_quantity: Number
     overdue: list[str] = Field(description="Delays that were noticed, and how often, such as unfilled:2.")

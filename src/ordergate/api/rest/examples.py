@@ -61,6 +61,8 @@ ORDER: Final[dict[str, Any]] = {
     "lots": None,
     "max_slippage_bps": None,
     "max_slippage_pips": None,
+    "protect": None,
+    "parent_order_id": None,
     "average_price": None,
     "leaves_quantity": "100",
     "overdue": [],

@@ -10,6 +10,7 @@ from msgspec import Struct
 from ordergate.application.audit.reading import let_others, lines_of, read_entry
 from ordergate.application.entry import Entry, kind_of
 from ordergate.application.ports.journal import JournalReader
+from ordergate.domain.contingencies.events import ProtectionFailed
 from ordergate.domain.events import AnyEvent
 from ordergate.domain.money import text
 from ordergate.domain.orders import events as e
@@ -107,7 +108,8 @@ def _reason(event: Any) -> str:
 def _order(order: Order) -> str:
     terms = _terms(None, order.limit_price, order.stop_price)
     what = f"{order.side} {text(order.quantity)} {order.symbol} {order.order_type}"
-    return f"{what}{terms} {order.tif}, fund {order.fund_id}, broker {order.broker}"
+    guards = "" if order.parent_order_id is None else f", protects {order.parent_order_id}"
+    return f"{what}{terms} {order.tif}, fund {order.fund_id}, broker {order.broker}{guards}"
 
 
 def _request(request: Request) -> str:
@@ -183,6 +185,9 @@ _DETAILS: Final[Mapping[type, Callable[[Any], str]]] = {
     e.OrderRestated: _changed,
     r.OverrideAsked: _asked,
     r.OverrideAnswered: _answered,
+    ProtectionFailed: lambda event: (
+        f"{text(event.quantity)} at {text(event.stop_price)}: {event.code}: {event.reason}"
+    ),
     e.BreakRaised: lambda event: f"{event.item.kind}: {event.item.detail}",
     n.BreakChanged: lambda event: f"{event.item.kind}: {event.item.detail}",
     n.BreakAssigned: lambda event: f"{event.item.break_id} to {event.item.owner}",

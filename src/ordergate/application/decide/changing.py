@@ -121,6 +121,7 @@ def _judged(ctx: Context, order: Order, request: Request) -> tuple[RiskDecision,
         is_new=False,
         max_slippage=max_slippage_of(order),
         arrival=arrival_mid(order),
+        guards=order.parent_order_id is not None,
     )
     fund, instrument = ctx.state.funds.rows[order.fund_id], ctx.state.instruments.rows[order.symbol]
     return judge(ctx, asked, fund, instrument)

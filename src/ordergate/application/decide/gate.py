@@ -122,9 +122,13 @@ def _today(volume: Volume | None, instrument: Instrument, now: datetime) -> Volu
 
 
 def others_to_ask(case: Case) -> tuple[str, ...]:
-    """The external gates that must agree too, and `approval` where a person must."""
+    """The external gates that must agree too, and `approval` where a person must, of an entry, not of its guards."""
     gates, above = case.limits.gates, case.limits.approve_above_usd
-    if above is not None and (case.notional_usd is None or case.notional_usd > above):
+    if (
+        above is not None
+        and not case.asked.guards
+        and (case.notional_usd is None or case.notional_usd > above)
+    ):
         return (*gates, APPROVAL)
     return gates
 

@@ -10,6 +10,7 @@ from ordergate.application.decide.context import Context, Decision, OrderResult
 from ordergate.application.decide.gate import deadline, judge, others_to_ask
 from ordergate.application.decide.moving import check_here
 from ordergate.domain.book import Key
+from ordergate.domain.contingencies.protection import protection_of
 from ordergate.domain.errors import Code, Conflict, Defect, Invalid, OrderMoved
 from ordergate.domain.funds import Fund, TaxLotMethod
 from ordergate.domain.instruments import Instrument
@@ -37,6 +38,8 @@ _OF_AN_ORDER = tuple(
     name for name in SubmitOrder.__struct_fields__ if name not in ("key_kind", "key", "order_id", "broker")
 )
 _read_terms = attrgetter(*_OF_AN_ORDER)
+_NOT_OF_GUARDS = (RiskCode.DUPLICATE, RiskCode.REPEATED, RiskCode.ORDER_NOTIONAL, RiskCode.PRICE_COLLAR)
+"""Refusals that their entry has passed, level and size: a market that moves since must not leave it bare."""
 
 
 class Admitted(Struct, frozen=True, gc=False):
@@ -131,14 +134,15 @@ def weigh(
     waived: tuple[RiskCode, ...] = (),
 ) -> Judgment:
     """What the gate says of an order that has not left, and how far it gets with that."""
-    asked = _question(wanted, fund)
+    asked = _question(ctx, wanted, fund)
+    waived = (*waived, *_NOT_OF_GUARDS) if asked.guards else waived
     decision, case = judge(
         ctx, asked, fund, instrument, lambda: ctx.state.traffic.last_made(same_as(wanted)), waived
     )
-    remember_s = _remember_s(case)
+    remember_s = 0 if asked.guards else _remember_s(case)
     if decision.code:
         return Judgment(decision, _REFUSED_PATH, remember_s=remember_s)
-    run, awaits = _run(case), others_to_ask(case)
+    run, awaits = None if asked.guards else _run(case), others_to_ask(case)
     if awaits:
         until = deadline(ctx, case, awaits)
         return Judgment(decision, _ASKED_PATH, awaits=awaits, decide_by=until, run=run, remember_s=remember_s)
@@ -180,7 +184,8 @@ def entered(
     )
 
 
-def _question(command: SubmitOrder | Order, fund: Fund) -> Question:
+def _question(ctx: Context, command: SubmitOrder | Order, fund: Fund) -> Question:
+    protected = protection_of(command, ctx.view.signals.protect) is not None
     return Question(
         fund_id=command.fund_id,
         symbol=command.symbol,
@@ -194,6 +199,8 @@ def _question(command: SubmitOrder | Order, fund: Fund) -> Question:
         entry_price=command.entry_price,
         strategy_id=command.strategy_id,
         max_slippage=max_slippage_of(command),
+        guards=command.parent_order_id is not None,
+        stop_to_come=command.stop_loss if protected else None,
     )
 
 
@@ -307,6 +314,7 @@ def new_order(
         submitted_at=reached.get(State.SUBMITTED),
         arrival_bid=quote.bid if quote else None,
         arrival_ask=quote.ask if quote else None,
+        protect=protection_of(command, ctx.view.signals.protect),
     )
 
 

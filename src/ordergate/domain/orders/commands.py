@@ -29,6 +29,7 @@ class SubmitOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
         order_id: None lets the gate name it.
         key_kind, key: what makes the request the same request; `idempotency_key` or `signal_id`.
         lots: ids of the tax lots that its fills close first; for funds whose method is `specific`.
+        parent_order_id: as in `Order`; no door takes it.
     """
 
     fund_id: str
@@ -55,6 +56,7 @@ class SubmitOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
     lots: tuple[str, ...] | None = None
     max_slippage_bps: Decimal | None = None
     max_slippage_pips: Decimal | None = None
+    parent_order_id: str | None = None
 
     def fingerprint(self) -> str:
         """SHA-256 of the normalised content: equal content, equal fingerprint, however it was written."""

@@ -14,6 +14,7 @@ from ordergate.domain.orders.states import (
     Mark,
     OrderType,
     Phase,
+    Protection,
     RequestKind,
     Side,
     State,
@@ -71,6 +72,8 @@ class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
         lots: ids of the tax lots that its fills close first, in this order, where the fund's method is `specific`.
         max_slippage_bps, max_slippage_pips: how much worse than the arrival mid it may trade; None is any.
         overdue: delays that were noticed, one a kind.
+        protect: what each of its fills is given; None where nothing is.
+        parent_order_id: the entry whose fills it protects; such an order gives way to others that close the position.
     """
 
     order_id: str
@@ -123,6 +126,13 @@ class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     max_slippage_bps: Decimal | None = None
     max_slippage_pips: Decimal | None = None
     overdue: tuple[Overdue, ...] | None = None
+    protect: Protection | None = None
+    parent_order_id: str | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether a request of it waits for an answer that may still come."""
+        return any(request.phase in (Phase.READY, Phase.SENT, Phase.UNKNOWN) for request in self.requests)
 
     def noticed(self, why: Delay) -> Overdue | None:
         """The delay of that kind, where it was noticed."""

@@ -121,6 +121,13 @@ class Remedy(StrEnum):
     CANCEL = "cancel"
 
 
+class Protection(StrEnum):
+    """What fills of an entry are protected by: nothing, or a stop at the signal's level for each."""
+
+    NONE = "none"
+    STOP = "stop"
+
+
 class ExecutionKind(StrEnum):
     """A trade, or what a broker later says of one."""
 

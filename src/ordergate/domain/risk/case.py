@@ -36,6 +36,8 @@ class Question(Struct, frozen=True, gc=False, kw_only=True):
         is_new: not a change of an order.
         max_slippage: how much worse than the reference mid it may trade; None is any.
         arrival: the reference mid of a change: the one when the order was created; None is the fresh quote's.
+        guards: it protects a position: it gives way to others that close it.
+        stop_to_come: the level of the stop that each of its fills will get; None where they get none.
     """
 
     fund_id: str
@@ -53,6 +55,8 @@ class Question(Struct, frozen=True, gc=False, kw_only=True):
     is_new: bool = True
     max_slippage: MaxSlippage | None = None
     arrival: Decimal | None = None
+    guards: bool = False
+    stop_to_come: Decimal | None = None
 
 
 class BrokerAccount(Struct, frozen=True, gc=False):
@@ -232,7 +236,8 @@ class Case:
 
     def worth_after(self, cell: Cell) -> Sums:
         """The same if the order is let through."""
-        return cell.with_order(self.asked.side.sign, self.more, self.more_value, self._mark)
+        asked = self.asked
+        return cell.with_order(asked.side.sign, self.more, self.more_value, self._mark, guards=asked.guards)
 
     @once
     def _mark(self) -> Decimal:
@@ -248,9 +253,7 @@ class Case:
 
     def quantities_after(self, cell: Cell) -> tuple[Decimal, Decimal]:
         """The least and the most that may come to be held of a cell that the order belongs to."""
-        least, most = cell.quantities()
-        more = self.more
-        return (least, most + more) if self.asked.side.sign > 0 else (least - more, most)
+        return cell.quantities(self.asked.side.sign, self.more, guards=self.asked.guards)
 
     def sums(self, fund_id: str) -> dict[Group, Sums]:
         """A fund's groups, or the firm's, as they are."""

@@ -3,12 +3,14 @@
 Sums are kept as orders, positions and prices come and go; a question adds up a fund's groups (asset class, sector,
 country, currency), never its orders or positions. An order counts from when it is judged to its end with all that can
 still be filled of it, whether or not the broker has answered; of a replace under way, with the larger quantity.
+Orders that guard a position are cut as others close it: of these and the others, only the larger quantity counts.
 
 A strategy's part of a fund's position is kept beside it, in quantities and without a mark; it is in no sum.
 """
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
 
@@ -17,6 +19,10 @@ from ordergate.domain.money import ZERO, divide
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import TERMINAL, RequestKind, State
 from ordergate.domain.positions.position import Position, StrategyPosition
+
+Sides = tuple[Decimal, Decimal, Decimal, Decimal]
+"""What can be bought, for how much, what can be sold, for how much."""
+_NONE: Final[Sides] = (ZERO, ZERO, ZERO, ZERO)
 
 
 class Group(Struct, frozen=True):
@@ -66,19 +72,23 @@ class Cell:
     Attributes:
         held: signed quantity; `cost` what its open lots cost.
         buying, selling: quantities that working orders can still fill; with their worth at the orders' own prices.
+        guards: ids of orders that protect the position and have not ended.
+        guarding: the part of `buying`, `buying_value`, `selling` and `selling_value` that is theirs.
         mark: the last price known; None before any.
         totals: the sums of its group, of the fund and of the firm, that it is a part of.
     """
 
     __slots__ = (
-        "buying", "buying_value", "cost", "fund_id", "group", "held", "mark", "selling", "selling_value", "size",
-        "sums", "symbol", "totals",
+        "buying", "buying_value", "cost", "fund_id", "group", "guarding", "guards", "held", "mark", "selling",
+        "selling_value", "size", "sums", "symbol", "totals",
     )  # fmt: skip
 
     def __init__(self, fund_id: str, instrument: Instrument) -> None:
         self.fund_id, self.symbol, self.size = fund_id, instrument.symbol, instrument.contract_size
         self.group = group_of(instrument)
         self.held = self.cost = self.buying = self.selling = self.buying_value = self.selling_value = ZERO
+        self.guards: dict[str, None] = {}
+        self.guarding = _NONE
         self.mark: Decimal | None = None
         self.sums = Sums()
         self.totals: tuple[Sums, ...] = ()
@@ -90,14 +100,41 @@ class Cell:
         else:
             self.selling, self.selling_value = self.selling + quantity, self.selling_value + value
 
-    def with_order(self, sign: int, quantity: Decimal, value: Decimal, mark: Decimal | None = None) -> Sums:
+    def add_guard(self, order_id: str, sign: int, quantity: Decimal, value: Decimal) -> None:
+        """So much more of that is an order's that protects the position."""
+        self.guards[order_id] = None
+        self.guarding = _plus(self.guarding, sign, quantity, value)
+
+    def _yielding(self, sign: int, quantity: Decimal, value: Decimal, *, guards: bool) -> Sides:
+        """What can be bought and sold with an order more, with its worth: of guards and others the larger."""
+        total = _plus(
+            (self.buying, self.buying_value, self.selling, self.selling_value), sign, quantity, value
+        )
+        own = _plus(self.guarding, sign, quantity, value) if guards else self.guarding
+        buying, buying_value, selling, selling_value = map(_larger, total, own)
+        return buying, buying_value, selling, selling_value
+
+    def with_order(
+        self,
+        sign: int,
+        quantity: Decimal,
+        value: Decimal,
+        mark: Decimal | None = None,
+        *,
+        guards: bool = False,
+    ) -> Sums:
         """The sums at a price (None: the last known) if so much more could be bought (+1) or sold (-1) for so much."""
-        buying, selling = self.buying, self.selling
-        buying_value, selling_value = self.buying_value, self.selling_value
-        if sign > 0:
-            buying, buying_value = buying + quantity, buying_value + value
+        if guards or self.guards:
+            buying, buying_value, selling, selling_value = self._yielding(
+                sign, quantity, value, guards=guards
+            )
         else:
-            selling, selling_value = selling + quantity, selling_value + value
+            buying, selling = self.buying, self.selling
+            buying_value, selling_value = self.buying_value, self.selling_value
+            if sign > 0:
+                buying, buying_value = buying + quantity, buying_value + value
+            else:
+                selling, selling_value = selling + quantity, selling_value + value
         at = self.price(ZERO) if mark is None else mark
         held = self.held * at
         up = held + max(buying_value, buying * at)
@@ -112,9 +149,28 @@ class Cell:
             return self.mark
         return divide(self.cost, self.held * self.size, 10) if self.held else default
 
-    def quantities(self) -> tuple[Decimal, Decimal]:
-        """The least and the most that may come to be held."""
-        return self.held - self.selling, self.held + self.buying
+    def quantities(
+        self, sign: int = 1, more: Decimal = ZERO, *, guards: bool = False
+    ) -> tuple[Decimal, Decimal]:
+        """The least and the most that may come to be held if so much more could be bought (+1) or sold (-1)."""
+        if guards or self.guards:
+            buying, _paid, selling, _got = self._yielding(sign, more, ZERO, guards=guards)
+            return self.held - selling, self.held + buying
+        least, most = self.held - self.selling, self.held + self.buying
+        if not more:
+            return least, most
+        return (least, most + more) if sign > 0 else (least - more, most)
+
+
+def _plus(sides: Sides, sign: int, quantity: Decimal, value: Decimal) -> Sides:
+    buying, buying_value, selling, selling_value = sides
+    if sign > 0:
+        return buying + quantity, buying_value + value, selling, selling_value
+    return buying, buying_value, selling + quantity, selling_value + value
+
+
+def _larger(total: Decimal, guarding: Decimal) -> Decimal:
+    return max(total - guarding, guarding)
 
 
 def group_of(instrument: Instrument) -> Group:
@@ -176,6 +232,8 @@ class Exposures:
         order = after or before
         if order is None:
             return
+        if order.parent_order_id is not None:
+            self._guard_changed(order, before, after)
         was = (ZERO, ZERO) if before is None else reserved(before)
         now = (ZERO, ZERO) if after is None else reserved(after)
         if was == now:
@@ -189,6 +247,18 @@ class Exposures:
         if order.strategy_id is not None:
             own = self._of_strategy((order.fund_id, order.symbol, order.strategy_id))
             own.add_order(order.side.sign, quantity, value)
+
+    def _guard_changed(self, order: Order, before: Order | None, after: Order | None) -> None:
+        was = (ZERO, ZERO) if before is None else reserved(before)
+        now = (ZERO, ZERO) if after is None else reserved(after)
+        key = order.fund_id, order.symbol
+        cells = [self._of(*key)]
+        if order.strategy_id is not None:
+            cells.append(self._of_strategy((*key, order.strategy_id)))
+        for cell in cells:
+            cell.add_guard(order.order_id, order.side.sign, now[0] - was[0], now[1] - was[1])
+            if after is None or after.state in TERMINAL:
+                del cell.guards[order.order_id]
 
     def position_changed(self, before: Position | None, after: Position | None) -> None:
         """A position came, changed or went."""

@@ -1,8 +1,12 @@
 """Checks of an order by itself: who may trade what, how much at once, and at which price."""
 
+from decimal import Decimal
+
 from ordergate.domain.market import mid
 from ordergate.domain.orders.decision import RiskCode, RiskRefusal
+from ordergate.domain.orders.states import OrderType
 from ordergate.domain.risk.case import Case
+from ordergate.domain.risk.conduct_checks import reduces
 from ordergate.domain.risk.limits import Level, shown_scope
 from ordergate.domain.risk.refusing import at_most, shown
 from ordergate.domain.slippage import bound_at
@@ -27,8 +31,17 @@ def broker(case: Case) -> RiskRefusal | None:
 
 
 def order_type(case: Case) -> RiskRefusal | None:
-    """Orders of this type are allowed."""
-    return _named(case, "allowed_order_types", case.asked.order_type, RiskCode.ORDER_TYPE)
+    """Orders of this type are allowed, and stops where one is to protect it: what it opens would be left bare."""
+    own, to_come = case.asked.order_type, _stop_to_come(case)
+    types = (own,) if to_come is None else (own, OrderType.STOP)
+    refusals = (_named(case, "allowed_order_types", name, RiskCode.ORDER_TYPE) for name in types)
+    return next((refusal for refusal in refusals if refusal is not None), None)
+
+
+def _stop_to_come(case: Case) -> Decimal | None:
+    """The level of the stop that will protect it; None for what only closes: nothing of that has to be protected."""
+    level = case.asked.stop_to_come
+    return None if level is None or reduces(case) else level
 
 
 def asset_class(case: Case) -> RiskRefusal | None:
@@ -103,13 +116,13 @@ def order_notional(case: Case) -> RiskRefusal | None:
 
 
 def price_collar(case: Case) -> RiskRefusal | None:
-    """Limit and stop price are not too far from the market."""
+    """Limit and stop price are not too far from the market, nor is the stop that is to protect it."""
     reference = case.reference
     for scope, stated in case.levels:
         collar = stated.price_collar_pct
         if collar is None or reference is None:
             continue
-        for own in (case.asked.limit_price, case.asked.stop_price):
+        for own in (case.asked.limit_price, case.asked.stop_price, _stop_to_come(case)):
             if own is not None and abs(own - reference[0]) > collar * reference[0]:
                 reason = (
                     f"{shown(own)} is more than {shown(collar * 100)} % from {shown(reference[0])}: "

@@ -107,6 +107,7 @@ class Order(Record):
     lots: tuple[str, ...] | None = None
     max_slippage_bps: Exact | None = None
     max_slippage_pips: Exact | None = None
+    parent_order_id: str | None = None
     state: State | None = None
     filled_quantity: Exact | None = None
     leaves_quantity: Exact | None = None

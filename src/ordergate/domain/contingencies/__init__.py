@@ -1,0 +1,1 @@
+"""Orders that hang on others: what happens to one decides about the other."""
