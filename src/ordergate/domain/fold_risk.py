@@ -74,6 +74,12 @@ def _strategy(state: Book, strategy_id: str) -> Strategy:
     return state.strategies.get(strategy_id) or Strategy(strategy_id=strategy_id)
 
 
+def count_runs(state: Book, strategy_id: str, runs: int) -> None:
+    """A strategy has run so often in another shard, if that is more than here: both may have counted the same runs."""
+    known = _strategy(state, strategy_id)
+    state.strategies.put(replace(known, runs=max(known.runs, runs)))
+
+
 def _valued(state: Book, event: r.FundValued, _index: int, _time: datetime) -> None:
     account = state.accounts.get(event.fund_id) or Account(fund_id=event.fund_id)
     state.accounts.put(replace(account, periods=event.periods))
