@@ -160,6 +160,8 @@ def _without_market(position: dict[str, Any]) -> dict[str, Any]:
         "market_value",
         "market_value_usd",
         "unrealized_pl_usd",
+        "market_value_fund",
+        "unrealized_pl_fund",
     )
     return {name: value for name, value in position.items() if name not in of_the_market}
 
@@ -175,7 +177,9 @@ def test_net_asset_value_takes_the_quotes_of_who_serves(tmp_path: Path) -> None:
         shown = run(database, "nav")
         told = run(database, "nav", "nobody", "--json")
     assert "paper-momentum" in shown.out
-    assert "fx-only: there is not nav_usd among the fund's limits" in " ".join(shown.err.split())
+    assert "fx-only cannot be valued in full. What is missing: nav_usd among the fund's limits" in " ".join(
+        shown.err.split()
+    )
     assert (told.code, "'nobody' is no fund" in told.out) == (3, True)
     (alone,) = run(database, "nav", "paper-momentum", "--json").document
     assert (alone["nav_usd"], alone["missing"]) == (None, ["a quote of AAPL"])

@@ -33,6 +33,8 @@ from ordergate.domain.signals import CreateFromSignal, Signal, SubmitSignal
 from tests.journals.desk import BROKER, START, Desk
 
 ELSEWHERE: Final = "elsewhere"
+FAR: Final = "far"
+"""The account of another shard, which comes and goes with its fund."""
 _SYMBOLS: Final = {"AAPL": "180.53", "MSFT": "402.1", "EURUSD": "1.10253", "BTC/USDT": "64000.01"}
 _HUGE: Final = 70_000
 _PLOTS: Final = 16
@@ -185,7 +187,7 @@ def _a_fund_that_comes_and_goes() -> list[Input]:
     volume = Volume(
         fund_id="gamma", symbol="AAPL", day="2026-01-05", quantity=Decimal(5), value=Decimal("902.5")
     )
-    account = AccountHolding(broker="far", kind=HoldingKind.POSITION, name="AAPL", quantity=Decimal(3))
+    account = AccountHolding(broker=FAR, kind=HoldingKind.POSITION, name="AAPL", quantity=Decimal(3))
     held = replace(
         part,
         number=1,
@@ -204,7 +206,7 @@ def _a_fund_that_comes_and_goes() -> list[Input]:
         m.TakePart(left=held, index=39, end=end),
         m.TakeKeys(fund_id="gamma", end=end, keys=(key,)),
         m.OpenFund(fund_id="gamma", end=end, parts=2),
-        m.LeaveFund(fund_id="gamma", shard="other", origin=end.origin, brokers=frozenset({"far"})),
+        m.LeaveFund(fund_id="gamma", shard="other", origin=end.origin, brokers=frozenset({FAR})),
     ]
 
 

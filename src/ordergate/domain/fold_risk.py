@@ -43,7 +43,10 @@ def _forget_sign_of_life(state: Book, strategy_id: str) -> None:
 
 
 def _add_money(state: Book, fund_id: str, amount: Decimal) -> None:
-    """Money that is paid in or out is neither profit nor loss: each period began with so much more."""
+    """Money that is paid in or out is neither profit nor loss: each period began with so much more.
+
+    What that is in another currency would need the rate of now: it is not known any more.
+    """
     account = state.accounts.get(fund_id)
     if amount and account is not None and account.periods:
         periods = (Period(p.kind, p.began, p.nav_usd + amount) for p in account.periods)
