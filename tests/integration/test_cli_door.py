@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,8 +161,34 @@ def _without_market(position: dict[str, Any]) -> dict[str, Any]:
         "market_value",
         "market_value_usd",
         "unrealized_pl_usd",
+        "market_value_fund",
+        "unrealized_pl_fund",
     )
     return {name: value for name, value in position.items() if name not in of_the_market}
+
+
+EUROS = """
+[funds.paper-momentum]
+base_currency = "EUR"
+"""
+
+
+def test_tables_show_the_currency_of_the_fund_with_the_rate(tmp_path: Path) -> None:
+    database = tmp_path / "gate.db"
+    Path("euros.toml").write_text(EUROS)
+    with serving(database, "--config", "euros.toml"):
+        run(database, "quotes", "set", "EURUSD", "1.25", "1.25")
+        run(database, "quotes", "set", "AAPL", "180", "180.50")
+        assert submit(database, quantity="10").code == 0
+        held, worth = run(database, "positions").out, run(database, "nav").out
+        (nav,) = run(database, "nav", "--json").document
+    lines = [" ".join(line.split()) for line in (held + worth).splitlines()]
+    (other,) = [line for line in lines if "1 / EURUSD" in line and "AAPL" in line]
+    assert other.startswith("paper-momentum AAPL 1440 -4 0 0 EUR 0.8 1 / EURUSD TIME")
+    assert "paper-momentum AAPL 10 shares 180.5 180 1800 -5 0 0 USD" in lines
+    (in_euros,) = [line for line in lines if "1 / EURUSD" in line and "AAPL" not in line]
+    assert in_euros.startswith(f"paper-momentum {nav['nav_fund']} 0 -2 ")
+    assert Decimal(nav["nav_fund"]) == Decimal(nav["nav_usd"]) * Decimal("0.8")
 
 
 def test_net_asset_value_takes_the_quotes_of_who_serves(tmp_path: Path) -> None:
@@ -175,7 +202,9 @@ def test_net_asset_value_takes_the_quotes_of_who_serves(tmp_path: Path) -> None:
         shown = run(database, "nav")
         told = run(database, "nav", "nobody", "--json")
     assert "paper-momentum" in shown.out
-    assert "fx-only: there is not nav_usd among the fund's limits" in " ".join(shown.err.split())
+    assert "fx-only cannot be valued in full. What is missing: nav_usd among the fund's limits" in " ".join(
+        shown.err.split()
+    )
     assert (told.code, "'nobody' is no fund" in told.out) == (3, True)
     (alone,) = run(database, "nav", "paper-momentum", "--json").document
     assert (alone["nav_usd"], alone["missing"]) == (None, ["a quote of AAPL"])

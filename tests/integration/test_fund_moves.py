@@ -293,7 +293,7 @@ class Killed(BaseException):
     """Nobody catches it: as if the process were gone."""
 
 
-STEPS = 8
+STEPS = 9
 QUICK = (1, 2, 4)
 
 

@@ -14,7 +14,7 @@ from ordergate.domain.book import Key
 from ordergate.domain.breaks import BreakKind, Cause
 from ordergate.domain.funds import Fund
 from ordergate.domain.market import Quote
-from ordergate.domain.moves import Holding, LogEnd
+from ordergate.domain.moves import Holding, LogEnd, StrategyRuns
 from ordergate.domain.moving import FundLeft
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders import reports as r
@@ -24,13 +24,17 @@ from ordergate.domain.positions.lots import Lot
 from ordergate.domain.positions.position import Position, StrategyPosition
 from ordergate.domain.recon import commands as n
 from ordergate.domain.recon.comparing import Difference
+from ordergate.domain.recon.holding import AccountHolding, HoldingKind
 from ordergate.domain.risk import commands as k
+from ordergate.domain.risk.account import Volume
 from ordergate.domain.risk.kill_switch import Mode, Trigger
 from ordergate.domain.risk.limits import Level, Limits
 from ordergate.domain.signals import CreateFromSignal, Signal, SubmitSignal
 from tests.journals.desk import BROKER, START, Desk
 
 ELSEWHERE: Final = "elsewhere"
+FAR: Final = "far"
+"""The account of another shard, which comes and goes with its fund."""
 _SYMBOLS: Final = {"AAPL": "180.53", "MSFT": "402.1", "EURUSD": "1.10253", "BTC/USDT": "64000.01"}
 _HUGE: Final = 70_000
 _PLOTS: Final = 16
@@ -180,6 +184,10 @@ def _a_fund_that_comes_and_goes() -> list[Input]:
     )
     cash = Balance(fund_id="gamma", position_key=f"{BROKER}:BaseToken:USD", amount=Decimal("-541.5"))
     built = StrategyPosition(fund_id="gamma", symbol="AAPL", strategy_id="momentum", quantity=Decimal("2.5"))
+    volume = Volume(
+        fund_id="gamma", symbol="AAPL", day="2026-01-05", quantity=Decimal(5), value=Decimal("902.5")
+    )
+    account = AccountHolding(broker=FAR, kind=HoldingKind.POSITION, name="AAPL", quantity=Decimal(3))
     held = replace(
         part,
         number=1,
@@ -187,6 +195,9 @@ def _a_fund_that_comes_and_goes() -> list[Input]:
         holdings=(Holding(position=position, lots=lots),),
         balances=(cash,),
         strategies=(built,),
+        volumes=(volume,),
+        runs=(StrategyRuns(strategy_id="far", runs=2),),
+        at_brokers=(account,),
     )
     key = Key(fund_id="gamma", kind="idempotency_key", key="far", order_id="far-4", fingerprint="f" * 64)
     return [
@@ -195,7 +206,7 @@ def _a_fund_that_comes_and_goes() -> list[Input]:
         m.TakePart(left=held, index=39, end=end),
         m.TakeKeys(fund_id="gamma", end=end, keys=(key,)),
         m.OpenFund(fund_id="gamma", end=end, parts=2),
-        m.LeaveFund(fund_id="gamma", shard="other", origin=end.origin),
+        m.LeaveFund(fund_id="gamma", shard="other", origin=end.origin, brokers=frozenset({FAR})),
     ]
 
 

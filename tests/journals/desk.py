@@ -26,7 +26,7 @@ from ordergate.protocols.tlog import Signer
 BROKER: Final = "paper"
 START: Final = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
 FUNDS: Final = (
-    Fund(fund_id="alpha", broker=BROKER, unlimited=True),
+    Fund(fund_id="alpha", broker=BROKER, base_currency="EUR", unlimited=True),
     Fund(
         fund_id="beta",
         broker=BROKER,

@@ -9,7 +9,7 @@ from ordergate.adapters.journals.memory import MemoryJournal
 from ordergate.adapters.journals.migrate import config
 from ordergate.domain.positions.position import StrategyPosition
 from ordergate.protocols.tlog import Signer
-from tests.journals.busy_day import ELSEWHERE, BusyDay
+from tests.journals.busy_day import ELSEWHERE, FAR, BusyDay
 from tests.journals.desk import Desk
 
 
@@ -39,5 +39,5 @@ def make(bound: sa.Connection, revision: str, rows: dict[str, list[Any]], codec:
 
 
 async def traded_in(journal: MemoryJournal) -> list[Any]:
-    """What was traded in accounts, but for what was adjusted there."""
-    return [row for row in await journal.select("account_holdings") if row.broker != ELSEWHERE]
+    """What was traded in accounts, but for what was adjusted there, and for one that came and has left."""
+    return [row for row in await journal.select("account_holdings") if row.broker not in (ELSEWHERE, FAR)]

@@ -16,7 +16,7 @@ from ordergate.domain.moves import MovePhase
 
 _KEYS: Mapping[str, Callable[[Any], Any]] = {table.name: table.key for table in Book().tables}
 
-_HELD = ("positions", "lots")
+_HELD = ("funds", "positions", "lots")
 
 
 class MergedRows:

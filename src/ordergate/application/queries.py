@@ -23,7 +23,7 @@ from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.positions.lots import Lot
 from ordergate.domain.positions.position import Position
-from ordergate.domain.risk.valuation import Market, value
+from ordergate.domain.risk.valuation import Converted, Market, value
 from ordergate.domain.slippage import slippage
 from ordergate.domain.times import format_time
 
@@ -100,11 +100,12 @@ class Queries:
     async def _show_positions(
         self, positions: list[Position], market: Market, most: int | None = None
     ) -> list[Shown]:
-        instruments = await self.instruments()
+        instruments, bases = await self.instruments(), await self.base_currencies()
         shown = []
         for position in positions:
             lots = await self.open_lots(position, None if most is None else most + 1)
-            shown.append(show_position(position, lots[:most], instruments[position.symbol], market))
+            instrument, base = instruments[position.symbol], bases[position.fund_id]
+            shown.append(show_position(position, lots[:most], instrument, market, base))
             if most is not None:
                 shown[-1]["more_lots"] = len(lots) > most
         return shown
@@ -118,6 +119,10 @@ class Queries:
     async def instruments(self) -> dict[str, Instrument]:
         """Those that the journal knows, by symbol."""
         return {i.symbol: i for i in await self._reader.select("instruments")}
+
+    async def base_currencies(self) -> dict[str, str]:
+        """Those of the funds that the journal knows."""
+        return {fund.fund_id: fund.base_currency for fund in await self._reader.select("funds")}
 
     async def refusals(self) -> list[Shown]:
         """Signals that became no order."""
@@ -212,9 +217,11 @@ def show_fill(fill: Fill, order: Order, instrument: Instrument) -> Shown:
     return shown
 
 
-def show_position(position: Position, lots: list[Lot], instrument: Instrument, market: Market) -> Shown:
+def show_position(
+    position: Position, lots: list[Lot], instrument: Instrument, market: Market, base_currency: str
+) -> Shown:
     """A position, and what it is worth at the side that closing would take: the bid for a long, the ask for a short."""
-    worth = value(position, instrument, market)
+    worth = value(position, instrument, market, base_currency)
     return {
         "fund_id": position.fund_id,
         "symbol": position.symbol,
@@ -229,11 +236,9 @@ def show_position(position: Position, lots: list[Lot], instrument: Instrument, m
         "price": shown_value(worth.price),
         "priced_at": shown_value(worth.priced_at),
         "market_value": shown_value(worth.market_value),
-        "usd_rate": shown_value(worth.rate),
-        "market_value_usd": shown_value(worth.market_value_usd),
-        "unrealized_pl_usd": shown_value(worth.unrealized_usd),
-        "realized_pl_usd": shown_value(worth.realized_usd),
-        "realized_pl_ytd_usd": shown_value(worth.realized_ytd_usd),
+        **_converted("usd", worth.in_usd),
+        "fund_currency": base_currency,
+        **_converted("fund", worth.in_fund),
         "fees": {currency: shown_value(fee) for currency, fee in position.fees},
         "updated_at": shown_value(position.updated_at),
         "lots": [
@@ -246,4 +251,14 @@ def show_position(position: Position, lots: list[Lot], instrument: Instrument, m
             }
             for lot in lots
         ],
+    }
+
+
+def _converted(name: str, worth: Converted) -> Shown:
+    return {
+        f"{name}_rate": shown_value(worth.rate),
+        f"market_value_{name}": shown_value(worth.market_value),
+        f"unrealized_pl_{name}": shown_value(worth.unrealized),
+        f"realized_pl_{name}": shown_value(worth.realized),
+        f"realized_pl_ytd_{name}": shown_value(worth.realized_ytd),
     }

@@ -18,10 +18,10 @@ from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import JournalReader
 from ordergate.bootstrap.gate import Gate
 from ordergate.bootstrap.opening_shards import enter_shards, known_to
-from ordergate.config import Config
+from ordergate.config import Config, PaperBroker
 from ordergate.config.errors import ConfigError
 from ordergate.domain.book import Key
-from ordergate.domain.errors import AuditError, Code, NotFound
+from ordergate.domain.errors import AuditError, Code, Conflict, NotFound
 from ordergate.domain.moves import LogEnd, Move, MovePhase, packed
 from ordergate.domain.moving import ExpectFund, FundLeft, LeaveFund, OpenFund, TakeKeys, TakePart
 from ordergate.protocols.tlog import Checkpoint
@@ -64,7 +64,8 @@ async def move_fund(
     async with AsyncExitStack() as stack:
         gates = await enter_shards(stack, config, clock, brokers=False)
         source = _source(gates, fund_id, target)
-        return await _Mover(gates, source, target, fund_id, origin).run()
+        brokers = accounts_of(config.shard(target))
+        return await _Mover(gates, (source, target), fund_id, brokers, origin).run()
 
 
 def check_target(config: Config, fund_id: str, target: str) -> None:
@@ -98,22 +99,42 @@ def _source(gates: Mapping[str, Gate], fund_id: str, target: str) -> str:
     return move.shard
 
 
+def accounts_of(config: Config) -> frozenset[str]:
+    """The brokers of a shard whose accounts are the same wherever ordergate asks: of these, our record goes along.
+
+    A paper venue keeps its own beside each database, so that the account of that name is another one there.
+    """
+    return frozenset(name for name, section in config.brokers.items() if not isinstance(section, PaperBroker))
+
+
 class _Mover:
     """One move, from the gate that the fund leaves to the one that it comes to."""
 
     def __init__(
-        self, gates: Mapping[str, Gate], source: str, target: str, fund_id: str, origin: Origin
+        self,
+        gates: Mapping[str, Gate],
+        way: tuple[str, str],
+        fund_id: str,
+        brokers: frozenset[str],
+        origin: Origin,
     ) -> None:
-        self._old, self._new = gates[source], gates[target]
-        self._source, self._target, self._fund_id, self._origin = source, target, fund_id, origin
+        self._source, self._target = way
+        self._old, self._new = (gates[name] for name in way)
+        self._fund_id, self._brokers, self._origin = fund_id, brokers, origin
 
     async def run(self) -> Moved:
         """Does what is left to do."""
         moved = self._new.runner.engine.state.moves.get(self._fund_id)
         if moved is not None and moved.phase is MovePhase.HERE and not known_to(self._old).has(self._fund_id):
             return await self._moved(moved, 0, done_before=True)
-        leave = LeaveFund(fund_id=self._fund_id, shard=self._target, origin=self._new.config.audit.origin)
+        leave = LeaveFund(
+            fund_id=self._fund_id,
+            shard=self._target,
+            origin=self._new.config.audit.origin,
+            brokers=self._brokers,
+        )
         await self._old.preview(leave)  # refuses before anything is written
+        await self._check_sessions()
         await self._do(
             self._new,
             ExpectFund(fund_id=self._fund_id, shard=self._source, origin=self._old.config.audit.origin),
@@ -125,6 +146,19 @@ class _Mover:
         keys = await self._take_keys(end)
         opened = await self._do(self._new, OpenFund(fund_id=self._fund_id, end=end, parts=left.parts))
         return await self._moved(opened, keys, done_before=False)
+
+    async def _check_sessions(self) -> None:
+        """Raises Conflict where a node trades at an account of which the record would leave it."""
+        owned = {held.name: held.node for held in await self._old.leases.all() if held.node is not None}
+        recorded = {row.broker for row in self._old.runner.engine.state.account_holdings.rows.values()}
+        for name in sorted(self._brokers & recorded):
+            node = owned.get(f"broker:{name}")
+            if node is not None:
+                detail = (
+                    f"the account at {name} moves along, and node {node} has its session in shard {self._source}: "
+                    "stop the nodes that have the old configuration first"
+                )
+                raise Conflict(Code.FUND_BUSY, detail, "#/fund_id")
 
     async def _do(self, gate: Gate, command: Command) -> Any:
         return await gate.execute(command, self._origin)

@@ -1,5 +1,6 @@
 """`ordergate nav`: what funds are worth, and what they have made or lost of late."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 import typer
@@ -10,11 +11,14 @@ from ordergate.application.ports.journal import JournalReader
 from ordergate.cli import terminal as t
 from ordergate.cli.market import market
 from ordergate.cli.places import ShardName
+from ordergate.cli.reading import rate_cells
 from ordergate.cli.risk import read_all
 from ordergate.domain.errors import Code, NotFound, quoted
 
-_COLUMNS: Final = ("fund", "nav USD", "realized", "unrealized", "day", "week", "month")
-_NUMBERS: Final = _COLUMNS[1:]
+_COLUMNS: Final = (
+    "fund", "nav", "realized", "unrealized", "day", "week", "month", "currency", "rate", "from", "as of",
+)  # fmt: skip
+_NUMBERS: Final = (*_COLUMNS[1:7], "rate")
 
 
 def nav(
@@ -24,7 +28,7 @@ def nav(
     config: t.ConfigFile = None,
     as_json: t.Json = False,
 ) -> None:
-    """Show what funds are worth in US dollars, and the profit of day, week and month.
+    """Show what funds are worth, and the profit of day, week and month: in US dollars and in the fund's currency.
 
     Quotes come from whoever serves the database; without them a fund that holds something cannot be valued.
     """
@@ -46,12 +50,23 @@ def nav(
 
 
 def _print(found: list[dict[str, Any]]) -> None:
-    rows = [
-        (f["fund_id"], t.short(f["nav_usd"]), t.short(f["realized_usd"]), t.short(f["unrealized_usd"]),
-         *(t.short(f[period]["pnl_usd"]) if f[period] else None for period in ("day", "week", "month")))
-        for f in found
-    ]  # fmt: skip
+    """A line for each currency, and why something is not known."""
+    rows = [row for fund in found for row in _rows(fund)]
     t.print_table("Net asset value", _COLUMNS, rows, _NUMBERS)
-    for one in found:
-        for missing in one["missing"]:
-            t.say(f"{one['fund_id']}: there is not {missing}")
+    for fund in found:
+        if fund["missing"]:
+            t.say(
+                f"{fund['fund_id']} cannot be valued in full. What is missing: {'; '.join(fund['missing'])}"
+            )
+
+
+def _rows(fund: dict[str, Any]) -> Iterator[tuple[str | None, ...]]:
+    for name, currency in {"USD": "usd", fund["fund_currency"]: "fund"}.items():
+        periods = (fund[period] for period in ("day", "week", "month"))
+        yield (
+            fund["fund_id"],
+            *(t.short(fund[f"{amount}_{currency}"]) for amount in ("nav", "realized", "unrealized")),
+            *(t.short(period[f"pnl_{currency}"]) if period else None for period in periods),
+            name,
+            *(rate_cells(fund["fund_rate"]) if name != "USD" else ("", "", "")),
+        )

@@ -1,7 +1,7 @@
 """`ordergate fills`, `positions` and `events`."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -16,26 +16,22 @@ from ordergate.cli.places import ShardName, opened, place, reading
 from ordergate.domain.orders.events import OrderEvent
 from ordergate.domain.times import format_time
 
-_FILL: Final = ("time", "order", "symbol", "side", "quantity", "price", "fee", "slippage bps", "pips")
-_POSITION: Final = (
-    "fund",
-    "symbol",
-    "quantity",
-    "unit",
-    "average",
-    "realized",
-    "unrealized",
-    "currency",
-    "value USD",
-    "year USD",
-    "fees",
-    "lots",
-)
-_LOT: Final = ("symbol", "lot", "opened", "quantity", "remaining", "price")
-_NUMBERS: Final = (
-    "quantity", "price", "fee", "slippage bps", "pips", "average", "realized", "unrealized", "value USD", "year USD",
-    "remaining", "lots",
+_FILL: Final = (
+    "time", "fund", "fill", "symbol", "side", "quantity", "price", "fee", "slippage bps", "slippage pips",
 )  # fmt: skip
+_POSITION: Final = (
+    "fund", "symbol", "quantity", "unit", "average", "price", "value", "unrealized", "realized", "this year",
+    "currency", "fees",
+)  # fmt: skip
+_LOT: Final = ("fund", "symbol", "lot", "opened", "quantity", "remaining", "price")
+_WORTH: Final = (
+    "fund", "symbol", "value", "unrealized", "realized", "this year", "currency", "rate", "from", "as of",
+)  # fmt: skip
+_NUMBERS: Final = (
+    "quantity", "price", "fee", "slippage bps", "slippage pips", "average", "value", "unrealized", "realized",
+    "this year", "remaining", "rate",
+)  # fmt: skip
+_AMOUNTS: Final = ("market_value", "unrealized_pl", "realized_pl", "realized_pl_ytd")
 _POLL_S: Final = 0.2
 _AT_ONCE: Final = 500
 
@@ -46,7 +42,7 @@ Symbol = Annotated[str | None, typer.Option("--symbol", help="Of this symbol.")]
 def print_fills(fills: list[dict[str, Any]]) -> None:
     """A table of fills; slippage is against the mid when the order arrived, positive is adverse."""
     rows = [
-        (t.second(f["time"]), f["order_id"], f["symbol"], f["side"], f["quantity"], f["price"],
+        (t.second(f["time"]), f["fund_id"], f["fill_id"], f["symbol"], f["side"], f["quantity"], f["price"],
          f"{f['fee']} {f['fee_currency']}" if f["fee_currency"] else f["fee"], f["slippage_bps"], f["slippage_pips"])
         for f in fills
     ]  # fmt: skip
@@ -54,28 +50,44 @@ def print_fills(fills: list[dict[str, Any]]) -> None:
 
 
 def print_positions(positions: list[dict[str, Any]]) -> None:
-    """A table of positions, and one of their open lots."""
+    """A table of positions, one of their open lots, and one of what they are worth in another currency."""
     rows = [
-        (p["fund_id"], p["symbol"], p["quantity"], p["unit"], t.short(p["average_price"]), t.short(p["realized_pnl"]),
-         t.short(p["unrealized_pnl"]), p["currency"],
-         t.short(p["market_value_usd"]), t.short(p["realized_pl_ytd_usd"]), _fees(p["fees"]), len(p["lots"]))
+        (p["fund_id"], p["symbol"], p["quantity"], p["unit"], *map(t.short, (
+            p["average_price"], p["price"], p["market_value"], p["unrealized_pnl"], p["realized_pnl"],
+            p["realized_pnl_ytd"])), p["currency"], _fees(p["fees"]))
         for p in positions
     ]  # fmt: skip
     t.print_table("Positions", _POSITION, rows, _NUMBERS)
     lots = [
-        (
-            p["symbol"],
-            lot["lot_id"],
-            t.second(lot["opened_at"]),
-            lot["quantity"],
-            lot["remaining"],
-            lot["price"],
-        )
-        for p in positions
-        for lot in p["lots"]
-    ]
+        (p["fund_id"], p["symbol"], lot["lot_id"], t.second(lot["opened_at"]), lot["quantity"], lot["remaining"],
+         lot["price"])
+        for p in positions for lot in p["lots"]
+    ]  # fmt: skip
     if lots:
         t.print_table("Open lots", _LOT, lots, _NUMBERS)
+    worth = [row for p in positions for row in _worth(p)]
+    if worth:
+        t.print_table("In another currency", _WORTH, worth, _NUMBERS)
+
+
+def _worth(p: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """In dollars and in the fund's currency, where the instrument has another."""
+    for name, currency in {"USD": "usd", p["fund_currency"]: "fund"}.items():
+        if name != p["currency"]:
+            yield (
+                p["fund_id"],
+                p["symbol"],
+                *(t.short(p[f"{amount}_{currency}"]) for amount in _AMOUNTS),
+                name,
+                *rate_cells(p[f"{currency}_rate"]),
+            )
+
+
+def rate_cells(rate: dict[str, Any] | None) -> tuple[str, str, str]:
+    """A rate, where it comes from, and when that was."""
+    if rate is None:
+        return "", "no rate", ""
+    return t.short(rate["rate"]), rate["source"], t.second(rate["time"] or "")
 
 
 def _fees(fees: dict[str, str]) -> str:

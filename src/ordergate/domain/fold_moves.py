@@ -9,7 +9,9 @@ from msgspec.structs import replace
 from ordergate.domain import moving as m
 from ordergate.domain.book import Book
 from ordergate.domain.errors import Defect
+from ordergate.domain.fold_account import move_at_broker
 from ordergate.domain.fold_book import add_to_strategy
+from ordergate.domain.fold_risk import count_runs
 from ordergate.domain.money import ZERO
 from ordergate.domain.moves import Move, MovePhase, emptied
 from ordergate.domain.risk.account import Account
@@ -43,6 +45,8 @@ def _left(state: Book, event: m.FundLeft, index: int, time: datetime) -> None:
         state.balances.put(replace(balance, amount=ZERO))
     for built in event.strategies:
         add_to_strategy(state, built.key, -built.quantity)
+    for held in event.at_brokers:
+        move_at_broker(state, held.broker, ((held.kind, held.name, -held.quantity),))
 
 
 def _arrived(state: Book, event: m.FundArrived, _index: int, _time: datetime) -> None:
@@ -52,12 +56,7 @@ def _arrived(state: Book, event: m.FundArrived, _index: int, _time: datetime) ->
     state.moves.put(replace(move, first=event.index - event.number, parts=event.number + 1))
     if event.fund is not None:
         state.funds.put(event.fund)
-    if event.account is not None:
-        state.accounts.put(event.account)
-    if event.limits is not None:
-        state.limits.put(event.limits)
-    if event.halt is not None:
-        state.halts.put(event.halt)
+    _take_what_risk_keeps(state, event)
     for holding in event.holdings:
         state.positions.put(holding.position)
         for lot in holding.lots:
@@ -67,6 +66,21 @@ def _arrived(state: Book, event: m.FundArrived, _index: int, _time: datetime) ->
         state.balances.put(replace(balance, amount=balance.amount + (before.amount if before else ZERO)))
     for built in event.strategies:
         add_to_strategy(state, built.key, built.quantity)
+    for held in event.at_brokers:
+        move_at_broker(state, held.broker, ((held.kind, held.name, held.quantity),))
+
+
+def _take_what_risk_keeps(state: Book, event: m.FundArrived) -> None:
+    if event.account is not None:
+        state.accounts.put(event.account)
+    if event.limits is not None:
+        state.limits.put(event.limits)
+    if event.halt is not None:
+        state.halts.put(event.halt)
+    for volume in event.volumes:
+        state.volumes.put(volume)
+    for said in event.runs:
+        count_runs(state, said.strategy_id, said.runs)
 
 
 def _keys(state: Book, event: m.KeysArrived, _index: int, _time: datetime) -> None:

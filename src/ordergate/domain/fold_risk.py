@@ -43,7 +43,10 @@ def _forget_sign_of_life(state: Book, strategy_id: str) -> None:
 
 
 def _add_money(state: Book, fund_id: str, amount: Decimal) -> None:
-    """Money that is paid in or out is neither profit nor loss: each period began with so much more."""
+    """Money that is paid in or out is neither profit nor loss: each period began with so much more.
+
+    What that is in another currency would need the rate of now: it is not known any more.
+    """
     account = state.accounts.get(fund_id)
     if amount and account is not None and account.periods:
         periods = (Period(p.kind, p.began, p.nav_usd + amount) for p in account.periods)
@@ -72,6 +75,12 @@ def _seen(state: Book, event: r.StrategySeen, _index: int, time: datetime) -> No
 
 def _strategy(state: Book, strategy_id: str) -> Strategy:
     return state.strategies.get(strategy_id) or Strategy(strategy_id=strategy_id)
+
+
+def count_runs(state: Book, strategy_id: str, runs: int) -> None:
+    """A strategy has run so often in another shard, if that is more than here: both may have counted the same runs."""
+    known = _strategy(state, strategy_id)
+    state.strategies.put(replace(known, runs=max(known.runs, runs)))
 
 
 def _valued(state: Book, event: r.FundValued, _index: int, _time: datetime) -> None:

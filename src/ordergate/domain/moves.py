@@ -16,6 +16,8 @@ from ordergate.domain.money import ZERO
 from ordergate.domain.positions.ledger import Balance
 from ordergate.domain.positions.lots import Lot
 from ordergate.domain.positions.position import Position, StrategyPosition
+from ordergate.domain.recon.holding import AccountHolding
+from ordergate.domain.risk.account import Volume
 
 Item = TypeVar("Item", bound=Struct)
 
@@ -63,12 +65,32 @@ class Holding(Struct, frozen=True, gc=False, kw_only=True):
     lots: tuple[Lot, ...] = ()
 
 
-class Part(Struct, frozen=True, gc=False):
-    """What one entry says that left."""
+class StrategyRuns(Struct, frozen=True, gc=False, kw_only=True):
+    """How often a strategy has run since a person enabled it."""
 
-    holdings: tuple[Holding, ...]
-    balances: tuple[Balance, ...]
+    strategy_id: str
+    runs: int
+
+
+Piece = Holding | Balance | StrategyPosition | Volume | StrategyRuns | AccountHolding
+
+
+class Part(Struct, frozen=True, gc=False, kw_only=True):
+    """What one entry says that left.
+
+    Attributes:
+        strategies: what strategies have built in the fund.
+        volumes: what the fund has traded today.
+        runs: of the strategies that may write into the fund.
+        at_brokers: the records of the accounts that go along.
+    """
+
+    holdings: tuple[Holding, ...] = ()
+    balances: tuple[Balance, ...] = ()
     strategies: tuple[StrategyPosition, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    runs: tuple[StrategyRuns, ...] = ()
+    at_brokers: tuple[AccountHolding, ...] = ()
 
 
 def emptied(position: Position) -> Position:
@@ -99,26 +121,31 @@ def arrived(holding: Holding, known: Position | None) -> Holding:
     return Holding(position=known, lots=lots)
 
 
-def in_parts(
-    holdings: Iterable[Holding],
-    balances: Iterable[Balance],
-    most: int,
-    strategies: Iterable[StrategyPosition] = (),
-) -> list[Part]:
+def in_parts(whole: Part, most: int) -> list[Part]:
     """What leaves, in parts of at most about `most` bytes as JSON; a position may be spread over several."""
-    pieces: list[Holding | Balance | StrategyPosition] = [
+    held = [
         Holding(position=holding.position, lots=lots)
-        for holding in holdings
+        for holding in whole.holdings
         for lots in packed(holding.lots, most // 2) or [()]
     ]
+    pieces: list[Piece] = [
+        *held, *whole.balances, *whole.strategies, *whole.volumes, *whole.runs, *whole.at_brokers,
+    ]  # fmt: skip
     return [
         Part(
-            tuple(piece for piece in group if isinstance(piece, Holding)),
-            tuple(piece for piece in group if isinstance(piece, Balance)),
-            tuple(piece for piece in group if isinstance(piece, StrategyPosition)),
+            holdings=_of(Holding, group),
+            balances=_of(Balance, group),
+            strategies=_of(StrategyPosition, group),
+            volumes=_of(Volume, group),
+            runs=_of(StrategyRuns, group),
+            at_brokers=_of(AccountHolding, group),
         )
-        for group in packed([*pieces, *balances, *strategies], most)
+        for group in packed(pieces, most)
     ]
+
+
+def _of(kind: type[Item], group: Iterable[Piece]) -> tuple[Item, ...]:
+    return tuple(piece for piece in group if isinstance(piece, kind))
 
 
 def packed(items: Iterable[Item], most: int) -> list[tuple[Item, ...]]:

@@ -9,11 +9,12 @@ from msgspec import Struct
 
 from ordergate.domain.book import Key
 from ordergate.domain.funds import Fund
-from ordergate.domain.moves import Holding, LogEnd
+from ordergate.domain.moves import Holding, LogEnd, StrategyRuns
 from ordergate.domain.orders.events import Event
 from ordergate.domain.positions.ledger import Balance
 from ordergate.domain.positions.position import StrategyPosition
-from ordergate.domain.risk.account import Account
+from ordergate.domain.recon.holding import AccountHolding
+from ordergate.domain.risk.account import Account, Volume
 from ordergate.domain.risk.kill_switch import Halt
 from ordergate.domain.risk.limits import LimitSet
 
@@ -33,6 +34,8 @@ class FundLeft(Event, frozen=True, kw_only=True, omit_defaults=True, tag="FundLe
         number: of this part, from 0; the first brings the fund alone.
         parts: how many there are.
         strategies: what strategies have built in the fund.
+        volumes, runs: what it has traded today, and how often its strategies have run: no limit begins anew elsewhere.
+        at_brokers: our record of the brokers' accounts that go along.
         account, limits, halt: what risk keeps of the fund; with the first part.
     """
 
@@ -45,6 +48,9 @@ class FundLeft(Event, frozen=True, kw_only=True, omit_defaults=True, tag="FundLe
     holdings: tuple[Holding, ...] = ()
     balances: tuple[Balance, ...] = ()
     strategies: tuple[StrategyPosition, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    runs: tuple[StrategyRuns, ...] = ()
+    at_brokers: tuple[AccountHolding, ...] = ()
     account: Account | None = None
     limits: LimitSet | None = None
     halt: Halt | None = None
@@ -68,6 +74,9 @@ class FundArrived(Event, frozen=True, kw_only=True, omit_defaults=True, tag="Fun
     holdings: tuple[Holding, ...] = ()
     balances: tuple[Balance, ...] = ()
     strategies: tuple[StrategyPosition, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    runs: tuple[StrategyRuns, ...] = ()
+    at_brokers: tuple[AccountHolding, ...] = ()
     account: Account | None = None
     limits: LimitSet | None = None
     halt: Halt | None = None
@@ -102,11 +111,12 @@ class ExpectFund(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class LeaveFund(Struct, frozen=True, gc=False, kw_only=True):
-    """Let go of a fund, to another shard."""
+    """Let go of a fund, to another shard, and of our record of the accounts of these brokers."""
 
     fund_id: str
     shard: str
     origin: str
+    brokers: frozenset[str] = frozenset()
 
 
 class TakePart(Struct, frozen=True, gc=False, kw_only=True):

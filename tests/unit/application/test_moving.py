@@ -4,7 +4,7 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from ordergate.adapters.journals.memory import MemoryJournal
 from ordergate.application.entry import LARGEST, Entry, Origin, encode
@@ -12,11 +12,13 @@ from ordergate.domain import moving as m
 from ordergate.domain.book import Key
 from ordergate.domain.errors import Code, Refused
 from ordergate.domain.funds import Fund
-from ordergate.domain.moves import Holding, LogEnd, MovePhase, in_parts, packed
+from ordergate.domain.moves import Holding, LogEnd, MovePhase, Part, StrategyRuns, in_parts, packed
 from ordergate.domain.orders.commands import Configure
 from ordergate.domain.positions.ledger import Balance
 from ordergate.domain.positions.lots import Lot
 from ordergate.domain.positions.position import Position, StrategyPosition
+from ordergate.domain.recon.holding import AccountHolding, HoldingKind
+from ordergate.domain.risk.account import Volume
 from ordergate.protocols.tlog import Signer
 from tests.journals.desk import BROKER, START, Desk
 
@@ -108,6 +110,61 @@ def test_what_a_strategy_built_here_before_is_added():
     assert state.strategy_positions.rows["gamma", "AAPL", "trend"].quantity == 3
 
 
+def _volume(day, quantity="5"):
+    return Volume(fund_id="gamma", symbol="AAPL", day=day, quantity=Decimal(quantity), value=Decimal(905))
+
+
+def test_what_was_traded_today_is_traded_wherever_the_fund_is():
+    today, yesterday = _volume("2026-01-05"), _volume("2026-01-04")
+    take = replace(TAKE, left=replace(LEFT, volumes=(today,)))
+    found, state = told(EXPECT, take, OPEN)
+    assert found[1] == ["InstrumentDefined", "FundArrived"]
+    assert state.volumes.rows == {("gamma", "AAPL"): today}
+    # And back again: it is the same volume, not twice as much.
+    _found, state = told(EXPECT, take, OPEN, LEAVE, EXPECT, take)
+    assert state.volumes.rows == {("gamma", "AAPL"): today}
+    # A day that is over does not count any more, and does not travel.
+    old = replace(TAKE, left=replace(LEFT, volumes=(yesterday,)))
+    assert told(EXPECT, old, OPEN, LEAVE)[0][-1] == ["FundLeft"]
+    assert told(EXPECT, take, OPEN, LEAVE)[0][-1] == ["FundLeft", "FundLeft"]
+
+
+def test_how_often_strategies_have_run_is_counted_on_and_not_twice():
+    runs = (StrategyRuns(strategy_id="trend", runs=3), StrategyRuns(strategy_id="carry", runs=1))
+    take = replace(TAKE, left=replace(LEFT, runs=runs))
+    fewer = replace(take, left=replace(take.left, runs=(StrategyRuns(strategy_id="trend", runs=2),)))
+    for commands in ((EXPECT, take, OPEN), (EXPECT, take, OPEN, LEAVE, EXPECT, fewer, OPEN)):
+        found, state = told(*commands)
+        assert found[1] == ["FundArrived"]
+        assert {name: row.runs for name, row in state.strategies.rows.items()} == {"trend": 3, "carry": 1}
+    # A fund that names its strategies takes along theirs alone.
+    only = replace(take, left=replace(take.left, fund=replace(GAMMA, strategies=("carry",))))
+    _found, state = told(EXPECT, only, OPEN, LEAVE)
+    assert state.moves.rows["gamma"].parts == 2
+
+
+def _at(broker, quantity, name="AAPL", kind=HoldingKind.POSITION):
+    return AccountHolding(broker=broker, kind=kind, name=name, quantity=Decimal(quantity))
+
+
+def test_our_record_of_an_account_goes_where_the_account_is_asked():
+    here = (_at("own", 20), _at("own", "-3610", "USD", HoldingKind.CASH), _at("other", 7))
+    take = replace(TAKE, left=replace(LEFT, at_brokers=here))
+    leave = replace(LEAVE, brokers=frozenset({"own", "unheard"}))
+    found, state = told(EXPECT, take, OPEN)
+    assert {row.quantity for row in state.account_holdings.rows.values()} == {20, -3610, 7}
+    found, state = told(EXPECT, take, OPEN, LEAVE)  # the fund trades at another broker from now on
+    assert found[-1] == ["FundLeft"]
+    assert state.account_holdings.rows["own", "position", "AAPL"].quantity == 20
+    found, state = told(EXPECT, take, OPEN, leave)
+    assert found[-1] == ["FundLeft", "FundLeft"]
+    left = {(row.broker, row.name): row.quantity for row in state.account_holdings.rows.values()}
+    assert left == {("own", "AAPL"): 0, ("own", "USD"): 0, ("other", "AAPL"): 7}
+    # What was booked here meanwhile, or stayed, is added.
+    _found, state = told(EXPECT, take, OPEN, LEAVE, EXPECT, take)
+    assert state.account_holdings.rows["own", "position", "AAPL"].quantity == 40
+
+
 def test_keys_that_have_come_are_not_written_again():
     found, _state = told(EXPECT, TAKE, take_keys("a", "b"), take_keys("a", "b"))
     assert found[-1] == []
@@ -172,15 +229,23 @@ def test_however_much_a_fund_holds_each_part_fits_into_an_entry_and_nothing_is_l
         for n in range(900)
     ]
     holdings = [Holding(position=position, lots=lots), Holding(position=flat)]
-    parts = in_parts(holdings, balances, 48_000, built)
+    held = [
+        AccountHolding(broker=BROKER, kind=HoldingKind.POSITION, name=f"S{n}", quantity=Decimal(n))
+        for n in range(900)
+    ]
+    whole = Part(
+        holdings=tuple(holdings), balances=tuple(balances), strategies=tuple(built), at_brokers=tuple(held)
+    )
+    parts = in_parts(whole, 48_000)
     assert sum((h.lots for part in parts for h in part.holdings), ()) == lots
     assert {h.position.symbol for part in parts for h in part.holdings} == {"BTC/USDT", "AAPL"}
     assert sum((part.balances for part in parts), ()) == tuple(balances)
     assert sum((part.strategies for part in parts), ()) == tuple(built)
+    assert sum((part.at_brokers for part in parts), ()) == tuple(held)
     for number, part in enumerate(parts):
         event = m.FundLeft(
             fund_id="gamma", shard="s" * 32, origin="o" * 200, number=number, parts=len(parts),
-            holdings=part.holdings, balances=part.balances, strategies=part.strategies,
+            **asdict(part),
         )  # fmt: skip
         assert len(encode(_entry(event)).data) <= LARGEST
 

@@ -170,6 +170,12 @@ class Position(BaseModel):
     unrealized_pl_usd: Number | None
     realized_pl_usd: Number | None
     realized_pl_ytd_usd: Number | None
+    fund_currency: str = Field(description="The fund's base currency.")
+    fund_rate: Rate | None = Field(description="What a unit of the currency is worth in it; null likewise.")
+    market_value_fund: Number | None
+    unrealized_pl_fund: Number | None
+    realized_pl_fund: Number | None
+    realized_pl_ytd_fund: Number | None
     fees: dict[str, Number]
     updated_at: Instant
     lots: list[Lot] = Field(description="The open ones, oldest first; at most 100.")

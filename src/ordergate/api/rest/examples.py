@@ -109,6 +109,12 @@ POSITION: Final[dict[str, Any]] = {
     "unrealized_pl_usd": "-10",
     "realized_pl_usd": "0",
     "realized_pl_ytd_usd": "0",
+    "fund_currency": "USD",
+    "fund_rate": {"rate": "1", "source": "same currency", "time": None},
+    "market_value_fund": "18040",
+    "unrealized_pl_fund": "-10",
+    "realized_pl_fund": "0",
+    "realized_pl_ytd_fund": "0",
     "fees": {},
     "updated_at": "2026-05-22T14:31:00.000000Z",
     "lots": [

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from ordergate.api.rest.answers import Quote
+from ordergate.api.rest.answers import Quote, Rate
 from ordergate.api.rest.schema_types import Instant, Number
 
 
@@ -15,10 +15,16 @@ class PeriodResult(BaseModel):
     began: date = Field(description="Its first day, in UTC.")
     nav_usd: Number = Field(description="What the fund was worth then.")
     pnl_usd: Number | None
+    nav_fund: Number | None = Field(
+        description="The same in fund_currency, by the rate of then; null without, and since money was paid in or out."
+    )
+    pnl_fund: Number | None = Field(
+        description="What the fund is worth now less that: what its currency's rate did counts."
+    )
 
 
 class Nav(BaseModel):
-    """What a fund is worth, in US dollars."""
+    """What a fund is worth, in US dollars and in its base currency."""
 
     fund_id: str
     time: Instant
@@ -29,6 +35,13 @@ class Nav(BaseModel):
     realized_usd: Number | None = Field(description="Less fees.")
     unrealized_usd: Number | None
     profits: dict[str, Number] = Field(description="Realized less fees, by currency.")
+    fund_currency: str = Field(description="Its base currency.")
+    fund_rate: Rate | None = Field(
+        description="What a US dollar is worth in it now; null where no rate leads there."
+    )
+    nav_fund: Number | None = Field(description="nav_usd at that rate.")
+    realized_fund: Number | None = Field(description="Likewise.")
+    unrealized_fund: Number | None
     day: PeriodResult | None = Field(description="Null where the fund was not valued since it began.")
     week: PeriodResult | None
     month: PeriodResult | None
@@ -41,7 +54,13 @@ class Quotes(BaseModel):
     items: list[Quote]
 
 
-_DAY: Final = {"began": "2026-05-22", "nav_usd": "1000000", "pnl_usd": "240"}
+_DAY: Final = {
+    "began": "2026-05-22",
+    "nav_usd": "1000000",
+    "pnl_usd": "240",
+    "nav_fund": "1000000",
+    "pnl_fund": "240",
+}
 EXAMPLE: Final[dict[str, Any]] = {
     "fund_id": "paper-momentum",
     "time": "2026-05-22T14:32:00.000000Z",
@@ -50,6 +69,11 @@ EXAMPLE: Final[dict[str, Any]] = {
     "realized_usd": "250",
     "unrealized_usd": "-10",
     "profits": {"USD": "250"},
+    "fund_currency": "USD",
+    "fund_rate": {"rate": "1", "source": "same currency", "time": None},
+    "nav_fund": "1000240",
+    "realized_fund": "250",
+    "unrealized_fund": "-10",
     "day": _DAY,
     "week": {**_DAY, "began": "2026-05-18"},
     "month": {**_DAY, "began": "2026-05-01"},

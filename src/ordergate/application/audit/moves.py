@@ -66,10 +66,14 @@ async def _check_part(source: JournalReader, entry: Entry, event: FundArrived, o
     left = read_entry(lines[0], event.index).event if lines else None
     if not isinstance(left, FundLeft):
         raise _wrong(entry, f"entry {event.index} of log {event.end.origin} says of no fund that it left")
-    told = left.fund_id, left.origin, left.number, left.fund, left.balances, left.strategies
-    here = event.fund_id, origin, event.number, event.fund, event.balances, event.strategies
-    if told != here or _held(left.holdings) != _held(event.holdings):
+    told, here = (left.fund_id, left.origin, left.number), (event.fund_id, origin, event.number)
+    if (told, _as_it_was(left)) != (here, _as_it_was(event)) or _held(left.holdings) != _held(event.holdings):
         raise _wrong(entry, f"is not what left log {event.end.origin} in its entry {event.index}")
+
+
+def _as_it_was(said: FundLeft | FundArrived) -> tuple[Any, ...]:
+    """What is the same to the letter on both sides."""
+    return said.fund, said.balances, said.strategies, said.volumes, said.runs, said.at_brokers
 
 
 def _held(holdings: tuple[Holding, ...]) -> list[Any]:

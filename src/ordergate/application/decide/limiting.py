@@ -27,6 +27,7 @@ from ordergate.domain.risk.limits import (
     shown_scope,
 )
 from ordergate.domain.risk.refusing import shown
+from ordergate.domain.risk.valuation import USD, exchanged
 from ordergate.domain.risk.worth import equity_usd
 from ordergate.domain.times import format_time
 
@@ -185,7 +186,7 @@ def _value(ctx: Context, fund_id: str, limits: Limits, now: datetime) -> Decisio
     worth = _worth(ctx, fund_id, limits)
     if worth is None:
         return  # nobody knows what it is worth: its orders are refused for that
-    periods = periods_after(_account(ctx, fund_id), now, worth)
+    periods = periods_after(_account(ctx, fund_id), now, worth, _in_base(ctx, fund_id, worth))
     if periods is not None:
         yield FundValued(fund_id=fund_id, periods=periods)
     reason = _lost_too_much(ctx, fund_id, limits, worth)
@@ -202,6 +203,15 @@ def _account(ctx: Context, fund_id: str) -> Account:
 def _worth(ctx: Context, fund_id: str, limits: Limits) -> Decimal | None:
     sums = ctx.state.exposures.sums(fund_id)
     return equity_usd(limits, _account(ctx, fund_id), sums, rates(ctx).to_usd)
+
+
+def _in_base(ctx: Context, fund_id: str, worth: Decimal) -> tuple[str, Decimal] | None:
+    """The fund's base currency, and the worth in it; None where it is the dollar, or no rate leads there."""
+    fund = ctx.state.funds.get(fund_id)
+    if fund is None or fund.base_currency == USD:
+        return None
+    amount = exchanged(worth, rates(ctx).found(USD, fund.base_currency))
+    return None if amount is None else (fund.base_currency, amount)
 
 
 def _lost_too_much(ctx: Context, fund_id: str, limits: Limits, worth: Decimal) -> str | None:

@@ -2,14 +2,19 @@
 
 from typing import Any, Final
 
+from msgspec.structs import asdict
+
 from ordergate.application.decide.context import Context, Decision
 from ordergate.domain import moving as m
 from ordergate.domain.errors import Code, Conflict, Invalid
-from ordergate.domain.moves import Holding, Move, MovePhase, arrived, in_parts
+from ordergate.domain.funds import Fund
+from ordergate.domain.moves import Holding, Move, MovePhase, Part, StrategyRuns, arrived, in_parts
 from ordergate.domain.orders.events import InstrumentDefined
 from ordergate.domain.orders.order import Order
 from ordergate.domain.positions.ledger import Balance
 from ordergate.domain.positions.position import StrategyPosition
+from ordergate.domain.recon.holding import AccountHolding
+from ordergate.domain.risk.account import Volume, trading_day
 from ordergate.domain.risk.limits import Level
 
 MOST_BYTES: Final = 48_000
@@ -72,21 +77,30 @@ def leave(ctx: Context, command: m.LeaveFund) -> Decision[Move]:
     open_orders = [order for order in ctx.state.orders.rows.values() if order.fund_id == fund_id]
     if open_orders:
         raise Conflict(Code.FUND_BUSY, _unfinished(fund_id, open_orders), "#/fund_id")
-    parts = in_parts(_holdings(ctx, fund_id), _balances(ctx, fund_id), MOST_BYTES, _built(ctx, fund_id))
-    for number, part in enumerate([None, *parts]):
+    parts = in_parts(_all_of(ctx, fund, command.brokers), MOST_BYTES)
+    for number, part in enumerate([Part(), *parts]):
         yield m.FundLeft(
             fund_id=fund_id,
             shard=command.shard,
             origin=command.origin,
             number=number,
             parts=len(parts) + 1,
-            fund=fund if part is None else None,
-            holdings=() if part is None else part.holdings,
-            balances=() if part is None else part.balances,
-            strategies=() if part is None else part.strategies,
-            **(_kept_by_risk(ctx, fund_id) if part is None else {}),
+            fund=None if number else fund,
+            **asdict(part),
+            **({} if number else _kept_by_risk(ctx, fund_id)),
         )
     return ctx.state.moves.rows[fund_id]
+
+
+def _all_of(ctx: Context, fund: Fund, brokers: frozenset[str]) -> Part:
+    return Part(
+        holdings=_holdings(ctx, fund.fund_id),
+        balances=_balances(ctx, fund.fund_id),
+        strategies=_built(ctx, fund.fund_id),
+        volumes=_volumes(ctx, fund.fund_id),
+        runs=_runs(ctx, fund),
+        at_brokers=_at_brokers(ctx, brokers),
+    )
 
 
 def _kept_by_risk(ctx: Context, fund_id: str) -> dict[str, Any]:
@@ -104,20 +118,43 @@ def _unfinished(fund_id: str, orders: list[Order]) -> str:
     return f"fund {fund_id!r} has orders that are not finished: {', '.join(shown[:_NAMED])}{more}"
 
 
-def _holdings(ctx: Context, fund_id: str) -> list[Holding]:
+def _holdings(ctx: Context, fund_id: str) -> tuple[Holding, ...]:
     rows = ctx.state.positions.rows
     held = [rows[key] for key in sorted(rows) if key[0] == fund_id and rows[key].quantity]
-    return [Holding(position=position, lots=tuple(ctx.state.open_lots(position))) for position in held]
+    return tuple(Holding(position=position, lots=tuple(ctx.state.open_lots(position))) for position in held)
 
 
-def _balances(ctx: Context, fund_id: str) -> list[Balance]:
+def _balances(ctx: Context, fund_id: str) -> tuple[Balance, ...]:
     rows = ctx.state.balances.rows
-    return [rows[key] for key in sorted(rows) if key[0] == fund_id and rows[key].amount]
+    return tuple(rows[key] for key in sorted(rows) if key[0] == fund_id and rows[key].amount)
 
 
-def _built(ctx: Context, fund_id: str) -> list[StrategyPosition]:
+def _built(ctx: Context, fund_id: str) -> tuple[StrategyPosition, ...]:
     rows = ctx.state.strategy_positions.rows
-    return [rows[key] for key in sorted(rows) if key[0] == fund_id and rows[key].quantity]
+    return tuple(rows[key] for key in sorted(rows) if key[0] == fund_id and rows[key].quantity)
+
+
+def _volumes(ctx: Context, fund_id: str) -> tuple[Volume, ...]:
+    """Those that still count."""
+    state, now = ctx.state, ctx.now()
+    rows = [row for key, row in sorted(state.volumes.rows.items()) if key[0] == fund_id]
+    return tuple(
+        row for row in rows if row.day >= trading_day(state.instruments.rows[row.symbol].asset_class, now)
+    )
+
+
+def _runs(ctx: Context, fund: Fund) -> tuple[StrategyRuns, ...]:
+    rows = sorted(ctx.state.strategies.rows.items())
+    return tuple(
+        StrategyRuns(strategy_id=name, runs=row.runs)
+        for name, row in rows
+        if row.runs and (not fund.strategies or name in fund.strategies)
+    )
+
+
+def _at_brokers(ctx: Context, brokers: frozenset[str]) -> tuple[AccountHolding, ...]:
+    rows = ctx.state.account_holdings.rows
+    return tuple(rows[key] for key in sorted(rows) if key[0] in brokers and rows[key].quantity)
 
 
 def take_part(ctx: Context, command: m.TakePart) -> Decision[Move]:
@@ -134,7 +171,7 @@ def take_part(ctx: Context, command: m.TakePart) -> Decision[Move]:
     if left.number > move.parts:
         detail = f"part {left.number} of fund {left.fund_id!r} has come before part {move.parts}"
         raise Conflict(Code.FUND_EXPECTED, detail, "#/number")
-    for symbol in (*[h.position.symbol for h in left.holdings], *[built.symbol for built in left.strategies]):
+    for symbol in _symbols(left):
         yield from _define(ctx, symbol)
     known = ctx.state.positions
     yield m.FundArrived(
@@ -147,11 +184,21 @@ def take_part(ctx: Context, command: m.TakePart) -> Decision[Move]:
         holdings=tuple(arrived(h, known.get((left.fund_id, h.position.symbol))) for h in left.holdings),
         balances=left.balances,
         strategies=left.strategies,
+        volumes=left.volumes,
+        runs=left.runs,
+        at_brokers=left.at_brokers,
         account=left.account,
         limits=left.limits,
         halt=left.halt,
     )
     return ctx.state.moves.rows[left.fund_id]
+
+
+def _symbols(left: m.FundLeft) -> list[str]:
+    """What the fund's part is about, each once."""
+    named = [holding.position.symbol for holding in left.holdings]
+    named += [built.symbol for built in left.strategies]
+    return list(dict.fromkeys([*named, *(volume.symbol for volume in left.volumes)]))
 
 
 def _define(ctx: Context, symbol: str) -> Decision[None]:

@@ -39,6 +39,7 @@ class Difference(Struct, frozen=True, gc=False, kw_only=True):
     """One thing in which the records differ.
 
     Attributes:
+        ours: of a position or balance, what it would be once the differences of fills were settled.
         key: what it is about; the same in every comparison that finds it.
         excused: something under way can explain it.
         look_up: the broker can be asked about the order, and what it says be booked.
@@ -283,13 +284,14 @@ def _positions(ours: Ours, theirs: Statement, terms: Terms, moves: _Moves) -> It
     live = {order.symbol for order in ours.orders.values() if order.state in _AT_BROKER} if unseen else set()
     for symbol in sorted(ours.positions.keys() | theirs.positions.keys() | moves.quantities.keys()):
         mine, yours = ours.positions.get(symbol, ZERO), theirs.positions.get(symbol, ZERO)
-        if not terms.quantities.covers(mine + moves.quantities[symbol], yours):
+        net = mine + moves.quantities[symbol]
+        if not terms.quantities.covers(net, yours):
             yield Difference(
                 kind=BreakKind.POSITION,
                 key=f"position/{symbol}",
-                detail=f"{text(mine)} {symbol} here, {text(yours)} at the broker",
+                detail=_sums(mine, net, symbol, yours),
                 symbol=symbol,
-                ours=mine,
+                ours=net,
                 theirs=yours,
                 excused=symbol in ours.touched or symbol in live,
             )
@@ -307,16 +309,22 @@ def _money(ours: Ours, theirs: Statement, terms: Terms, moves: _Moves) -> Iterat
         if opening is None:
             continue  # what was there before is not known, so nothing can be said
         mine = opening + ours.cash.get(currency, ZERO)
-        if not terms.balances.covers(mine + moves.money[currency], yours):
+        net = mine + moves.money[currency]
+        if not terms.balances.covers(net, yours):
             yield Difference(
                 kind=BreakKind.BALANCE,
                 key=f"balance/{currency}",
-                detail=f"{text(mine)} {currency} here, {text(yours)} at the broker",
+                detail=_sums(mine, net, currency, yours),
                 symbol=currency,
-                ours=mine,
+                ours=net,
                 theirs=yours,
                 excused=currency in currencies,
             )
+
+
+def _sums(mine: Decimal, net: Decimal, name: str, yours: Decimal) -> str:
+    explained = "" if net == mine else f" ({text(net)} with the differences of fills)"
+    return f"{text(mine)} {name} here{explained}, {text(yours)} at the broker"
 
 
 def _order_of(ours: Ours, said: Executed) -> str:

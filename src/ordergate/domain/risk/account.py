@@ -27,12 +27,19 @@ class PeriodKind(StrEnum):
     MONTH = "month"
 
 
-class Period(Struct, frozen=True, gc=False):
-    """A day, week or month of a fund: its first day, and what the fund was worth in US dollars when it began."""
+class Period(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A day, week or month of a fund: its first day, and what the fund was worth in US dollars when it began.
+
+    Attributes:
+        currency, nav: the same in the fund's base currency, by the rate of then; None where that is the dollar, where
+            there was no rate, and since money was paid in or out.
+    """
 
     kind: PeriodKind
     began: date
     nav_usd: Decimal
+    currency: str | None = None
+    nav: Decimal | None = None
 
 
 class Account(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -99,14 +106,22 @@ def present_periods(now: datetime) -> dict[PeriodKind, date]:
     }
 
 
-def periods_after(account: Account, now: datetime, nav_usd: Decimal) -> tuple[Period, ...] | None:
-    """The periods as they are now, where one has begun since; None where none has."""
+def periods_after(
+    account: Account, now: datetime, nav_usd: Decimal, in_base: tuple[str, Decimal] | None = None
+) -> tuple[Period, ...] | None:
+    """The periods as they are now, where one has begun since; None where none has.
+
+    Args:
+        in_base: the base currency, and the worth in it, where that is another than the dollar and there is a rate.
+    """
     present = present_periods(now)
     known = {period.kind: period for period in account.periods}
     if all(kind in known and known[kind].began >= began for kind, began in present.items()):
         return None
     return tuple(
-        known[kind] if kind in known and known[kind].began >= began else Period(kind, began, nav_usd)
+        known[kind]
+        if kind in known and known[kind].began >= began
+        else Period(kind, began, nav_usd, *(in_base or ()))
         for kind, began in present.items()
     )
 

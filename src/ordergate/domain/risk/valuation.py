@@ -1,7 +1,7 @@
-"""What a position is worth at the last prices, in its currency and in US dollars; for showing, never for books.
+"""What a position is worth at the last prices: in its currency, in the fund's, and in US dollars.
 
-What has no quote or no rate is None: nothing is guessed. Amounts in dollars that a rate has made are rounded half to
-even to 10 places.
+For showing, never for books. What has no quote or no rate is None: nothing is guessed. Amounts that a rate has made are
+rounded half to even to 10 places.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from ordergate.domain.money import EXACT, ONE, ZERO, divide
 from ordergate.domain.positions.position import Position
 from ordergate.domain.risk.conversion import SAME, Rate, Rates
 
+USD: Final = "USD"
 _PLACES: Final = 10
 
 
@@ -33,19 +34,35 @@ class Market(Struct, frozen=True, kw_only=True):
     quotes: Mapping[str, Quote]
     rates: Mapping[str, Decimal]
 
-    def to_usd(self) -> Rates:
+    def conversion(self) -> Rates:
         """What currencies are worth."""
         return Rates(self.rates, self.quotes.get)
 
 
+class Converted(Struct, frozen=True, kw_only=True):
+    """The worth of a position in another currency, or the same.
+
+    Attributes:
+        rate: that all of it was made with, profits too; None where there is none.
+    """
+
+    currency: str
+    rate: Rate | None
+    market_value: Decimal | None
+    unrealized: Decimal | None
+    realized: Decimal | None
+    realized_ytd: Decimal | None
+
+
 class Valuation(Struct, frozen=True, kw_only=True):
-    """Of one position; amounts are in the instrument's currency but for those in dollars.
+    """Of one position, in the instrument's currency.
 
     Attributes:
         price: what closing would bring: the bid of a long, the ask of a short.
         priced_at: the time of that quote.
         market_value: signed.
         realized_ytd: by fills of the present year.
+        in_usd, in_fund: the same in US dollars, and in the fund's base currency.
     """
 
     price: Decimal | None
@@ -53,32 +70,38 @@ class Valuation(Struct, frozen=True, kw_only=True):
     market_value: Decimal | None
     unrealized: Decimal | None
     realized_ytd: Decimal
-    rate: Rate | None
-    market_value_usd: Decimal | None
-    unrealized_usd: Decimal | None
-    realized_usd: Decimal | None
-    realized_ytd_usd: Decimal | None
+    in_usd: Converted
+    in_fund: Converted
 
 
-def value(position: Position, instrument: Instrument, market: Market) -> Valuation:
-    """The worth of a position; what is flat is worth 0 without any quote."""
+def value(position: Position, instrument: Instrument, market: Market, base_currency: str) -> Valuation:
+    """The worth of a position of a fund with that base currency; what is flat is worth 0 without any quote."""
     with localcontext(EXACT):
         price, priced_at = _closing_price(position, market.quotes.get(position.symbol))
         worth = _worth(position, instrument, price)
         unrealized = None if worth is None else worth - position.cost
         ytd = position.realized_in_year if position.year == market.year else ZERO
-        rate = SAME if instrument.currency == "USD" else market.to_usd().found(instrument.currency, "USD")
+        rates = market.conversion()
+
+        def converted(currency: str) -> Converted:
+            rate = rates.found(instrument.currency, currency)
+            return Converted(
+                currency=currency,
+                rate=rate,
+                market_value=exchanged(worth, rate),
+                unrealized=exchanged(unrealized, rate),
+                realized=exchanged(position.realized_pnl, rate),
+                realized_ytd=exchanged(ytd, rate),
+            )
+
         return Valuation(
             price=price,
             priced_at=priced_at,
             market_value=worth,
             unrealized=unrealized,
             realized_ytd=ytd,
-            rate=rate,
-            market_value_usd=_in_usd(worth, rate),
-            unrealized_usd=_in_usd(unrealized, rate),
-            realized_usd=_in_usd(position.realized_pnl, rate),
-            realized_ytd_usd=_in_usd(ytd, rate),
+            in_usd=converted(USD),
+            in_fund=converted(base_currency),
         )
 
 
@@ -94,7 +117,8 @@ def _worth(position: Position, instrument: Instrument, price: Decimal | None) ->
     return None if price is None else position.quantity * price * instrument.contract_size
 
 
-def _in_usd(amount: Decimal | None, rate: Rate | None) -> Decimal | None:
+def exchanged(amount: Decimal | None, rate: Rate | None) -> Decimal | None:
+    """The amount at a rate, to 10 places; None where either is missing, but nothing is nothing in every currency."""
     if not amount or rate is SAME:
         return amount
     return None if rate is None else divide(amount * rate.rate, ONE, _PLACES)

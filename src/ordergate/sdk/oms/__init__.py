@@ -1,7 +1,8 @@
 """Order management in process: orders, fills, positions with tax lots, and what happens to them."""
 
 from ordergate.domain.risk.limits import Limits
-from ordergate.sdk.oms.records import Fill, FundConfig, Order, OrderUpdate, Position, TaxLot, UsdRate
+from ordergate.sdk.oms.holdings import Position, Rate, TaxLot
+from ordergate.sdk.oms.records import Fill, FundConfig, Order, OrderUpdate
 from ordergate.sdk.oms.service import OrderService
 
 __all__ = [
@@ -12,6 +13,6 @@ __all__ = [
     "OrderService",
     "OrderUpdate",
     "Position",
+    "Rate",
     "TaxLot",
-    "UsdRate",
 ]

@@ -4,7 +4,7 @@ What ordergate does not know is None.
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -12,7 +12,6 @@ import msgspec
 from msgspec.structs import replace
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from ordergate.application.queries import Shown
 from ordergate.domain.errors import Code, Invalid
 from ordergate.domain.funds import Fund, TaxLotMethod
 from ordergate.domain.instruments import AssetClass
@@ -20,7 +19,6 @@ from ordergate.domain.money import exact
 from ordergate.domain.orders import executions, order
 from ordergate.domain.orders.commands import ORDER_FIELDS, SubmitOrder, parse_choice, parse_order
 from ordergate.domain.orders.states import OrderType, Side, State, TimeInForce
-from ordergate.domain.positions.lots import Lot
 from ordergate.domain.risk.limits import (
     ENVELOPE,
     LEVELS,
@@ -169,90 +167,6 @@ class Fill(Record):
         names = ("order_id", "fund_id", "symbol", "quantity", "price", "time", "side", "fee", "fee_currency")
         return cls(
             fill_id=known.exec_id, broker=known.broker, **{name: getattr(known, name) for name in names}
-        )
-
-
-class TaxLot(Record):
-    """What one fill opened; quantities are signed, below zero is short."""
-
-    lot_id: str
-    fund_id: str
-    symbol: str
-    open_date: date
-    open_qty: Exact
-    open_price: Exact
-    close_date: date | None = None
-    close_qty: Exact = Decimal(0)
-    close_price: Exact | None = None
-
-    @classmethod
-    def of(cls, lot: Lot) -> "TaxLot":
-        """The lot as booked; `close_price` is that of the fill that closed the last of it."""
-        return cls(
-            lot_id=lot.lot_id,
-            fund_id=lot.fund_id,
-            symbol=lot.symbol,
-            open_date=lot.opened_at.date(),
-            open_qty=lot.quantity,
-            open_price=lot.price,
-            close_date=None if lot.closed_at is None else lot.closed_at.date(),
-            close_qty=lot.quantity - lot.remaining,
-            close_price=lot.close_price,
-        )
-
-
-class UsdRate(Record):
-    """What one unit of an instrument's currency is worth in US dollars.
-
-    Attributes:
-        source: the symbols of quotes or the fixed pairs that it follows from.
-        time: of the oldest quote in it; None without any.
-    """
-
-    rate: Decimal
-    source: str
-    time: datetime | None = None
-
-
-class Position(Record):
-    """What a fund holds of a symbol.
-
-    Attributes:
-        quantity: signed, in the instrument's unit.
-        avg_price: None when flat.
-        last_price: what closing would bring: the bid of a long, the ask of a short; None without a quote.
-        market_value_usd: signed; None without a quote, or without a rate from the instrument's currency.
-        unrealized_pl_usd, realized_pl_usd: None likewise; realized since the first fill, fees apart.
-        realized_pl_ytd_usd: by fills of the present calendar year, in UTC.
-        usd_rate: what the amounts in dollars were made with; None where there is no rate.
-        tax_lots: the open ones, oldest first.
-    """
-
-    fund_id: str
-    symbol: str
-    quantity: Exact
-    avg_price: Exact | None = None
-    last_price: Exact | None = None
-    market_value_usd: Decimal | None = None
-    unrealized_pl_usd: Decimal | None = None
-    realized_pl_usd: Decimal | None = None
-    realized_pl_ytd_usd: Decimal | None = None
-    usd_rate: UsdRate | None = None
-    last_updated: datetime
-    tax_lots: tuple[TaxLot, ...] = ()
-
-    @classmethod
-    def of(cls, shown: Shown, lots: list[Lot]) -> "Position":
-        """The position as it is shown."""
-        same = ("fund_id", "symbol", "quantity", "market_value_usd", "unrealized_pl_usd", "realized_pl_usd",
-                "realized_pl_ytd_usd")  # fmt: skip
-        return cls(
-            **{name: shown[name] for name in same},
-            avg_price=shown["average_price"],
-            last_price=shown["price"],
-            usd_rate=None if shown["usd_rate"] is None else UsdRate(**shown["usd_rate"]),
-            last_updated=shown["updated_at"],
-            tax_lots=tuple(TaxLot.of(lot) for lot in lots),
         )
 
 

@@ -17,7 +17,8 @@ from ordergate.domain.orders.reports import Executed
 from ordergate.domain.orders.states import UNSENT
 from ordergate.domain.risk.commands import ConfigureLimits
 from ordergate.sdk.line import Line
-from ordergate.sdk.oms.records import Fill, FundConfig, Order, OrderUpdate, Position
+from ordergate.sdk.oms.holdings import Position
+from ordergate.sdk.oms.records import Fill, FundConfig, Order, OrderUpdate
 from ordergate.sdk.oms.updates import end_of, updates_after
 
 _ORIGIN: Final = Origin(source="sdk")
@@ -161,10 +162,11 @@ def _report(fill: Fill, known: order.Order) -> Executed:
 
 
 async def _positions(gate: Gate, fund_id: str, symbol: str | None) -> list[Position]:
-    instruments = await gate.queries.instruments()
+    instruments, bases = await gate.queries.instruments(), await gate.queries.base_currencies()
     where = {"fund_id": fund_id} | ({} if symbol is None else {"symbol": symbol})
     positions, market = [], market_of(gate)
     for held in await gate.journal.select("positions", where):
         lots = await gate.queries.open_lots(held)
-        positions.append(Position.of(show_position(held, lots, instruments[held.symbol], market), lots))
+        shown = show_position(held, lots, instruments[held.symbol], market, bases[fund_id])
+        positions.append(Position.of(shown, lots))
     return positions

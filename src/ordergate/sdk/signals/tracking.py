@@ -21,7 +21,8 @@ from ordergate.domain.orders.states import Side
 from ordergate.domain.slippage import slippage
 from ordergate.domain.times import format_time, parse_time
 from ordergate.sdk.line import Line
-from ordergate.sdk.oms.records import Fill, Position
+from ordergate.sdk.oms.holdings import Position
+from ordergate.sdk.oms.records import Fill
 from ordergate.sdk.oms.service import OrderService
 
 Number = str | int | float | Decimal

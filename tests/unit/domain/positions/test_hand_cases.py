@@ -217,17 +217,58 @@ def test_mny_5_what_a_position_is_worth(held: str, wanted: str) -> None:
         fund_id="fund", symbol=symbol, updated_at=AT, quantity=D(quantity), cost=D(cost), realized_pnl=D(realized),
         year=int(year), realized_in_year=D(realized),
     )  # fmt: skip
-    worth = value(position, instrument, Market(year=2026, quotes=QUOTES, rates=FIXED))
+    worth = value(position, instrument, Market(year=2026, quotes=QUOTES, rates=FIXED), "USD")
+    usd = worth.in_usd
     numbers = (
-        worth.market_value, worth.unrealized, worth.market_value_usd, worth.unrealized_usd, worth.realized_usd,
-        worth.realized_ytd_usd,
+        worth.market_value, worth.unrealized, usd.market_value, usd.unrealized, usd.realized, usd.realized_ytd,
     )  # fmt: skip
+    assert worth.in_fund == usd
     assert numbers == tuple(None if n == "?" else D(n) for n in wanted.replace("|", "").split())
     if D(quantity) and symbol in QUOTES:
         quote = QUOTES[symbol]
         assert (worth.price, worth.priced_at) == (quote.bid if D(quantity) > 0 else quote.ask, quote.time)
     else:
         assert (worth.price, worth.priced_at) == (None, None)
+
+
+# the same in the fund's currency: the position, that currency; worth, unrealised, realised; the rate, its source, seconds
+IN_FUNDS = [
+    ("EURUSD 2 220000 500 2026", "GBP", "176000 0 400", "0.8", "1 / GBPUSD", 2),
+    ("EURUSD -2 -220000 500 2025", "NOK", "-2240000 -40000 5000", "10", "fixed USD/NOK", None),
+    ("USDJPY 1 15000000 1550 2026", "JPY", "15000000 0 1550", "1", "same currency", None),
+    ("USDJPY 1 15000000 1550 2026", "GBP", "77419.3548387097 0 8", "0.0051612903225806451612904",
+     "1 / USDJPY, 1 / GBPUSD", 1),
+    ("EURUSD 2 220000 500 2026", "SEK", "? 0 ?", None, None, None),  # no rate; nothing is nothing in any currency
+    ("AAPL 10 1800 1 2026", "GBP", "? ? 0.8", "0.8", "1 / GBPUSD", 2),  # no quote
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("held", "currency", "wanted", "rate", "by", "seconds"), IN_FUNDS)
+def test_mny_5_what_a_position_is_worth_in_the_currency_of_the_fund(
+    held: str, currency: str, wanted: str, rate: str | None, by: str | None, seconds: int | None
+) -> None:
+    symbol, quantity, cost, realized, year = held.split()
+    instrument = built_in(symbol)
+    assert instrument is not None
+    position = Position(
+        fund_id="fund", symbol=symbol, updated_at=AT, quantity=D(quantity), cost=D(cost), realized_pnl=D(realized),
+        year=int(year), realized_in_year=D(realized),
+    )  # fmt: skip
+    valuation = value(position, instrument, Market(year=2026, quotes=QUOTES, rates=FIXED), currency)
+    worth = valuation.in_fund
+    numbers = (worth.market_value, worth.unrealized, worth.realized)
+    assert numbers == tuple(None if n == "?" else D(n) for n in wanted.split())
+    assert worth.currency == currency
+    assert (
+        valuation.in_usd
+        == value(position, instrument, Market(year=2026, quotes=QUOTES, rates=FIXED), "USD").in_fund
+    )
+    if rate is None:
+        assert worth.rate is None
+        return
+    assert worth.rate is not None
+    time = None if seconds is None else AT + timedelta(seconds=seconds)
+    assert (worth.rate.rate, worth.rate.source, worth.rate.time) == (D(rate), by, time)
 
 
 # prices that are shown: to 10 places, half to even
