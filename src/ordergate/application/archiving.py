@@ -148,7 +148,7 @@ class Archivist:
 
     def __init__(self, reader: JournalReader, log: str, key: KeyBy = KeyBy.SYMBOL) -> None:
         self._reader, self._log, self._key = reader, log, key
-        self._teller = Teller(reader)
+        self._teller, self._next = Teller(reader), 0
 
     async def archive(self, first: int, lines: Sequence[Line]) -> list[Archived]:
         """The records of lines from index `first` on, whole.
@@ -157,8 +157,13 @@ class Archivist:
             StoreError: the journal cannot be read.
             AuditError: an entry cannot be read by this version.
         """
+        if first != self._next:  # what comes again finds its orders as they were then
+            self._teller = Teller(self._reader)
+        self._next = -1
         told = await self._teller.tell([decode(line.data, index) for index, line in enumerate(lines, first)])
-        return [await self._archived(one, line) for one, line in zip(told, lines, strict=True)]
+        archived = [await self._archived(one, line) for one, line in zip(told, lines, strict=True)]
+        self._next = first + len(lines)
+        return archived
 
     async def _archived(self, told: Told, line: Line) -> Archived:
         entry, payload = told.entry, None
@@ -174,7 +179,7 @@ class Archivist:
             time=entry.time,
             leaf_hash=line.hash.hex(),
             entry=Raw(line.data),
-            order=None if told.order is None else _order(told.order),
+            order=None if told.order is None else as_archived(told.order),
             before=told.before,
             payload_sha256=entry.raw_sha256,
             payload=payload,
@@ -182,7 +187,8 @@ class Archivist:
         return Archived(key_of(told, self._key, self._log), record)
 
 
-def _order(order: Order) -> ArchivedOrder:
+def as_archived(order: Order) -> ArchivedOrder:
+    """The order, in version 1 of the record."""
     return ArchivedOrder(**{name: getattr(order, name) for name in _FIELDS})
 
 
