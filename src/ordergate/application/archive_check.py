@@ -7,7 +7,6 @@ What the archive should have by now is what its cursor had passed before it was 
 the journal: one beyond its end is of another history.
 """
 
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final
@@ -21,6 +20,9 @@ from ordergate.application.ports.journal import JournalReader
 
 _WIDTH: Final = 16
 """Bytes of a fingerprint: of a SHA-256."""
+_PARTITION: Final = 4
+_PLACE: Final = 12
+"""Bytes of a partition, and with them of an offset."""
 _UNSEEN: Final = 255
 _SHOWN: Final = 20
 
@@ -133,7 +135,7 @@ class _Log:
         self.reader, self.log, self.due = reader, log, due
         self.size = self.archived = 0
         self._fingerprints, self._left_out = bytearray(), bytearray()
-        self._partitions, self._offsets = array("i"), array("q")
+        self._places = bytearray()
         self._copies: dict[int, list[_Copy]] = {}
         self._last: dict[int, int] = {}
 
@@ -144,8 +146,7 @@ class _Log:
             more = self.size - len(self._left_out)
             self._fingerprints.extend(bytes(more * _WIDTH))
             self._left_out.extend(bytes((_UNSEEN,)) * more)
-            self._partitions.extend([0] * more)
-            self._offsets.extend([0] * more)
+            self._places.extend(bytes(more * _PLACE))
         return 0 <= index < self.size
 
     def take(self, said: _Said, lying: Lying, value: bytes, compared: Compared) -> None:
@@ -161,7 +162,9 @@ class _Log:
         self.archived += 1
         self._fingerprints[place : place + _WIDTH] = fingerprint
         self._left_out[index] = left_out
-        self._partitions[index], self._offsets[index] = lying.partition, lying.offset
+        self._places[index * _PLACE : (index + 1) * _PLACE] = lying.partition.to_bytes(
+            _PARTITION
+        ) + lying.offset.to_bytes(_PLACE - _PARTITION)
         last = self._last.get(lying.partition, -1)
         if index < last:
             why = f"lies behind entry {last}, which came later"
@@ -190,7 +193,8 @@ class _Log:
 
     def _compare(self, index: int, record: Record, different: Findings) -> None:
         place = index * _WIDTH
-        lying = Lying(self._partitions[index], self._offsets[index], None)
+        at = self._places[index * _PLACE : (index + 1) * _PLACE]
+        lying = Lying(int.from_bytes(at[:_PARTITION]), int.from_bytes(at[_PARTITION:]), None)
         own = _Copy(bytes(self._fingerprints[place : place + _WIDTH]), self._left_out[index], lying)
         for copy in (own, *self._copies.get(index, ())):
             if not _same(copy, record):

@@ -23,6 +23,8 @@ from ordergate.domain.orders.states import Mark, OrderType, Side, State, TimeInF
 LEAST_ROOM: Final = 131_072
 """Bytes that a record may always have: an entry, which is at most half as long, fits with all that is said of it."""
 
+Moment = Annotated[datetime, Meta(tz=True)]
+
 
 class ArchivedOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """An order as an entry left it. Decimals are text; what is None is left out.
@@ -44,8 +46,8 @@ class ArchivedOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
     broker: str
     state: State
     version: int
-    created_at: datetime
-    updated_at: datetime
+    created_at: Moment
+    updated_at: Moment
     filled_quantity: Decimal
     leaves_quantity: Decimal
     filled_value: Decimal
@@ -62,16 +64,16 @@ class ArchivedOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
     entry_price: Decimal | None = None
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
     arrival_bid: Decimal | None = None
     arrival_ask: Decimal | None = None
     client_id: str | None = None
     broker_order_id: str | None = None
-    accepted_at: datetime | None = None
-    submitted_at: datetime | None = None
-    acknowledged_at: datetime | None = None
-    filled_at: datetime | None = None
-    ended_at: datetime | None = None
+    accepted_at: Moment | None = None
+    submitted_at: Moment | None = None
+    acknowledged_at: Moment | None = None
+    filled_at: Moment | None = None
+    ended_at: Moment | None = None
     marks: tuple[Mark, ...] = ()
     reason_code: str | None = None
     reason: str | None = None
@@ -106,7 +108,7 @@ class Record(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     log: str
     index: int
     kind: str
-    time: datetime
+    time: Moment
     leaf_hash: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     entry: Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
     order: ArchivedOrder | None = None
@@ -208,6 +210,15 @@ def without(record: Record, left_out: tuple[Part, ...]) -> Record:
 def written(record: Record) -> bytes:
     """Its bytes."""
     return _ENCODE(record)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a record."""
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "ordergate archive record, version 1",
+    }
+    return head | msgspec.json.schema(Record)
 
 
 def fitted(record: Record, room: int) -> bytes:

@@ -6,17 +6,20 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
 
+import jsonschema_rs
 import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
 from ordergate.application.archiving import (
     LEAST_ROOM,
+    SMALLER,
     Archivist,
     KeyBy,
     Record,
     as_archived,
     fitted,
+    schema,
     without,
     written,
 )
@@ -114,6 +117,17 @@ def test_version_1_is_what_it_was() -> None:
         '"filled_value":"7220.00","average_price":"180.5","limit_price":"180.50","marks":["done_for_day"]},'
         '"before":"SUBMITTED"}'
     )
+
+
+def test_every_record_is_as_its_schema_says() -> None:
+    validator = jsonschema_rs.validator_for(schema())
+    _lines, archived = asyncio.run(_archived())
+    for one in archived:
+        for left_out in SMALLER:
+            validator.validate(json.loads(written(without(one.record, left_out))))
+    shown = json.loads(written(archived[0].record))
+    assert not validator.is_valid(shown | {"v": 2})
+    assert not validator.is_valid(shown | {"entry": "text"})
 
 
 def test_what_comes_again_is_the_same() -> None:

@@ -52,6 +52,7 @@ class Reading:
             "group.id": "ordergate-archive-verify",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 100,
             "auto.offset.reset": "error",
             "fetch.message.max.bytes": max(self._target.message_max_bytes, 1_048_576),
         }
