@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ordergate.bootstrap import open_gate
+from ordergate.bootstrap import open_gate, open_shards
 from ordergate.cli.app import app
+from ordergate.config import load
+from tests.services import sharded
 from tests.services.archive import TOPIC, archived, archiving, in_toml, quote, trade
 from tests.services.kafka import Kafka
 from tests.services.server import serving
@@ -186,3 +188,28 @@ def test_brokers_that_are_away_are_named(archive: Archive, monkeypatch: pytest.M
     archive.kafka.kill()
     at = ("--db", f"sqlite:///{archive.database}", "--config", str(archive.config))
     assert f"topic {TOPIC} at {archive.kafka.server} cannot be read" in run(*at, code=1).stderr
+
+
+def test_shards_share_a_topic(kafka: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("ORDERGATE_DB", raising=False)
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "ordergate.toml"
+    file.write_text(f'{sharded.TOML.format(beta="us")}\n[kafka]\nservers = ["{kafka.server}"]\n')
+
+    async def fill() -> None:
+        async with open_shards(load(file)) as shards:
+            for gate in shards.shards.values():
+                await archived(gate)
+
+    asyncio.run(fill())
+    at = ("--config", str(file), "--json")
+    both = json.loads(run(*at).stdout)
+    assert both["agrees"]
+    assert len(both["logs"]) == 2
+    assert both["ignored"] == 0
+    one = json.loads(run(*at, "--shard", "eu").stdout)
+    assert one["agrees"]
+    assert len(one["logs"]) == 1
+    assert one["ignored"] > 0
+    assert one["ignored"] + sum(log["archived"] for log in one["logs"].values()) == both["records"]

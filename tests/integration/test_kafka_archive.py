@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from ordergate.adapters.kafka import KafkaError, sending
+from ordergate.adapters.outlets.kafka import LEAST_BYTES
+from ordergate.application.archiving import LEAST_ROOM
 from ordergate.bootstrap import open_gate
 from ordergate.config import ConfigError
 from tests.services.archive import TOPIC, archived, archiving, indices, quote, trade, verified
@@ -216,6 +219,39 @@ def test_a_topic_is_made_to_keep_everything(kafka: Kafka, database: Path) -> Non
     resource = ConfigResource(ConfigResource.Type.TOPIC, "archive.of-ours")
     settings = admin.describe_configs([resource])[resource].result(10)
     assert settings["retention.ms"].value == "-1"
+
+
+def test_where_brokers_take_less_than_they_say_less_is_sent(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from confluent_kafka import KafkaError as Told
+    from confluent_kafka import KafkaException
+
+    class Narrow:
+        def __init__(self, producer) -> None:
+            self._producer = producer
+
+        def produce(self, topic, value, **options) -> None:
+            if len(value) > LEAST_ROOM:
+                raise KafkaException(Told(Told.MSG_SIZE_TOO_LARGE))
+            self._producer.produce(topic, value=value, **options)
+
+        def __getattr__(self, name):
+            return getattr(self._producer, name)
+
+    made = sending.Sender._made
+    monkeypatch.setattr(sending.Sender, "_made", lambda sender: Narrow(made(sender)))
+    sender, stop = sending.Sender(archiving(kafka.server).kafka.target(), LEAST_BYTES), threading.Event()
+    small, large = (sending.Message("k", bytes(size), ()) for size in (LEAST_ROOM, LEAST_ROOM + 1))
+    sender.send([small], stop)
+    assert sender.room > LEAST_BYTES
+    with pytest.raises(sending.TooLarge, match=f"must be {LEAST_BYTES} at least"):
+        sender.send([small, large], stop)
+    sender.ready(stop)
+    assert sender.room == LEAST_BYTES
+    sender.send([small], stop)
+    sender.close()
+    assert len(kafka.read(TOPIC)) >= 2
 
 
 def test_settings_that_cannot_be_used_end_the_start(kafka: Kafka, database: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ are not looked at.
 
 import hashlib
 import threading
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
@@ -22,6 +23,8 @@ class Objects:
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
+        self._rows: dict[str, str] = {}
+        self._keys: list[str] = []
         self._turn = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -47,8 +50,26 @@ class Objects:
                 return 412
             if match is not None and (known is None or etag(known) != match):
                 return 412
+            if known is None:
+                insort(self._keys, key)
             self.kept[key] = data
+            self._rows[key] = (
+                f"<Contents><Key>{escape(key)}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+                f"<ETag>{escape(etag(data))}</ETag><Size>{len(data)}</Size></Contents>"
+            )
             return 200
+
+    def remove(self, key: str) -> None:
+        with self._turn:
+            if self.kept.pop(key, None) is not None:
+                self._keys.remove(key)
+
+    def rows(self, prefix: str, after: str) -> list[tuple[str, str]]:
+        """Keys behind a prefix and `after`, each with its row of a list."""
+        with self._turn:
+            first = max(bisect_left(self._keys, prefix), bisect_right(self._keys, after))
+            last = bisect_left(self._keys, prefix + "\U0010ffff")
+            return [(key, self._rows[key]) for key in self._keys[first:last]]
 
     def close(self) -> None:
         self._server.shutdown()
@@ -70,13 +91,16 @@ def _handler(objects: Objects) -> type[BaseHTTPRequestHandler]:
             return path.removeprefix(BUCKET).lstrip("/")
 
         def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name.replace("_", "-"), value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
+            try:
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name.replace("_", "-"), value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body)
+            except OSError:
+                self.close_connection = True  # who asked was killed
 
         def do_PUT(self) -> None:
             data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -105,7 +129,7 @@ def _handler(objects: Objects) -> type[BaseHTTPRequestHandler]:
             self.do_GET()
 
         def do_DELETE(self) -> None:
-            objects.kept.pop(self.key, None)
+            objects.remove(self.key)
             self.answer(204)
 
         def list(self) -> None:
@@ -113,17 +137,12 @@ def _handler(objects: Objects) -> type[BaseHTTPRequestHandler]:
             prefix, delimiter = query.get("prefix", [""])[0], query.get("delimiter", [""])[0]
             after = query.get("start-after", [""])[0]
             contents, folders = [], set()
-            for key, data in sorted(objects.kept.copy().items()):
-                if not key.startswith(prefix) or key <= after:
-                    continue
+            for key, row in objects.rows(prefix, after):
                 inner = key[len(prefix) :]
                 if delimiter and delimiter in inner:
                     folders.add(prefix + inner.partition(delimiter)[0] + delimiter)
-                    continue
-                contents.append(
-                    f"<Contents><Key>{escape(key)}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
-                    f"<ETag>{escape(etag(data))}</ETag><Size>{len(data)}</Size></Contents>"
-                )
+                else:
+                    contents.append(row)
             shown = "".join(contents) + "".join(
                 f"<CommonPrefixes><Prefix>{escape(one)}</Prefix></CommonPrefixes>" for one in sorted(folders)
             )
