@@ -81,25 +81,34 @@ def test_a_gate_that_is_killed_under_load(lasting: Kafka, tmp_path: Path) -> Non
     order |= {"fund_id": "paper-momentum", "tif": "gtc"}
     for turn in range(4):
         served = start(database, "--config", str(file))
-        done = threading.Event()
+        done, taken = threading.Event(), threading.Semaphore(0)
 
-        def give(turn: int = turn, url: str = served.url, done: threading.Event = done) -> None:
+        def give(
+            who: int,
+            turn: int = turn,
+            url: str = served.url,
+            done: threading.Event = done,
+            taken: threading.Semaphore = taken,
+        ) -> None:
             number = 0
             with httpx2.Client(base_url=url, timeout=20, trust_env=False) as client:
                 try:
                     while not done.is_set():
                         number += 1
-                        client.post("/v1/orders", json=order | {"idempotency_key": f"{turn}-{number}"})
+                        client.post("/v1/orders", json=order | {"idempotency_key": f"{turn}-{who}-{number}"})
+                        taken.release()
                 except httpx2.HTTPError:
                     pass  # it died
 
-        threads = [threading.Thread(target=give) for _ in range(2)]
+        threads = [threading.Thread(target=give, args=(who,)) for who in range(2)]
         for thread in threads:
             thread.start()
-        time.sleep(1.0 + turn * 0.37)
+        for _ in range(30 + 7 * turn):
+            assert taken.acquire(timeout=30)
         if turn == 2:
             lasting.kill()
-            time.sleep(0.5)
+            for _ in range(30):
+                assert taken.acquire(timeout=30)
             lasting.start()
         served.process.send_signal(signal.SIGKILL)
         done.set()

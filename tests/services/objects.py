@@ -84,6 +84,7 @@ def etag(data: bytes) -> str:
 def _handler(objects: Objects) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # one packet an answer: two wait for each other
 
         @property
         def key(self) -> str:
