@@ -19,6 +19,7 @@ from ordergate.api.rest.openapi import COMMON, document
 from ordergate.api.rest.operation import Operation
 from ordergate.api.rest.problems import DoorCode
 from ordergate.api.rest.routes import OPERATIONS
+from ordergate.application.archiving import schema as archive_schema
 from ordergate.cli.app import app
 from ordergate.config import schema
 from ordergate.domain.breaks import BreakKind
@@ -330,6 +331,8 @@ def _keys(prefix: str, definitions: dict[str, Any], name: str) -> list[tuple[str
 def _kind(value: dict[str, Any]) -> str:
     if "anyOf" in value:
         return " or ".join(_kind(one) for one in value["anyOf"] if one.get("type") != "null")
+    if "enum" in value:
+        return ", ".join(map(str, value["enum"]))
     return str(value.get("format") or value.get("type"))
 
 
@@ -534,7 +537,11 @@ PAGES: dict[str, Callable[[], str]] = {
 def pages() -> dict[Path, str]:
     """Every page as it should be."""
     made = {FOLDER / name: MADE + make().rstrip() + "\n" for name, make in PAGES.items()}
-    documents = {"configuration.schema.json": schema(), "openapi.json": REST}
+    documents = {
+        "configuration.schema.json": schema(),
+        "openapi.json": REST,
+        "archive.schema.json": archive_schema(),
+    }
     return made | {
         FOLDER / name: json.dumps(document, indent=2) + "\n" for name, document in documents.items()
     }

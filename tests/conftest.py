@@ -13,4 +13,9 @@ settings.register_profile("here", deadline=None, suppress_health_check=[HealthCh
 settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
-pytest_plugins = ["tests.services.nats", "tests.services.postgres", "tests.services.venues"]
+pytest_plugins = [
+    "tests.services.kafka",
+    "tests.services.nats",
+    "tests.services.postgres",
+    "tests.services.venues",
+]

@@ -1,4 +1,4 @@
-"""The two clocks: the machine's, and one that moves only when nothing else is left to do.
+"""The clocks: the machine's, that from another moment on, and one that moves only when nothing else is left to do.
 
 `VirtualLoop` is an asyncio event loop whose time is simulated: when no callback is ready it jumps to the next
 timer instead of waiting. So everything that a moment causes has happened before the next moment comes, and the
@@ -8,6 +8,7 @@ same input gives the same run.
 import asyncio
 import heapq
 import selectors
+import time
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,21 @@ class SystemClock:
     def now(self) -> datetime:
         """The present in UTC."""
         return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits for real."""
+        await asyncio.sleep(seconds)
+
+
+class ShiftedClock:
+    """Goes on from a moment at the machine's pace, however far that is from the present."""
+
+    def __init__(self, start: datetime) -> None:
+        self._start, self._began = start, time.monotonic_ns()
+
+    def now(self) -> datetime:
+        """The moment plus what has passed since."""
+        return self._start + timedelta(microseconds=(time.monotonic_ns() - self._began) // 1_000)
 
     async def sleep(self, seconds: float) -> None:
         """Waits for real."""

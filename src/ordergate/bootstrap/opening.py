@@ -33,6 +33,7 @@ from ordergate.application.runner import Runner
 from ordergate.application.tail import Tail
 from ordergate.application.view import View
 from ordergate.bootstrap.gate import Gate, beside
+from ordergate.bootstrap.kafka import kafka_archive
 from ordergate.config import AnyBroker, Config, ConfigError
 from ordergate.config import SyncBroker as SyncSection
 from ordergate.protocols.tlog import Signer
@@ -58,6 +59,7 @@ async def open_gate(
     Raises:
         ConfigError: the configuration has shards; see `open_shards`. Or the journal there is another log's.
         StoreError, AuditError, AuditKeyError: the database or its key cannot be used.
+        KafkaError: there is to be an archive, and its library or settings cannot be used.
     """
     if config.shards:
         raise ConfigError(
@@ -71,9 +73,22 @@ async def open_gate(
         brokers = _brokers(config, url, clock)
         leases = open_leases(url, address)
         try:
-            async with assemble(
-                config, journal, key.signer, clock, ids or TimeIds(), brokers, path, leases, place_beside(url)
-            ) as gate:
+            async with (
+                kafka_archive(config, journal) as outlets,
+                assemble(
+                    config,
+                    journal,
+                    key.signer,
+                    clock,
+                    ids or TimeIds(),
+                    brokers,
+                    path,
+                    leases,
+                    place_beside(url),
+                ) as gate,
+            ):
+                for outlet in outlets:
+                    await gate.follow(outlet)
                 yield gate
         finally:
             await leases.close()

@@ -13,6 +13,7 @@ from ordergate import __version__
 from ordergate.cli import (
     administration,
     approvals,
+    archive,
     audit,
     copying,
     demo,
@@ -47,6 +48,7 @@ app.add_typer(approvals.app, name="approvals")
 app.add_typer(overrides.app, name="overrides")
 app.add_typer(recon.app, name="recon")
 app.add_typer(audit.app, name="audit")
+app.add_typer(archive.app, name="archive")
 app.command("nodes")(nodes.nodes)
 app.command("copy")(copying.copy)
 app.add_typer(administration.quotes_app, name="quotes")

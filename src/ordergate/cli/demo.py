@@ -1,5 +1,11 @@
-"""`ordergate demo`: a market is replayed, signals become orders, and everything they led to is shown."""
+"""`ordergate demo`: a market is replayed, signals become orders, and everything they led to is shown.
 
+The replay is simulated, and no simulated clock rules a server. So what stands beside the demo (`--with`) comes after
+it: the journal is opened again, on a clock that goes on from the last moment of the replay as real time passes, with
+the outlets that a service would have; and they tell of everything that there is, from the first entry on.
+"""
+
+import asyncio
 import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -7,9 +13,10 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from msgspec import Struct
 from msgspec.structs import replace
 
-from ordergate.adapters.clock import VirtualClock, run_virtual
+from ordergate.adapters.clock import ShiftedClock, VirtualClock, run_virtual
 from ordergate.adapters.ids import CountingIds
 from ordergate.adapters.journals.database import busy
 from ordergate.adapters.journals.door import read_door
@@ -22,10 +29,13 @@ from ordergate.application.audit.verify import verify
 from ordergate.application.queries import show_order
 from ordergate.bootstrap import Gate, open_gate
 from ordergate.cli import terminal as t
+from ordergate.cli.demo_companions import KNOWN, Companion, named, started
 from ordergate.cli.orders import print_orders
 from ordergate.cli.reading import print_fills, print_positions
 from ordergate.cli.replay import TimedSignal, replay
 from ordergate.config import Config
+from ordergate.config.kafka import KafkaSection
+from ordergate.config.nats import NatsSection
 from ordergate.domain.errors import StoreError
 from ordergate.domain.market import Quote
 from ordergate.domain.times import format_time
@@ -37,6 +47,14 @@ _NEVER_S: Final = 10**9
 _YEARS: Final = range(1970, 2200)
 _REFUSED: Final = ("signal_id", "symbol", "code", "reason")
 
+
+class _Last(Struct, frozen=True):
+    """The last moment of a replay, and the market at it."""
+
+    at: datetime
+    quotes: tuple[Quote, ...]
+
+
 # Not that of the environment: there the journal of real orders is.
 OwnDb = Annotated[str | None, typer.Option("--db", metavar="URL", help="Database, empty or not there yet.")]
 
@@ -47,30 +65,46 @@ def demo(
     ] = None,
     signals: Annotated[Path | None, typer.Option(metavar="FILE", help="Signals, JSON Lines.")] = None,
     db: OwnDb = None,
+    beside: Annotated[
+        str | None,
+        typer.Option("--with", metavar="NAMES", help=f"Servers to start beside it: {', '.join(KNOWN)}."),
+    ] = None,
     config: t.ConfigFile = None,
     as_json: t.Json = False,
 ) -> None:
     """Replay a market and show orders, fills, positions, refused signals and the audit.
 
-    Without files it makes a market of its own. Without --db it uses a fresh temporary file.
+    Without files it makes a market of its own. Without --db it uses a fresh temporary file. --with shows beside it that
+    the archive in Kafka agrees; names are separated by commas.
     """
-    with t.failing(as_json=as_json):
+    with t.failing(as_json=as_json), started(named(beside)) as companions:
         settings = _resting(t.read_config(config))
         wishes = _signals(quotes, signals)
         first, last, total = _survey(_market(quotes))
         clock = VirtualClock(_start([first, last, *(at for at, _signal in wishes)]))
         url = _fresh(db)
+        if companions and path_of(url) is None:
+            raise t.InputError(
+                "--with: the database in memory is gone when the replay ends: name a file with --db"
+            )
         with t.progress("Replaying") as advance:
-            result = run_virtual(_run(settings, url, clock, quotes, wishes, advance, total))
+            result, end = run_virtual(_run(settings, url, clock, quotes, wishes, advance, total))
+        if companions:
+            result = asyncio.run(_accompanied(settings, url, end, companions))
         if as_json:
             t.print_json(result)
         else:
-            _print(result)
+            _print(result, companions)
+        wrong = [one.name for one in companions if not result["with"][one.name]["agrees"]]
+    if wrong:
+        t.say(f"error: {', '.join(wrong)} does not agree with the book", style="red")
+        raise typer.Exit(t.Exit.ERROR)
 
 
 def _resting(config: Config) -> Config:
-    """The configuration without comparisons of accounts every so often; the others remain."""
-    return replace(config, reconciliation=replace(config.reconciliation, every_s=_NEVER_S))
+    """The configuration without comparisons of accounts every so often, and without servers: this is no real trade."""
+    seldom = replace(config.reconciliation, every_s=_NEVER_S)
+    return replace(config, reconciliation=seldom, kafka=KafkaSection(), nats=NatsSection())
 
 
 def _signals(quotes: list[Path] | None, signals: Path | None) -> list[TimedSignal]:
@@ -127,10 +161,26 @@ async def _run(
     signals: list[TimedSignal],
     advance: Any,
     total: int,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], _Last]:
     async with open_gate(config, url, clock=clock, ids=CountingIds()) as gate:
         await replay(gate, clock, _market(quotes), signals, advance, total)
-        return await _result(gate, url)
+        return await _result(gate, url), _Last(clock.now(), tuple(gate.quotes.values()))
+
+
+async def _accompanied(
+    config: Config, url: str, last: _Last, companions: Sequence[Companion]
+) -> dict[str, Any]:
+    """What the demo shows once the companions have been told of everything, and have done their parts."""
+    for companion in companions:
+        config = companion.configured(config)
+    async with open_gate(config, url, clock=ShiftedClock(last.at)) as gate:
+        for quote in last.quotes:
+            gate.feed(quote)
+        for companion in companions:
+            await companion.act(gate)
+        await gate.quiet()
+        found = {companion.name: await companion.compare(gate) for companion in companions}
+        return await _result(gate, url) | {"with": found}
 
 
 async def _result(gate: Gate, url: str) -> dict[str, Any]:
@@ -145,13 +195,15 @@ async def _result(gate: Gate, url: str) -> dict[str, Any]:
     }
 
 
-def _print(result: dict[str, Any]) -> None:
+def _print(result: dict[str, Any], companions: Sequence[Companion]) -> None:
     print_orders(result["orders"])
     print_fills(result["fills"])
     print_positions(result["positions"])
     t.print_table(
         "Refused signals", _REFUSED, [[row[name] for name in _REFUSED] for row in result["refused"]]
     )
+    for companion in companions:
+        companion.say(result["with"][companion.name])
     audit = result["audit"]
     word = "verified" if audit["verified"] else "NOT verified"
     t.out.print(f"Audit: {audit['size']} entries, root {audit['root']}, {word}")

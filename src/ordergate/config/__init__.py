@@ -22,6 +22,7 @@ from ordergate.application.view import PAR, GateTerms, SignalRouting
 from ordergate.config.alerts import AlertsSection, check_alerts
 from ordergate.config.errors import ConfigError
 from ordergate.config.funds import DEFAULT_BROKER, FundSection, check_fund, checked, fund_of
+from ordergate.config.kafka import KafkaSection, check_kafka
 from ordergate.config.limits import LimitSections, check_limit_sections, with_envelope
 from ordergate.config.nats import NatsSection, check_nats
 from ordergate.config.reconciliation import ReconciliationSection, check_reconciliation
@@ -125,6 +126,7 @@ class Config(_Section, frozen=True, kw_only=True):
     workers: WorkerTerms = WorkerTerms()
     alerts: AlertsSection = AlertsSection()
     nats: NatsSection = NatsSection()
+    kafka: KafkaSection = KafkaSection()
 
     def worker_terms(self, fund_id: str) -> WorkerTerms:
         """What is done about a fund's orders that take too long: as it says, else as is said for all."""
@@ -236,6 +238,7 @@ def _check(config: Config, path: Path) -> Config:
     check_reconciliation(config.reconciliation, config.brokers, f"{path}: ")
     check_alerts(config.alerts, f"{path}: ")
     check_nats(config.nats, f"{path}: ")
+    check_kafka(config.kafka, f"{path}: ")
     for symbol, section in config.instruments.items():
         _check_instrument(symbol, section, f"{path}: instruments.{_shown(symbol)}")
     return config

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextvars
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ordergate.adapters.clock import VirtualClock, VirtualLoop, run_virtual
+from ordergate.adapters.clock import ShiftedClock, VirtualClock, VirtualLoop, run_virtual
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 YEARS = timedelta(days=3652)
@@ -129,3 +130,13 @@ def test_a_timer_calls_back_in_the_context_that_set_it() -> None:
         assert await heard == "ann"
 
     run_virtual(main())
+
+
+def test_a_shifted_clock_goes_on_as_time_passes() -> None:
+    start = datetime(2026, 3, 2, 21, tzinfo=UTC)
+    clock = ShiftedClock(start)
+    began = time.monotonic()
+    asyncio.run(clock.sleep(0.02))
+    now = clock.now()
+    assert timedelta(milliseconds=20) <= now - start <= timedelta(seconds=time.monotonic() - began + 0.1)
+    assert now <= clock.now()

