@@ -18,7 +18,7 @@ from ordergate.application.entry import decode, kind_of
 from ordergate.application.ports.journal import JournalReader, Line
 from ordergate.application.telling import Teller, Told
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import Mark, OrderType, Side, State, TimeInForce
+from ordergate.domain.orders.states import Mark, OrderType, Protection, Side, State, TimeInForce
 
 LEAST_ROOM: Final = 131_072
 """Bytes that a record may always have: an entry, which is at most half as long, fits with all that is said of it."""
@@ -60,6 +60,7 @@ class ArchivedOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
     idempotency_key: str | None = None
     signal_id: str | None = None
     retry_of: str | None = None
+    parent_order_id: str | None = None
     thesis: str | None = None
     entry_price: Decimal | None = None
     stop_loss: Decimal | None = None
@@ -81,6 +82,7 @@ class ArchivedOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
     lots: tuple[str, ...] | None = None
     max_slippage_bps: Decimal | None = None
     max_slippage_pips: Decimal | None = None
+    protect: Protection | None = None
 
 
 Part = Literal["payload", "order"]
@@ -150,7 +152,7 @@ class Archivist:
 
     def __init__(self, reader: JournalReader, log: str, key: KeyBy = KeyBy.SYMBOL) -> None:
         self._reader, self._log, self._key = reader, log, key
-        self._teller, self._next = Teller(reader), 0
+        self._teller = Teller(reader)
 
     async def archive(self, first: int, lines: Sequence[Line]) -> list[Archived]:
         """The records of lines from index `first` on, whole.
@@ -159,13 +161,8 @@ class Archivist:
             StoreError: the journal cannot be read.
             AuditError: an entry cannot be read by this version.
         """
-        if first != self._next:  # what comes again finds its orders as they were then
-            self._teller = Teller(self._reader)
-        self._next = -1
         told = await self._teller.tell([decode(line.data, index) for index, line in enumerate(lines, first)])
-        archived = [await self._archived(one, line) for one, line in zip(told, lines, strict=True)]
-        self._next = first + len(lines)
-        return archived
+        return [await self._archived(one, line) for one, line in zip(told, lines, strict=True)]
 
     async def _archived(self, told: Told, line: Line) -> Archived:
         entry, payload = told.entry, None

@@ -40,15 +40,23 @@ class Teller:
     def __init__(self, reader: JournalReader) -> None:
         self._reader = reader
         self._aside: Book | None = None
+        self._next = 0
 
     async def tell(self, entries: Sequence[Entry]) -> list[Told]:
-        """The entries, consecutive, each with its order.
+        """The entries, consecutive, each with its order; also such as were told before.
 
         Raises:
             StoreError: the journal cannot be read.
             AuditError: an entry cannot be read by this version.
         """
-        return [await self._told(entry) for entry in entries]
+        told = []
+        for entry in entries:
+            if entry.index != self._next:  # what comes again finds its order as it was then
+                self._aside = None
+            self._next = -1
+            told.append(await self._told(entry))
+            self._next = entry.index + 1
+        return told
 
     async def _told(self, entry: Entry) -> Told:
         event = entry.event

@@ -8,6 +8,7 @@ from ordergate.application.entry import Entry, decode
 from ordergate.application.recovery import apply
 from ordergate.application.telling import Teller, Told
 from ordergate.domain.book import Book
+from ordergate.domain.errors import StoreError
 from ordergate.domain.orders.events import OrderEvent
 from tests.journals.older import busy
 
@@ -58,5 +59,39 @@ def test_memory_that_has_grown_is_begun_anew(monkeypatch) -> None:
         journal = await busy()
         entries = await _entries(journal)
         assert await Teller(journal).tell(entries) == _as_folded(entries)
+
+    asyncio.run(run())
+
+
+def test_what_is_told_again_is_told_in_the_same_words() -> None:
+    async def run() -> None:
+        journal = await busy()
+        entries = await _entries(journal)
+        teller, folded = Teller(journal), _as_folded(entries)
+        assert await teller.tell(entries[:200]) == folded[:200]
+        assert await teller.tell(entries[100:300]) == folded[100:300]
+        assert await teller.tell(entries[50:]) == folded[50:]
+
+    asyncio.run(run())
+
+
+def test_a_store_that_fails_in_the_middle_costs_nothing(monkeypatch) -> None:
+    async def run() -> None:
+        journal = await busy()
+        entries = await _entries(journal)
+        teller, half = Teller(journal), len(entries) // 2
+        read, calls = journal.indices, 0
+
+        async def failing(order_id: str) -> list[int]:
+            nonlocal calls
+            calls += 1
+            if calls == 3:
+                raise StoreError("gone")
+            return await read(order_id)
+
+        monkeypatch.setattr(journal, "indices", failing)
+        with pytest.raises(StoreError):
+            await teller.tell(entries[half:])
+        assert await teller.tell(entries[half:]) == _as_folded(entries)[half:]
 
     asyncio.run(run())
