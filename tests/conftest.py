@@ -1,4 +1,4 @@
-"""Hypothesis: no deadlines (machines differ), and in CI the same examples every time. PostgreSQL's fixtures.
+"""Hypothesis: no deadlines (machines differ), and in CI the same examples every time. Fixtures of databases.
 
 Tests start a few hundred interpreters; those keep what they compile, also where the environment says otherwise.
 """
@@ -13,4 +13,4 @@ settings.register_profile("here", deadline=None, suppress_health_check=[HealthCh
 settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
-pytest_plugins = ["tests.services.postgres", "tests.services.venues"]
+pytest_plugins = ["tests.services.postgres", "tests.services.set_up", "tests.services.venues"]
