@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from tests.unit.application.gates import CONFIG as UNLIMITED
 from tests.unit.application.gates import buy
 
-from ordergate.adapters.brokers.sync import SyncBroker, SyncSettings, Ticket
+from ordergate.adapters.brokers.sync import SyncSettings
+from ordergate.adapters.brokers.sync.broker import SyncBroker
 from ordergate.adapters.brokers.sync.reading import place
-from ordergate.adapters.brokers.sync.ticket import ClassError
+from ordergate.adapters.brokers.sync.ticket import ClassError, Ticket
 from ordergate.adapters.clock import SystemClock
 from ordergate.adapters.ids import CountingIds
 from ordergate.adapters.journals.memory import MemoryJournal
