@@ -264,7 +264,7 @@ def test_a_comparison_that_finds_something_is_one_document() -> None:
 
 # --- Answers that do not come ---------------------------------------------------------------------------------
 
-SLOW = '[brokers.paper]\nadapter = "paper"\nlatency_ms = 5000\n'
+SLOW = '[brokers.paper]\nadapter = "paper"\nlatency_ms = 2500\n'
 
 
 def test_a_broker_that_does_not_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
