@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import structlog
 import typer
-from typer.testing import CliRunner
 
 from ordergate.adapters.journals import database
 from ordergate.application.session import BrokerSession
 from ordergate.cli import orders, terminal
 from ordergate.cli.app import app
 from tests.integration.test_cli import ORDER, QUOTES, SIGNAL, document, run, submit
+from tests.services.commands import CliRunner
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="it is about Unix systems")
 

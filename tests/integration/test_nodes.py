@@ -9,13 +9,13 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from typer.testing import CliRunner
 
 from ordergate import __version__
 from ordergate.adapters.node import read_node, this_node
 from ordergate.application.ports.leases import LEASE_S, SEND_S, Held
 from ordergate.cli.app import app
 from ordergate.cli.nodes import nodes_of
+from tests.services.commands import CliRunner
 from tests.services.postgres import name_of
 from tests.services.server import ROOT, finish, serving
 

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from ordergate.bootstrap import MEMORY, Gate, open_gate
 from ordergate.cli.app import app
@@ -20,6 +19,7 @@ from ordergate.domain.errors import OutcomeUnknown, StoreBusy, StoreError
 from ordergate.sdk import default_gate
 from ordergate.sdk.line import Line, WrongLoop
 from ordergate.sdk.oms import FundConfig, OrderService
+from tests.services.commands import CliRunner
 from tests.unit.sdk.test_oms import buy
 
 SUBMIT = """
