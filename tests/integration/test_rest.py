@@ -140,7 +140,7 @@ def test_it_drains_and_ends(rich: Served) -> None:
     stop.set()
     for thread in threads:
         thread.join()
-    assert events.ended.wait(5)
+    assert events.ended.wait(30)
     events.cut()
     assert finish(rich.process) == ""
     listed = json.loads(command("orders", "list", "--json", "--db", f"sqlite:///{rich.database}").stdout)

@@ -94,7 +94,7 @@ def test_what_is_not_taken_comes_again_in_order(tmp_path: Path, answer: int) -> 
 
 
 def test_one_that_hangs_is_given_up_and_orders_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook, "ANSWER_S", 1.0)
+    monkeypatch.setattr(webhook, "ANSWER_S", 2.0)
 
     async def main() -> None:
         with hook() as told:

@@ -632,7 +632,7 @@ def test_a_class_that_says_no_number_is_asked_again(world: World, free: Any) -> 
     async def script(gate: Gate) -> None:
         assert gate.brokers["paper"].account is None
         made.free = 5_000
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while gate.brokers["paper"].account is None:
                 await asyncio.sleep(0.005)
         assert gate.brokers["paper"].account.free_margin == 5_000
