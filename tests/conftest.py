@@ -1,4 +1,4 @@
-"""Hypothesis: no deadlines (machines differ), and in CI the same examples every time. PostgreSQL's fixtures.
+"""Hypothesis: no deadlines (machines differ), and in CI the same examples every time. Fixtures of databases.
 
 Tests start a few hundred interpreters; those keep what they compile, also where the environment says otherwise.
 """
@@ -17,5 +17,6 @@ pytest_plugins = [
     "tests.services.kafka",
     "tests.services.nats",
     "tests.services.postgres",
+    "tests.services.set_up",
     "tests.services.venues",
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.acceptance.crash import auditor
 from tests.acceptance.crash.worker import CALLERS
-from typer.testing import CliRunner
+from tests.services.commands import CliRunner
 
 from ordergate.cli.app import app
 

@@ -10,7 +10,8 @@ from unittest import SkipTest
 import pytest
 from msgspec.structs import replace
 
-from ordergate.adapters.brokers.sync import SyncBroker, SyncSettings
+from ordergate.adapters.brokers.sync import SyncSettings
+from ordergate.adapters.brokers.sync.broker import SyncBroker
 from ordergate.adapters.clock import SystemClock
 from ordergate.application.ports.brokers import (
     Answer,

@@ -88,17 +88,17 @@ def restored(server, file, url, *options):
     server.run("pg_restore", *where, "-d", name_of(url), "--exit-on-error", *options, file)
 
 
-def test_a_dump_under_load_is_one_moment_of_the_journal(postgres, shelf, database):
+def test_a_dump_under_load_is_one_moment_of_the_journal(postgres, shelf, ready):
     """While two nodes write."""
     file = shelf / "dump"
 
     async def main():
-        async with open_gate(CONFIG, database) as one, open_gate(CONFIG, database) as two:
+        async with open_gate(CONFIG, ready) as one, open_gate(CONFIG, ready) as two:
             await one.set_quote("paper", market("180.30", "180.40"))
             writing = [asyncio.ensure_future(trade(gate, name)) for gate, name in ((one, "a"), (two, "b"))]
             await asyncio.sleep(0.5)
             before = await one.journal.head()
-            await dumped(postgres, database, file)
+            await dumped(postgres, ready, file)
             for task in writing:
                 task.cancel()
             await asyncio.gather(*writing, return_exceptions=True)
@@ -107,10 +107,10 @@ def test_a_dump_under_load_is_one_moment_of_the_journal(postgres, shelf, databas
             return before.size
 
     before = asyncio.run(main())
-    copy, key = postgres.database(), key_of(database)
+    copy, key = postgres.database(), key_of(ready)
     restored(postgres, file, copy)
     head = holds(copy, key)
-    live = holds(database, key, old=head.checkpoint)
+    live = holds(ready, key, old=head.checkpoint)
     assert 0 < before <= head.size < live.size
 
 
@@ -124,25 +124,25 @@ def orders_of(gate):
 
 
 @pytest.mark.slow
-def test_an_old_journal_meets_a_venue_that_lived_on(postgres, shelf, database):
+def test_an_old_journal_meets_a_venue_that_lived_on(postgres, shelf, ready):
     """Restored without the venue's schema. What the venue knows is booked where the order is known; orders that the
     journal has forgotten become breaks, and the broker is halted; nothing is sent again but the halt's cancels."""
     file = shelf / "dump"
-    name = name_of(database)
+    name = name_of(ready)
 
     async def before():
-        async with open_gate(CONFIG, database) as gate:
+        async with open_gate(CONFIG, ready) as gate:
             await gate.execute(limit("old, filled later"))
             await gate.execute(limit("old, works", "150"))
             await gate.quiet()
-            await dumped(postgres, database, file, "--schema=public")
+            await dumped(postgres, ready, file, "--schema=public")
             made = [await gate.execute(limit(*new)) for new in (("new, works", "151"), ("new, filled",))]
             await gate.quiet()
             await gate.set_quote("paper", market("180.30", "180.40"))
             return await gate.journal.head(), *(one.order.order_id for one in made)
 
     async def after():
-        async with open_gate(CONFIG, database) as gate:
+        async with open_gate(CONFIG, ready) as gate:
             for _ in range(100):
                 await gate.quiet()
                 if len(await gate.queries.breaks()) == 6:
@@ -156,10 +156,10 @@ def test_an_old_journal_meets_a_venue_that_lived_on(postgres, shelf, database):
             return breaks, {row.idempotency_key: row.state for row in rows}, positions, halts
 
     lost, works, filled = asyncio.run(before())
-    key = key_of(database)
+    key = key_of(ready)
     requests = postgres.sql("SELECT count(*) FROM paper_paper.requests", name)
     postgres.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public", name)
-    restored(postgres, file, database, "--schema=public")
+    restored(postgres, file, ready, "--schema=public")
     breaks, states, positions, halts = asyncio.run(after())
     assert states == {"old, filled later": State.CLOSED, "old, works": State.CANCELED}
     assert [(halt.level, halt.name, halt.trigger) for halt in halts] == [
@@ -177,9 +177,9 @@ def test_an_old_journal_meets_a_venue_that_lived_on(postgres, shelf, database):
         f"order {works}.1 works there, and the journal does not know it",
         f"order {filled}.1 was filled there, and the journal does not know it",
     }
-    holds(database, key)
+    holds(ready, key)
     with pytest.raises(AuditError, match=r"other entries|once had"):
-        holds(database, key, old=lost.checkpoint)
+        holds(ready, key, old=lost.checkpoint)
 
 
 @contextmanager

@@ -12,12 +12,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from ordergate.bootstrap import open_gate
 from ordergate.cli.app import app
 from ordergate.config import Config
 from ordergate.sdk.signals import OrderManager
+from tests.services.commands import CliRunner
 
 ROOT = Path(__file__).parents[2]
 ORDER = {

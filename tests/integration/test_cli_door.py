@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from typer.testing import CliRunner
 
 from ordergate.adapters.journals.door import DoorFile, door_path, read_door, write_door
 from ordergate.cli import desk, door, orders
 from ordergate.cli.app import app
+from tests.services.commands import CliRunner
 from tests.services.false_door import (
     CUT,
     HEALTHY,

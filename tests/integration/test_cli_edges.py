@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import structlog
 import typer
-from typer.testing import CliRunner
 
 from ordergate.adapters.journals import database
 from ordergate.application.session import BrokerSession
 from ordergate.cli import orders, terminal
 from ordergate.cli.app import app
 from tests.integration.test_cli import ORDER, QUOTES, SIGNAL, document, run, submit
+from tests.services.commands import CliRunner
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="it is about Unix systems")
 
@@ -87,6 +87,7 @@ def test_a_name_that_no_file_can_have(name: str) -> None:
     assert "cannot be used" in checks["database"]["detail"]
 
 
+@pytest.mark.usefixtures("migrating")
 def test_what_sqlite_says_in_migrate_and_doctor_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     submit()
     connect = database.connect
@@ -263,7 +264,7 @@ def test_a_comparison_that_finds_something_is_one_document() -> None:
 
 # --- Answers that do not come ---------------------------------------------------------------------------------
 
-SLOW = '[brokers.paper]\nadapter = "paper"\nlatency_ms = 5000\n'
+SLOW = '[brokers.paper]\nadapter = "paper"\nlatency_ms = 2500\n'
 
 
 def test_a_broker_that_does_not_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

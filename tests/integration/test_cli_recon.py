@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from ordergate.cli.app import app
+from tests.services.commands import CliRunner
 from tests.services.server import serving
 
 ORDER = {

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from typer.testing import CliRunner
 
 from ordergate.application.decide import halting
 from ordergate.cli.app import app
+from tests.services.commands import CliRunner
 from tests.services.server import serving, serving_in
 
 ORDER = {

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from ordergate.cli.app import app
+from tests.services.commands import CliRunner
 from tests.services.server import Events, serving_in
 from tests.services.sharded import TOML, body
 

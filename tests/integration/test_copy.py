@@ -53,12 +53,16 @@ def state(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def new(postgres, tmp_path):
-    """Makes URLs of fresh databases of a kind."""
+def new(postgres, _set_up, tmp_path):
+    """Makes URLs of fresh databases of a kind: a file, one on a server, one there that has its tables."""
     numbers = iter(range(9))
-    return lambda kind: (
-        postgres.database() if kind == "server" else f"sqlite:///{tmp_path / f'{next(numbers)}.db'}"
-    )
+
+    def made(kind):
+        if kind == "file":
+            return f"sqlite:///{tmp_path / f'{next(numbers)}.db'}"
+        return postgres.database(_set_up if kind == "tables" else "template0")
+
+    return made
 
 
 @contextmanager
@@ -486,7 +490,7 @@ def later_rows(batch):
         lambda _batch: {"nodes": ()},
     ],
 )
-@pytest.mark.parametrize("kind", ["file", "server"])
+@pytest.mark.parametrize("kind", ["file", "tables"])
 def test_what_does_not_arrive_as_it_was_is_found(new, kind, change):
     source, target = new("file"), new(kind)
     head = filled(source, 300)

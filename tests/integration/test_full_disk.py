@@ -88,7 +88,7 @@ async def lives_through_a_full_disk(journal, disk):
         assert gate.runner.unreachable is not None
         assert (await gate.queries.order(waits.order_id)).state is State.SUBMITTED
         filler.unlink()
-        await within(10, lambda: filled(gate, waits.order_id))
+        await within(30, lambda: filled(gate, waits.order_id))
         assert gate.runner.unreachable is None
         again = await gate.execute(order("refused"))
         assert not again.replayed

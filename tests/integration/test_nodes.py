@@ -9,13 +9,13 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from typer.testing import CliRunner
 
 from ordergate import __version__
 from ordergate.adapters.node import read_node, this_node
 from ordergate.application.ports.leases import LEASE_S, SEND_S, Held
 from ordergate.cli.app import app
 from ordergate.cli.nodes import nodes_of
+from tests.services.commands import CliRunner
 from tests.services.postgres import name_of
 from tests.services.server import ROOT, finish, serving
 
@@ -97,12 +97,12 @@ def test_nodes_are_told_from_their_leases():
 
 
 @pytest.mark.slow
-def test_two_nodes_one_is_killed_and_the_other_takes_over(database, postgres, environment, ask):
-    first, first_url = serve(database, environment)
+def test_two_nodes_one_is_killed_and_the_other_takes_over(ready, postgres, environment, ask):
+    first, first_url = serve(ready, environment)
     try:
-        second, second_url = serve(database, environment)
+        second, second_url = serve(ready, environment)
         try:
-            found = {node["address"]: node for node in ask(database, "--json")["nodes"]}
+            found = {node["address"]: node for node in ask(ready, "--json")["nodes"]}
             assert [lease["lease"] for lease in found[first_url]["owns"]] == [
                 "broker:paper",
                 "risk",
@@ -114,30 +114,30 @@ def test_two_nodes_one_is_killed_and_the_other_takes_over(database, postgres, en
             assert found[first_url]["since"] <= found[first_url]["seen"]
             first.send_signal(signal.SIGKILL)
             time.sleep(LEASE_S + SEND_S + 2)
-            found = {node["address"]: node for node in ask(database, "--json")["nodes"]}
+            found = {node["address"]: node for node in ask(ready, "--json")["nodes"]}
             assert found[first_url]["state"] == "gone"
             assert found[second_url]["owns"] == [
                 {"lease": "broker:paper", "epoch": 2},
                 {"lease": "risk", "epoch": 2},
                 {"lease": "workers", "epoch": 2},
             ]
-            assert "broker:paper (epoch 2)" in ask(database)
+            assert "broker:paper (epoch 2)" in ask(ready)
         finally:
             second.send_signal(signal.SIGTERM)
             second.wait(10)
             finish(second)
     finally:
         finish(first)
-    after = ask(database, "--json")
+    after = ask(ready, "--json")
     assert [(node["address"], node["state"]) for node in after["nodes"]] == [
         (first_url, "gone")
     ]  # the other said goodbye
     assert after["leases"][0]["node"] is None
-    assert "nobody has broker:paper now" in ask(database)
-    postgres.sql("UPDATE leases SET renewed_at = renewed_at - interval '25 hours'", name_of(database))
-    third, third_url = serve(database, environment)
+    assert "nobody has broker:paper now" in ask(ready)
+    postgres.sql("UPDATE leases SET renewed_at = renewed_at - interval '25 hours'", name_of(ready))
+    third, third_url = serve(ready, environment)
     try:
-        found = ask(database, "--json")
+        found = ask(ready, "--json")
         assert [node["address"] for node in found["nodes"]] == [third_url]
         assert [lease["lease"] for lease in found["leases"]] == ["broker:paper", "risk", "workers"]
         for held, before in zip(found["leases"], after["leases"], strict=True):
@@ -146,11 +146,11 @@ def test_two_nodes_one_is_killed_and_the_other_takes_over(database, postgres, en
         finish(third)
 
 
-def test_a_command_waits_for_the_answer_of_a_broker_that_a_node_has(database, environment, tmp_path):
-    node, _ = serve(database, environment)
+def test_a_command_waits_for_the_answer_of_a_broker_that_a_node_has(ready, environment, tmp_path):
+    node, _ = serve(ready, environment)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "ordergate", "orders", "submit", "-", "--json", "--db", database],
+            [sys.executable, "-m", "ordergate", "orders", "submit", "-", "--json", "--db", ready],
             input=json.dumps(ORDER), env=environment, cwd=tmp_path, check=True, capture_output=True, text=True,
         )  # fmt: skip
     finally:

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from typer.testing import CliRunner
 
 from ordergate import __version__
 from ordergate.adapters.journals.schema import REVISIONS
 from ordergate.adapters.node import this_node
 from ordergate.cli.app import app
+from tests.services.commands import CliRunner
 from tests.services.postgres import name_of, postgres_server
 
 ORDER = {

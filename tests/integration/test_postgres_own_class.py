@@ -41,7 +41,7 @@ async def until_filled(gate: Gate, quantity: int) -> None:
 
 
 @pytest.mark.parametrize("handed_in", [True, False], ids=["handed in", "configured"])
-def test_fills_before_and_after_a_restart_are_booked_once(handed_in: bool, database, tmp_path) -> None:
+def test_fills_before_and_after_a_restart_are_booked_once(handed_in: bool, ready, tmp_path) -> None:
     file = tmp_path / "own.toml"
     file.write_text(
         "[funds.paper-momentum]\nunlimited = true\n"
@@ -51,7 +51,7 @@ def test_fills_before_and_after_a_restart_are_booked_once(handed_in: bool, datab
     config = unlimited if handed_in else load(file)
 
     async def run(script) -> None:
-        async with open_gate(config, database) as gate:
+        async with open_gate(config, ready) as gate:
             if handed_in:
                 await gate.attach("mine", Own())
             await script(gate)

@@ -18,10 +18,10 @@ from tests.services.sharded import config, filled, make_market, order
 
 
 @pytest.fixture
-def made(postgres, tmp_path, monkeypatch):
+def made(postgres, _set_up, tmp_path, monkeypatch):
     """The configuration, for where beta lies."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    sections = {name: ShardSection(database=postgres.database()) for name in ("eu", "us")}
+    sections = {name: ShardSection(database=postgres.database(_set_up)) for name in ("eu", "us")}
     return lambda beta: replace(config(beta=beta), shards=sections)
 
 

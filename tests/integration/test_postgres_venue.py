@@ -46,9 +46,9 @@ async def closed(gate: Gate, order_id: str) -> None:
             await asyncio.sleep(0.02)
 
 
-def test_a_market_set_at_either_node(database):
+def test_a_market_set_at_either_node(ready):
     async def main() -> None:
-        async with open_gate(Config(), database) as first, open_gate(Config(), database) as second:
+        async with open_gate(Config(), ready) as first, open_gate(Config(), ready) as second:
             order = await buy(second, "one")
             await second.put_quote("paper", quote("180.40", "180.60"))
             for gate in (first, second):
@@ -65,11 +65,11 @@ def test_a_market_set_at_either_node(database):
     asyncio.run(main())
 
 
-def test_the_other_node_has_the_venue_when_its_owner_is_gone(database):
+def test_the_other_node_has_the_venue_when_its_owner_is_gone(ready):
     async def main() -> None:
         async with AsyncExitStack() as owners:
-            owner = await owners.enter_async_context(open_gate(Config(), database))
-            async with open_gate(Config(), database) as heir:
+            owner = await owners.enter_async_context(open_gate(Config(), ready))
+            async with open_gate(Config(), ready) as heir:
                 await owner.put_quote("paper", quote("180.40", "180.50"))
                 await closed(heir, await buy(owner, "one"))
                 await owners.aclose()

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
 
 from ordergate.adapters.journals.door import read_door
 from ordergate.cli import serve
 from ordergate.cli.app import app
+from tests.services.commands import CliRunner
 from tests.services.funds import RICH_TOML
 from tests.services.server import ROOT, Events, Served, finish, serving
 
@@ -140,7 +140,7 @@ def test_it_drains_and_ends(rich: Served) -> None:
     stop.set()
     for thread in threads:
         thread.join()
-    assert events.ended.wait(5)
+    assert events.ended.wait(30)
     events.cut()
     assert finish(rich.process) == ""
     listed = json.loads(command("orders", "list", "--json", "--db", f"sqlite:///{rich.database}").stdout)

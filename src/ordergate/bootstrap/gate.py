@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ordergate import __version__
 from ordergate.adapters.brokers.paper import PaperBroker
-from ordergate.adapters.brokers.sync import SyncBroker, SyncSettings
+from ordergate.adapters.brokers.sync import SyncSettings, broker_of
 from ordergate.adapters.gates import check_gate
 from ordergate.adapters.outlets import Webhook, read_secret
 from ordergate.application.alerting import AlertLog
@@ -189,13 +189,13 @@ class Gate:
         """
         known = self.brokers.get(name)
         if known is not None:
-            if isinstance(known, SyncBroker) and known.made is made:
+            if getattr(known, "made", known) is made:
                 return
             raise Conflict(
                 Code.BAD_VALUE, f"{name!r} is another broker: give this one another name", "#/broker"
             )
         check_broker_name(name, f"broker {name!r}")
-        broker = SyncBroker(name, SyncSettings(), beside(self.files, name), self.clock, made)
+        broker = broker_of(name, SyncSettings(), beside(self.files, name), self.clock, made)
         self.brokers[name] = broker
         view = self.runner.engine.view
         view.brokers |= {name}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ordergate.adapters.brokers.paper import PaperBroker
-from ordergate.adapters.brokers.sync import SyncBroker, make
+from ordergate.adapters.brokers.sync import broker_of
 from ordergate.adapters.calendars import SessionCalendar
 from ordergate.adapters.clock import SystemClock
 from ordergate.adapters.gates import make as make_gate
@@ -230,8 +230,7 @@ def _brokers(config: Config, url: str, clock: Clock) -> list[Broker]:
     def broker(name: str, settings: AnyBroker) -> Broker:
         file = beside(place_beside(url), name)
         if isinstance(settings, SyncSection):
-            made = make(settings.path or "", settings.options)
-            return SyncBroker(name, settings, file, clock, made)
+            return broker_of(name, settings, file, clock)
         place = url if locate(url).kind == "server" else file
         return PaperBroker(name, settings, place, clock, config.catalogue)
 

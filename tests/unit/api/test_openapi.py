@@ -1,6 +1,8 @@
 """The OpenAPI document says what the door does: fields, statuses, codes, examples."""
 
+import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,16 @@ from tests.unit.api.rooms import Room, held
 DOCUMENT = document(OPERATIONS)
 EVERY = [(path, method, o) for path, item in DOCUMENT["paths"].items() for method, o in item.items()]
 IDS = [f"{method} {path}" for path, method, _operation in EVERY]
+
+
+@cache
+def _validator(schema: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(json.loads(schema) | DOCUMENT)
+
+
+def validate(schema: dict[str, Any], value: Any) -> None:
+    """Raises unless the value is as a schema of the document says; many operations share one."""
+    _validator(json.dumps(schema)).validate(value)
 
 
 def names(model: Any) -> list[str]:
@@ -48,8 +60,7 @@ def test_answers_have_the_fields_that_are_shown() -> None:
             (answers.Transition, timeline["items"][0]), (answers.Quote, quote),
         ):  # fmt: skip
             assert names(model) == list(shown)
-            schema = {"$ref": f"#/components/schemas/{model.__name__}", **DOCUMENT}
-            jsonschema_rs.Draft202012Validator(schema).validate(shown)
+            validate({"$ref": f"#/components/schemas/{model.__name__}"}, shown)
 
     held(talk)
 
@@ -61,9 +72,9 @@ def test_every_example_is_valid(path: str, _method: str, operation: dict[str, An
         contents.append(operation["requestBody"]["content"]["application/json"])
     for content in contents:
         for example in content.get("examples", {}).values():
-            jsonschema_rs.Draft202012Validator(content["schema"] | DOCUMENT).validate(example["value"])
+            validate(content["schema"], example["value"])
     for parameter in operation["parameters"]:
-        jsonschema_rs.Draft202012Validator(parameter["schema"]).validate(parameter["example"])
+        validate(parameter["schema"], parameter["example"])
     assert {p["name"] for p in operation["parameters"] if p["in"] == "path"} == set(
         re.findall(r"\{(\w+)\}", path)
     )

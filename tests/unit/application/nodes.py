@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from ordergate.adapters.clock import VirtualClock
@@ -32,10 +32,11 @@ class Node:
         name: str,
         capabilities: Capabilities = CAPABILITIES,
         off: timedelta = timedelta(0),
+        start: datetime = START,
     ) -> None:
         self.journal, self.leases = store.journal(name), store.node_leases(name)
         self.broker = ScriptedBroker(capabilities=capabilities)
-        self._clock = VirtualClock(START + off)
+        self._clock = VirtualClock(start + off)
         self._end = asyncio.Event()
         self._up: asyncio.Future[Gate] = asyncio.get_running_loop().create_future()
         self._task = asyncio.get_running_loop().create_task(self._live())
@@ -71,12 +72,12 @@ class Node:
 
 @asynccontextmanager
 async def two(
-    capabilities: Capabilities = CAPABILITIES,
+    capabilities: Capabilities = CAPABILITIES, start: datetime = START
 ) -> AsyncIterator[tuple[Node, Gate, Node, Gate, SharedStore]]:
-    store = SharedStore(VirtualClock(START), MemoryJournal())
-    one = Node(store, "one", capabilities)
+    store = SharedStore(VirtualClock(start), MemoryJournal())
+    one = Node(store, "one", capabilities, start=start)
     first = await one.up()
-    other = Node(store, "other", capabilities)
+    other = Node(store, "other", capabilities, start=start)
     second = await other.up()
     yield one, first, other, second, store
     for node in (other, one):

@@ -405,7 +405,7 @@ class TestTheDuty:
     @pytest.mark.parametrize("dies", [False, True])
     def test_of_two_nodes_one_attends_and_the_other_takes_over(self, dies: bool) -> None:
         async def main() -> None:
-            async with two(ONLY_GTC) as (one, first, other, second, _store):
+            async with two(ONLY_GTC, CLOSE - 60 * SECOND) as (one, first, other, second, _store):
                 order = await working(first, one.broker)
                 if dies:
                     await one.die()

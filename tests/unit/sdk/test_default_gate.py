@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from ordergate.bootstrap import MEMORY, Gate, open_gate
 from ordergate.cli.app import app
@@ -20,6 +19,7 @@ from ordergate.domain.errors import OutcomeUnknown, StoreBusy, StoreError
 from ordergate.sdk import default_gate
 from ordergate.sdk.line import Line, WrongLoop
 from ordergate.sdk.oms import FundConfig, OrderService
+from tests.services.commands import CliRunner
 from tests.unit.sdk.test_oms import buy
 
 SUBMIT = """
@@ -253,7 +253,7 @@ def test_a_synchronous_call_on_the_gates_own_loop_raises() -> None:
 
             with pytest.raises(WrongLoop, match=r"asyncio\.to_thread"):
                 line.wait(work, 1)
-            assert await asyncio.to_thread(line.wait, work, 5) == 1
+            assert await asyncio.to_thread(line.wait, work, 30) == 1
 
     asyncio.run(main())
 
@@ -271,7 +271,7 @@ def test_an_error_of_the_work_is_not_a_deadline() -> None:
         raise TimeoutError("its own")
 
     with pytest.raises(TimeoutError, match="its own"):
-        Line(None).wait(fails, 5)
+        Line(None).wait(fails, 30)
 
 
 def test_a_gate_whose_loop_has_ended_is_closed_whatever_the_face() -> None:

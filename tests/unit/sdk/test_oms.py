@@ -73,7 +73,7 @@ def test_an_order_is_filled_and_stands_in_the_positions() -> None:
         await PaperMarket().set_quote("AAPL", 180.4, 180.5)
         order = await oms.submit(buy(quantity=100.0))
         assert isinstance(order.state, State)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (order := await oms.get_order(order.order_id)).state is not State.CLOSED:
                 await asyncio.sleep(0.01)
         assert (order.filled_quantity, order.average_price) == (100, Decimal("180.5"))
@@ -96,7 +96,7 @@ def test_what_is_not_priced_in_dollars_is_shown_in_dollars() -> None:
         await market.set_quote("USDJPY", "150.001", "150.002")
         order = await oms.submit(buy(symbol="USDJPY", quantity=0.1, order_type="market", limit_price=None))
         assert order.average_price is None
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (held := await oms.get_positions("paper-momentum", "USDJPY")):
                 await asyncio.sleep(0.01)
         assert held[0].quantity == Decimal("0.1")
@@ -116,7 +116,7 @@ def test_a_cancel_is_asked_for_and_comes() -> None:
         oms = OrderService()
         order = await oms.submit(buy(order_type="limit", limit_price=1, tif="gtc"))
         await oms.cancel(order.order_id, "no longer wanted")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await oms.get_order(order.order_id)).state is not State.CANCELED:
                 await asyncio.sleep(0.01)
         with pytest.raises(Conflict):
@@ -147,7 +147,7 @@ def test_records_are_frozen_and_take_no_other_fields() -> None:
 
 def test_a_stream_goes_on_where_it_was_cut_off() -> None:
     async def take(oms: OrderService, after: int | None, count: int) -> list:
-        async with aclosing(oms.stream_updates("paper-momentum", after)) as updates, asyncio.timeout(5):
+        async with aclosing(oms.stream_updates("paper-momentum", after)) as updates, asyncio.timeout(30):
             return [await anext(updates) for _ in range(count)]
 
     async def main() -> None:
@@ -158,7 +158,7 @@ def test_a_stream_goes_on_where_it_was_cut_off() -> None:
         assert (seen[0].kind, seen[0].order.order_id) == ("OrderEntered/1", first.order_id)
         assert seen[0].path[-1] is State.SUBMITTED
         await oms.cancel(first.order_id)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await oms.get_order(first.order_id)).state is not State.CANCELED:
                 await asyncio.sleep(0.01)
         rest = await take(oms, seen[0].index, 3)
@@ -181,7 +181,7 @@ def test_a_stream_without_a_place_begins_now() -> None:
         coming = asyncio.ensure_future(anext(updates))
         await asyncio.sleep(0.1)
         order = await oms.submit(buy("after"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (update := await coming).order.order_id != order.order_id:
                 coming = asyncio.ensure_future(anext(updates))
         assert update.order.idempotency_key == "after"

@@ -9,8 +9,7 @@ from uuid import UUID
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from ordergate.adapters.brokers.sync import Ticket
-from ordergate.adapters.brokers.sync.ticket import Number
+from ordergate.adapters.brokers.sync.ticket import Number, Ticket
 from ordergate.domain.errors import OrdergateError
 from ordergate.domain.orders.states import State
 

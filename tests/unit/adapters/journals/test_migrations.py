@@ -22,10 +22,20 @@ from ordergate.adapters.journals.sqlite_file import connect
 from ordergate.domain.errors import StoreError
 from ordergate.domain.recon.holding import HoldingKind
 
+pytestmark = pytest.mark.usefixtures("migrating")
+
 
 @pytest.fixture
 def connection():
     connection = connect(None)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="module")
+def only_read():
+    connection = connect(None)
+    upgrade(connection)
     yield connection
     connection.close()
 
@@ -120,9 +130,8 @@ FILTERS = {
 
 @pytest.mark.parametrize("behind", [False, True])
 @pytest.mark.parametrize(("table", "names"), [(t, names) for t, many in FILTERS.items() for names in many])
-def test_a_page_of_a_list_is_found_without_a_sort(connection, table, names, behind):
-    upgrade(connection)
-    asked = []
+def test_a_page_of_a_list_is_found_without_a_sort(only_read, table, names, behind):
+    connection, asked = only_read, []
     connection.set_trace_callback(asked.append)
     reader = SqliteReader(connection, None)
     after = tuple("x" for _ in schema.KEYS[table]) if behind else None

@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from tests.unit.application.gates import CONFIG as UNLIMITED
 from tests.unit.application.gates import buy
 
-from ordergate.adapters.brokers.sync import SyncBroker, SyncSettings, Ticket
+from ordergate.adapters.brokers.sync import SyncSettings
+from ordergate.adapters.brokers.sync.broker import SyncBroker
 from ordergate.adapters.brokers.sync.reading import place
-from ordergate.adapters.brokers.sync.ticket import ClassError
+from ordergate.adapters.brokers.sync.ticket import ClassError, Ticket
 from ordergate.adapters.clock import SystemClock
 from ordergate.adapters.ids import CountingIds
 from ordergate.adapters.journals.memory import MemoryJournal
@@ -631,7 +632,7 @@ def test_a_class_that_says_no_number_is_asked_again(world: World, free: Any) -> 
     async def script(gate: Gate) -> None:
         assert gate.brokers["paper"].account is None
         made.free = 5_000
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while gate.brokers["paper"].account is None:
                 await asyncio.sleep(0.005)
         assert gate.brokers["paper"].account.free_margin == 5_000
