@@ -15,9 +15,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 import typer
 
+from ordergate.api.problems import DoorCode
 from ordergate.api.rest.openapi import COMMON, document
 from ordergate.api.rest.operation import Operation
-from ordergate.api.rest.problems import DoorCode
 from ordergate.api.rest.routes import OPERATIONS
 from ordergate.cli.app import app
 from ordergate.config import schema

@@ -8,9 +8,9 @@ import jsonschema_rs
 import pytest
 
 from ordergate import __version__
+from ordergate.api.problems import DoorCode
 from ordergate.api.rest import answers, requests
 from ordergate.api.rest.openapi import document
-from ordergate.api.rest.problems import DoorCode
 from ordergate.api.rest.routes import OPERATIONS
 from ordergate.domain.errors import Code
 from ordergate.domain.orders.commands import ORDER_FIELDS
