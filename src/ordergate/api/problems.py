@@ -21,7 +21,7 @@ from ordergate.domain.errors import (
 
 MEDIA_TYPE: Final = b"application/problem+json"
 RETRY_AFTER_S: Final = 1
-_log = structlog.get_logger("ordergate.rest")
+_log = structlog.get_logger("ordergate.door")
 
 
 class DoorCode(StrEnum):

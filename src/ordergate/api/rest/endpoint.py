@@ -7,9 +7,9 @@ from time import perf_counter
 from typing import Final
 
 from ordergate.api import problems
+from ordergate.api.door import Door
 from ordergate.api.problems import DoorCode, failure
 from ordergate.api.rest.call import Call, Gone, Receive, Reply, Scope, Send
-from ordergate.api.rest.door import Door
 from ordergate.api.rest.operation import Operation, Stream
 from ordergate.domain.errors import Invalid
 from ordergate.domain.identifiers import parse_name

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ordergate.api.door import Door
 from ordergate.api.market import market_of
+from ordergate.api.paging import key_of, limit_of, token_of
 from ordergate.api.problems import DoorCode, failure
 from ordergate.api.rest.call import Call, Reply, json_reply
-from ordergate.api.rest.door import Door
-from ordergate.api.rest.paging import key_of, limit_of, token_of
 from ordergate.api.rest.shards import SHARD, shard_of
 from ordergate.domain.errors import quoted
 from ordergate.domain.orders.states import State

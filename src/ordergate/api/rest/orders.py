@@ -8,10 +8,10 @@ import msgspec
 
 from ordergate.api import orders as common
 from ordergate.api import problems
+from ordergate.api.door import Door
 from ordergate.api.problems import DoorCode, Failure, failure
 from ordergate.api.rest.call import LARGEST_BATCH, Call, Headers, Reply, json_reply, read_fields, read_json
 from ordergate.api.rest.conditions import version_of
-from ordergate.api.rest.door import Door
 from ordergate.api.risk import show_verdict
 from ordergate.application.audit.story import show_transition, story
 from ordergate.application.decide.context import OrderResult

@@ -3,10 +3,10 @@
 from typing import Any, Final
 
 from ordergate.api import risk, strategies
+from ordergate.api.door import Door
 from ordergate.api.problems import DoorCode, failure
 from ordergate.api.rest.call import Call, Reply, json_reply, read_fields, read_json
 from ordergate.api.rest.conditions import missing, version_of
-from ordergate.api.rest.door import Door
 from ordergate.api.rest.orders import flag, json_reply_of
 from ordergate.api.rest.shards import SHARD, only, shard_of
 from ordergate.application.queries import Shown

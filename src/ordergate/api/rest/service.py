@@ -3,10 +3,10 @@
 import asyncio
 from typing import Final
 
+from ordergate.api.door import Door
+from ordergate.api.metrics import MEDIA_TYPE
 from ordergate.api.problems import DoorCode, failure
 from ordergate.api.rest.call import Call, Reply, json_reply
-from ordergate.api.rest.door import Door
-from ordergate.api.rest.metrics import MEDIA_TYPE
 from ordergate.application.runner import Runner
 from ordergate.domain.errors import StoreError
 

@@ -1,9 +1,9 @@
 """Signals that become orders."""
 
 from ordergate.api import problems
+from ordergate.api.door import Door
 from ordergate.api.orders import signal_refused
 from ordergate.api.rest.call import Call, Reply, read_json
-from ordergate.api.rest.door import Door
 from ordergate.api.rest.orders import order_reply
 from ordergate.application.decide.signaling import SignalResult
 from ordergate.domain.signals import SubmitSignal, parse_signal

@@ -8,12 +8,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
+from ordergate.api.door import Door
 from ordergate.api.problems import DoorCode, failure
 from ordergate.api.rest.call import Call, Gone, Send
-from ordergate.api.rest.door import Door
 from ordergate.api.rest.operation import Stream
 from ordergate.api.rest.shards import SHARD, only, shard_of
-from ordergate.api.rest.sieve import Sieve
+from ordergate.api.sieve import Sieve
 from ordergate.application.ports.journal import JournalReader, Line
 from ordergate.domain.errors import quoted
 
