@@ -90,6 +90,7 @@ WHEN = {
 
 DOOR_CODES = {
     DoorCode.NOT_JSON: "the body is no JSON, or has a name twice or a number that is none",
+    DoorCode.NOT_PROTOBUF: "over gRPC: the message cannot be read as its kind",
     DoorCode.KEY_MISSING: "neither the body nor the header names the request",
     DoorCode.BAD_PARAMETER: "a parameter or header that there is not, or not like that",
     DoorCode.BAD_PAGE_TOKEN: "no token of ours, or one of a list with other filters",
@@ -101,6 +102,7 @@ DOOR_CODES = {
     DoorCode.NO_SUCH_RESOURCE: "there is nothing at that path",
     DoorCode.METHOD_NOT_ALLOWED: "`Allow` says which methods there are",
     DoorCode.NOT_READY: "the service is closing, its journal has failed, or its database is gone",
+    DoorCode.TOO_MANY_STREAMS: "over gRPC: as many streams are open as there may be",
     DoorCode.STORE_UNAVAILABLE: "the database cannot be used now; nothing happened",
     DoorCode.JOURNAL_DAMAGED: "an entry cannot be read: run `ordergate audit verify`",
     DoorCode.OUTCOME_UNKNOWN: "it may or may not have happened: repeat it with the same key",

@@ -78,6 +78,11 @@ class Metrics:
             "ordergate_http_request_seconds", "From request to answer.", ["route", "method"],
             buckets=_REQUEST_S, registry=self.registry,
         )  # fmt: skip
+        self._calls = self._counter("ordergate_grpc_requests", "Calls.", "method", "code")
+        self._call_latency = Histogram(
+            "ordergate_grpc_request_seconds", "From call to answer; of a stream, until it began.", ["method"],
+            buckets=_REQUEST_S, registry=self.registry,
+        )  # fmt: skip
         self._seen: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         for shard, runner in shards.items():
             runner.listen(partial(self._committed, shard, runner))
@@ -111,6 +116,11 @@ class Metrics:
             self._seen[route, method, status] = seen
         seen[0].inc()
         seen[1].observe(seconds)
+
+    def called(self, method: str, code: str, seconds: float) -> None:
+        """Counts a call over gRPC. `code` is the name of a status, such as OK."""
+        self._calls.labels(method, code).inc()
+        self._call_latency.labels(method).observe(seconds)
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""

@@ -28,6 +28,7 @@ class DoorCode(StrEnum):
     """Codes of the door itself, beside those of `ordergate.domain.errors.Code`."""
 
     NOT_JSON = "not_json"
+    NOT_PROTOBUF = "not_protobuf"
     KEY_MISSING = "idempotency_key_missing"
     BAD_PARAMETER = "bad_parameter"
     BAD_PAGE_TOKEN = "bad_page_token"  # noqa: S105 - no password
@@ -39,6 +40,7 @@ class DoorCode(StrEnum):
     NO_SUCH_RESOURCE = "no_such_resource"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_READY = "not_ready"
+    TOO_MANY_STREAMS = "too_many_streams"
     STORE_UNAVAILABLE = "store_unavailable"
     JOURNAL_DAMAGED = "journal_damaged"
     OUTCOME_UNKNOWN = "outcome_unknown"

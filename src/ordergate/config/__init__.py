@@ -22,6 +22,7 @@ from ordergate.application.view import PAR, GateTerms, SignalRouting
 from ordergate.config.alerts import AlertsSection, check_alerts
 from ordergate.config.errors import ConfigError
 from ordergate.config.funds import DEFAULT_BROKER, FundSection, check_fund, checked, fund_of
+from ordergate.config.grpc import GrpcSection
 from ordergate.config.limits import LimitSections, check_limit_sections, with_envelope
 from ordergate.config.nats import NatsSection, check_nats
 from ordergate.config.reconciliation import ReconciliationSection, check_reconciliation
@@ -109,6 +110,7 @@ class Config(_Section, frozen=True, kw_only=True):
     """The whole file."""
 
     server: Server = Server()
+    grpc: GrpcSection = GrpcSection()
     database: Database = Database()
     audit: Audit = Audit()
     signals: Signals = Signals()

@@ -97,6 +97,8 @@ NOT_OF_REST = {
     Code.INSTRUMENT_IN_USE,  # of the configuration, when a gate is opened
     Code.LOTS_AVERAGED,  # likewise
     Code.FUND_BUSY,  # of a fund's move, which the command line alone does
+    DoorCode.NOT_PROTOBUF,  # of gRPC
+    DoorCode.TOO_MANY_STREAMS,  # likewise
 }
 
 

@@ -1,0 +1,60 @@
+"""The gRPC door and gates over gRPC, where the extra `grpc` is installed: it is imported only here, and late."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from ordergate.domain.errors import OrdergateError
+
+if TYPE_CHECKING:
+    from ordergate.api.door import Door
+    from ordergate.api.grpc.server import Server
+
+
+class GrpcError(OrdergateError):
+    """gRPC cannot be spoken here; the text says what is missing."""
+
+
+def missing(error: ImportError | RuntimeError) -> GrpcError:
+    """What to do about a part that could not be imported."""
+    if isinstance(error, ImportError) and (error.name or "").startswith("ordergate"):
+        return GrpcError(f"the gRPC stubs are not made ({error}): python hatch_build.py makes them")
+    return GrpcError(f"gRPC needs more than is installed ({error}): pip install 'ordergate[grpc]'")
+
+
+@asynccontextmanager
+async def listening(host: str, port: int | None) -> AsyncIterator["Server | None"]:
+    """A port for calls that is taken from here on, and let go of at the end; None without a port.
+
+    Raises:
+        GrpcError: the extra `grpc` is not installed.
+        PortError: the port is another's.
+    """
+    if port is None:
+        yield None
+        return
+    try:
+        from ordergate.api.grpc.server import Server  # only here: most services never need it
+    except (
+        ImportError,
+        RuntimeError,
+    ) as error:  # stubs raise the latter where a library is older than they are
+        raise missing(error) from error
+    server = Server(host, port)
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def answering(server: "Server | None", door: "Door") -> AsyncIterator[None]:
+    """Calls are answered meanwhile, and those under way are finished; nothing, without a server."""
+    if server is None:
+        yield
+        return
+    await server.start(door)
+    try:
+        yield
+    finally:
+        await server.stop()
