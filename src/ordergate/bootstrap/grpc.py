@@ -1,9 +1,11 @@
 """The gRPC door and gates over gRPC, where the extra `grpc` is installed: it is imported only here, and late."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from ordergate.application.ports.gates import RiskGate
+from ordergate.config.risk import GateSection
 from ordergate.domain.errors import OrdergateError
 
 if TYPE_CHECKING:
@@ -45,6 +47,22 @@ async def listening(host: str, port: int | None) -> AsyncIterator["Server | None
         yield server
     finally:
         await server.stop()
+
+
+def grpc_gates(sections: Mapping[str, GateSection]) -> dict[str, RiskGate]:
+    """The gates that are asked over gRPC; each is connected to when it is first asked.
+
+    Raises:
+        GrpcError: there are some, and the extra `grpc` is not installed.
+    """
+    named = {name: section for name, section in sections.items() if section.grpc is not None}
+    if not named:
+        return {}
+    try:
+        from ordergate.adapters.gates.grpc import GrpcGate
+    except (ImportError, RuntimeError) as error:
+        raise missing(error) from error
+    return {name: GrpcGate(name, one.grpc or "", one.timeout_s) for name, one in named.items()}
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from ordergate.adapters.brokers.paper import PaperBroker
 from ordergate.adapters.brokers.sync import SyncBroker, make
 from ordergate.adapters.calendars import SessionCalendar
 from ordergate.adapters.clock import SystemClock
+from ordergate.adapters.gates import close_gates
 from ordergate.adapters.gates import make as make_gate
 from ordergate.adapters.ids import TimeIds
 from ordergate.adapters.journals.aside import ReaderAside
@@ -33,6 +34,7 @@ from ordergate.application.runner import Runner
 from ordergate.application.tail import Tail
 from ordergate.application.view import View
 from ordergate.bootstrap.gate import Gate, beside
+from ordergate.bootstrap.grpc import grpc_gates
 from ordergate.config import AnyBroker, Config, ConfigError
 from ordergate.config import SyncBroker as SyncSection
 from ordergate.protocols.tlog import Signer
@@ -156,6 +158,7 @@ async def assemble(
         yield gate
     finally:
         await gate.close()
+        await close_gates(gates.values())
         await running
 
 
@@ -203,12 +206,13 @@ async def _runner(
 
 
 def _gates(config: Config) -> dict[str, RiskGate]:
-    """Those that are made in this process."""
-    return {
+    """Those that are made in this process, and those that are asked over the network."""
+    made = {
         name: make_gate(section.made_by, section.options)
         for name, section in config.gates.items()
         if section.made_by is not None
     }
+    return {**made, **grpc_gates(config.gates)}
 
 
 def _brokers(config: Config, url: str, clock: Clock) -> list[Broker]:

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 from ordergate.application.decide.gate import APPROVAL
 from ordergate.application.view import GateTerms
 from ordergate.config.errors import ConfigError
+from ordergate.config.grpc import is_target
 from ordergate.domain.errors import Invalid
 from ordergate.domain.identifiers import parse_name
 
@@ -15,12 +16,13 @@ from ordergate.domain.identifiers import parse_name
 class GateSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An external gate, which funds name in their limits.
 
-    `class` makes one in this process, `package.module:Class`, with `options` as its keyword arguments. An advisory
-    one that is silent agrees.
+    `class` makes one in this process, `package.module:Class`, with `options` as its keyword arguments; `grpc` is
+    where one answers over gRPC, such as 127.0.0.1:50052. An advisory one that is silent agrees.
     """
 
     made_by: str | None = field(default=None, name="class")
     options: dict[str, Any] = field(default_factory=dict)
+    grpc: str | None = None
     timeout_s: Annotated[int, Meta(ge=1, le=3_600)] = 5
     advisory: bool = False
 
@@ -34,11 +36,15 @@ def terms_of(gates: Mapping[str, GateSection]) -> dict[str, GateTerms]:
 
 
 def check_gate_sections(gates: Mapping[str, GateSection], where: str) -> None:
-    """Raises ConfigError unless they have names of their own."""
-    for name in gates:
+    """Raises ConfigError unless they have names of their own, and one place each."""
+    for name, section in gates.items():
         try:
             parse_name(name, "#")
         except Invalid as error:
             raise ConfigError(f"{where}gates.{name!r}: {error.detail}") from error
         if name == APPROVAL:
             raise ConfigError(f"{where}gates.{name}: stands for a person: give the gate another name")
+        if section.grpc is not None and not is_target(section.grpc):
+            raise ConfigError(f"{where}gates.{name}.grpc: {section.grpc!r}: write such as 127.0.0.1:50052")
+        if section.grpc is not None and section.made_by is not None:
+            raise ConfigError(f"{where}gates.{name}: write one of class and grpc")

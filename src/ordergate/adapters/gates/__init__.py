@@ -2,11 +2,15 @@
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
+
+import structlog
 
 from ordergate.application.ports.gates import RiskGate
 from ordergate.domain.errors import OrdergateError
+
+_log = structlog.get_logger("ordergate.gates")
 
 
 class GateClassError(OrdergateError):
@@ -37,3 +41,14 @@ def make(path: str, options: Mapping[str, Any]) -> RiskGate:
         raise GateClassError(f"{path} cannot be made: {type(error).__name__}: {error}") from error
     check_gate(made)
     return cast(RiskGate, made)
+
+
+async def close_gates(gates: Iterable[RiskGate]) -> None:
+    """Lets go of those that hold a connection: they have an `async def close`."""
+    for gate in gates:
+        close = getattr(gate, "close", None)
+        if inspect.iscoroutinefunction(close):
+            try:
+                await close()
+            except Exception as error:
+                _log.warning("a gate was not closed", gate=gate.name, error=repr(error))
