@@ -50,6 +50,9 @@ class Service:
             call = self._call(method.request, data, context, request_id, about_orders=method.about_orders)
             shown = await self._finished(method, call)
             written: bytes = method.answer(**shown).SerializeToString()
+        except asyncio.CancelledError:  # its caller has gone, or waits no longer
+            self._door.metrics.called(method.name, "CANCELLED", perf_counter() - began)
+            raise
         except Exception as error:
             told = problems.of_error(error, about_orders=method.about_orders)
             await self._fail(method.name, told, error, context, request_id, began)

@@ -75,8 +75,8 @@ def details_of(told: Problem, request_id: str) -> bytes:
 
 def field_of(pointer: str) -> str:
     """A JSON Pointer as gRPC names fields: `#/lots/0` is `lots[0]`."""
-    head, *rest = pointer.removeprefix("#/").replace("~1", "/").replace("~0", "~").split("/")
-    return head + "".join(f"[{part}]" if part.isdecimal() else f".{part}" for part in rest)
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.removeprefix("#/").split("/")]
+    return parts[0] + "".join(f"[{part}]" if part.isdecimal() else f".{part}" for part in parts[1:])
 
 
 def _violations(told: Problem) -> list[Any]:
