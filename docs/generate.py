@@ -15,7 +15,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 import typer
 
-from ordergate.api.problems import DoorCode
+from ordergate.api.grpc.statuses import STATUS_OF_CODE, STATUS_OF_HTTP
+from ordergate.api.problems import TITLES, DoorCode
 from ordergate.api.rest.openapi import COMMON, document
 from ordergate.api.rest.operation import Operation
 from ordergate.api.rest.routes import OPERATIONS
@@ -34,6 +35,8 @@ from ordergate.sdk import default_gate, oms, paper, signals, trading
 
 FOLDER = Path(__file__).parent / "reference"
 SDK_MODULES = (oms, trading, signals, paper, default_gate)
+SOURCE = Path(__file__).parents[1] / "src"
+PROTOS = ("ordergate/oms/v1/oms.proto", "ordergate/gates/v1/gates.proto")
 MADE = "<!-- Made from the code by docs/generate.py. -->\n"
 
 
@@ -395,6 +398,31 @@ Beside the [codes of refusals](errors.md), which are the same everywhere. Any re
 {table(["code", "when"], rows)}"""
 
 
+def grpc() -> str:
+    statuses = [(f"`{STATUS_OF_HTTP[http].name}`", str(http), title) for http, title in TITLES.items()]
+    codes = [
+        (f"`{code}`", f"`{status.name}`")
+        for code, status in STATUS_OF_CODE.items()
+        if code not in [*RiskCode]
+    ]
+    protos = [f"## `{name}`\n\n```proto\n{(SOURCE / name).read_text('utf-8')}```\n" for name in PROTOS]
+    return f"""# gRPC
+
+How to use it is told in [call it over gRPC](../howto/grpc.md). The `.proto` files are in the package, each with its
+stubs for Python beside it; the build makes them.
+
+## Statuses
+
+Every error has the [code](errors.md) that it has over [REST](rest.md#codes-of-the-door), as `reason` of
+`google.rpc.ErrorInfo` with the domain `ordergate`. The status follows from the status that REST has for it,
+
+{table(["status", "over REST", "meaning"], statuses)}
+except for these, where it says more; a refusal by the risk gate (`RISK_...`) is `FAILED_PRECONDITION`.
+
+{table(["code", "status"], codes)}
+{chr(10).join(protos)}"""
+
+
 def _commands(command: Any, path: str) -> Iterable[str]:
     if hasattr(command, "commands"):
         for name, inner in command.commands.items():
@@ -530,6 +558,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": command_line,
     "sdk.md": sdk,
     "rest.md": rest,
+    "grpc.md": grpc,
 }
 
 

@@ -64,6 +64,7 @@ class Reader(threading.Thread):
             self.told = told.status
 
 
+@pytest.mark.slow
 def test_a_stream_resumes_where_a_killed_server_cut_it_off(tmp_path: Path) -> None:
     """Under load, three times: no entry is missing, none comes twice, and each has the log's own bytes."""
     database, after = tmp_path / "orders.db", -1
@@ -110,6 +111,29 @@ def _write(address: str, round_: int) -> None:
         client.channel.close()
 
 
+def test_a_stream_resumes_after_a_restart(tmp_path: Path) -> None:
+    database = tmp_path / "orders.db"
+    with serving_grpc(database) as both:
+        updates = iter(both.client.updates(after=-1))
+        order_id, seen = submit(both.client, "before"), []
+        while not seen or seen[-1].get("event") != "OrderAcknowledged":
+            seen.append(next(updates))
+        both.served.end(signal.SIGKILL)
+        with pytest.raises(Told) as caught:
+            next(updates)
+        assert caught.value.status == "UNAVAILABLE"
+    with serving_grpc(database) as both:
+        both.client.call("Cancel", order_id=order_id)
+        for update in both.client.updates(after=seen[-1]["index"]):
+            assert int(update["index"]) >= int(seen[-1]["index"])
+            if "event" in update:
+                assert (int(update["index"]) > int(seen[-1]["index"]), update["order"]["order_id"]) == (
+                    True,
+                    order_id,
+                )
+                break
+
+
 def test_heartbeats_carry_how_far_the_journal_was_read(tmp_path: Path) -> None:
     """Also where nothing of it is of the fund that is asked for."""
     with serving_grpc(tmp_path / "orders.db") as both:
@@ -151,6 +175,7 @@ def test_a_slow_reader_holds_nothing_back(tmp_path: Path) -> None:
         slow.channel.close()
 
 
+@pytest.mark.slow
 def test_a_reader_that_never_reads_does_not_keep_the_service_from_ending(tmp_path: Path) -> None:
     with serving_grpc(tmp_path / "orders.db") as both:
         slow = Client(both.address)
