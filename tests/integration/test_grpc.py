@@ -231,6 +231,10 @@ def test_who_cannot_be(client: Client, order: Any) -> None:
     with pytest.raises(Told) as caught:
         client.send("Submit", data, metadata=(("x-ordergate-principal", "no such name"),))
     assert (caught.value.code, caught.value.fields) == ("bad_parameter", ["x-ordergate-principal"])
+    for given in ("two words", "", "x" * 129):
+        with pytest.raises(Told) as caught:
+            client.send("Submit", data, metadata=(("x-request-id", given),))
+        assert (caught.value.code, caught.value.fields) == ("bad_parameter", ["x-request-id"])
 
 
 def test_a_field_of_a_later_version_is_not_ignored(client: Client, order: Any) -> None:

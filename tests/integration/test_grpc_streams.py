@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.test_grpc import ORDER
-from tests.services.grpc import Client, Told, serving_grpc
+from tests.services.grpc import Both, Client, Told, serving_grpc
 
 BURST = 400
 
@@ -172,7 +172,23 @@ def test_a_slow_reader_holds_nothing_back(tmp_path: Path) -> None:
             if update.get("event") == "OrderEntered":
                 entered.append(update["order"]["idempotency_key"])
         assert entered == keys
+        unread = slow.updates(after=-1)
+        while _open_streams(both) < 2:
+            time.sleep(0.01)
+        unread.cancel()
         slow.channel.close()
+        while _open_streams(both):
+            time.sleep(0.01)
+
+
+def _open_streams(both: Both) -> float:
+    with both.served.client() as http:
+        [line] = [
+            one
+            for one in http.get("/metrics").text.splitlines()
+            if one.startswith("ordergate_event_streams ")
+        ]
+    return float(line.split()[1])
 
 
 @pytest.mark.slow

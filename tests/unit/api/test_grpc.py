@@ -187,6 +187,22 @@ def test_only_so_many_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     held(talk)
 
 
+def test_only_so_many_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MOST_CALLS", 2)
+
+    async def talk(at: Place) -> None:
+        streams = [at.client.updates() for _ in range(2)]
+        for stream in streams:
+            assert await asyncio.to_thread(next, iter(stream))
+        assert (await fails(at.client.call, "Submit", **ORDER)).status == "RESOURCE_EXHAUSTED"
+        streams[0].cancel()
+        while at.door.metrics.streams._value.get() > 1:
+            await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(at.client.call, "Submit", **ORDER)
+
+    held(talk)
+
+
 def test_what_nobody_thought_of_is_told_without_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(*_: Any) -> Any:
         raise ZeroDivisionError("secret")

@@ -57,39 +57,63 @@ class Server:
                 f"{host} port {port} cannot be listened on for gRPC: name another with --grpc-port"
             ) from error
         self.address = f"{shown}:{bound}"
-        self._health = health.aio.HealthServicer()
+        self._health: _Health | None = None
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self, door: Door) -> None:
         """Answers calls from now on."""
-        await self._look(door)
+        self._health = _Health(door)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         handlers = [Service(door).handlers(), *_reflection()]
         self._server.add_generic_rpc_handlers(handlers)
         await self._server.start()
-        self._watching = asyncio.get_running_loop().create_task(self._watch(door))
+        self._watching = asyncio.get_running_loop().create_task(self._health.keep_telling())
 
     async def stop(self) -> None:
         """Takes no more calls, and gives those under way a moment to end."""
-        if self._watching is not None:
+        if self._watching is not None and self._health is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
             await self._health.enter_graceful_shutdown()
         await self._server.stop(DRAIN_S)
 
-    async def _watch(self, door: Door) -> None:
+
+class _Health(health.aio.HealthServicer):  # type: ignore[misc]
+    """Looks when it is asked, and once a second for those who watch."""
+
+    def __init__(self, door: Door) -> None:
+        super().__init__()
+        self._door, self._watchers = door, 0
+
+    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """As the protocol has it."""
+        await self._look()
+        return await super().Check(request, context)
+
+    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802
+        """As the protocol has it."""
+        self._watchers += 1
+        try:
+            await self._look()
+            await super().Watch(request, context)
+        finally:
+            self._watchers -= 1
+
+    async def keep_telling(self) -> None:
+        """Goes on until it is canceled."""
         while True:
             await asyncio.sleep(HEALTH_S)
-            await self._look(door)
+            if self._watchers:
+                await self._look()
 
-    async def _look(self, door: Door) -> None:
+    async def _look(self) -> None:
         status = health_pb2.HealthCheckResponse.SERVING
         try:
-            await check_ready(door)
+            await check_ready(self._door)
         except Failure:
             status = health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ("", SERVICE):
-            await self._health.set(name, status)
+            await self.set(name, status)
 
 
 def _reflection() -> list[Any]:

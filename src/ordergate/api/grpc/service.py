@@ -1,7 +1,7 @@
 """From bytes on the wire to a method, and back: who asks, what goes wrong, and what is counted."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import re
 from contextlib import aclosing
 from time import perf_counter
 from typing import Any, Final
@@ -14,12 +14,13 @@ from ordergate.api.door import Door
 from ordergate.api.grpc import statuses
 from ordergate.api.grpc.calls import Call, principal_of, read
 from ordergate.api.grpc.methods import METHODS, Method, Updates
-from ordergate.api.problems import DoorCode, Failure, Problem, problem
+from ordergate.api.problems import DoorCode, Failure, Problem, failure, problem
 from ordergate.oms.v1 import oms_pb2 as pb
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["Oms"].full_name
 _REQUEST_ID: Final = "x-request-id"
-_LONGEST_REQUEST_ID: Final = 128
+_FORM: Final = re.compile(r"[!-~]{1,128}")
+_BAD_REQUEST_ID: Final = "is not 1 to 128 printable ASCII characters without spaces"
 _REPLAYED: Final = ("idempotent-replayed", "true")
 
 
@@ -74,7 +75,7 @@ class Service:
         if not task.cancelled():
             task.exception()  # whoever waits has it; where nobody does any more, it is of no use
 
-    async def _stream(self, data: bytes, context: Any) -> AsyncGenerator[bytes, None]:
+    async def _stream(self, data: bytes, context: Any) -> None:
         began, request_id, name = perf_counter(), self._request_id(context), self._updates.name
         counted = False
         try:
@@ -84,7 +85,7 @@ class Service:
                     if not counted:
                         self._door.metrics.called(name, "OK", perf_counter() - began)
                     counted = True
-                    yield update
+                    await context.write(update)
         except Exception as error:
             told = problems.of_error(error, about_orders=False)
             await self._fail(name, told, error, context, request_id, None if counted else began)
@@ -95,13 +96,14 @@ class Service:
         if self._door.closing:
             outcome = {"outcome": "not_sent", "retry": "same_key"} if about_orders else {}
             raise Failure(problem(503, DoorCode.NOT_READY, "the service is closing", **outcome))  # type: ignore[arg-type]
-        principal = principal_of(dict(context.invocation_metadata()))
-        return Call(read(kind, data), principal, request_id)
+        metadata = dict(context.invocation_metadata())
+        if metadata.get(_REQUEST_ID, request_id) != request_id:
+            raise failure(400, DoorCode.BAD_PARAMETER, _BAD_REQUEST_ID, parameter=_REQUEST_ID)
+        return Call(read(kind, data), principal_of(metadata), request_id)
 
     def _request_id(self, context: Any) -> str:
         given = dict(context.invocation_metadata()).get(_REQUEST_ID)
-        fits = isinstance(given, str) and 0 < len(given) <= _LONGEST_REQUEST_ID and " " not in given
-        return given if isinstance(given, str) and fits else self._door.new_request_id()
+        return given if given and _FORM.fullmatch(given) else self._door.new_request_id()
 
     async def _fail(
         self, name: str, told: Problem, error: Exception, context: Any, request_id: str, began: float | None
