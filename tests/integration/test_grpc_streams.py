@@ -142,8 +142,10 @@ def test_heartbeats_carry_how_far_the_journal_was_read(tmp_path: Path) -> None:
         assert (first["index"], "event" in first) == ("-1", False)
         submit(both.client, "one")
         end = max(journal(both.served))
-        while int(next(beats)["index"]) < end:
+        while (reached := int(next(beats)["index"])) < end:
             pass
+        with both.served.client() as http:
+            assert reached < int(http.get("/v1/audit/checkpoint").text.splitlines()[1])
         from_now = iter(both.client.updates())
         assert int(next(from_now)["index"]) >= end
         submit(both.client, "two")

@@ -114,6 +114,27 @@ def test_a_submit_whose_deadline_passes_is_not_undone() -> None:
     held(talk)
 
 
+def test_what_has_begun_is_finished_though_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several steps may lead to an order, as with shards: it is not left between two of them."""
+
+    async def talk(at: Place) -> None:
+        going, execute = asyncio.Event(), at.gate.execute
+
+        async def in_steps(*arguments: Any) -> Any:
+            await going.wait()
+            return await execute(*arguments)
+
+        monkeypatch.setattr(at.gate, "execute", in_steps)
+        assert (await fails(at.client.call, "Submit", timeout=0.3, **ORDER)).status == "DEADLINE_EXCEEDED"
+        while 'code="CANCELLED",method="Submit"' not in at.door.metrics.text().decode():
+            await asyncio.sleep(0.01)
+        going.set()
+        while not await at.gate.queries.orders():
+            await asyncio.sleep(0.01)
+
+    held(talk)
+
+
 def test_a_store_that_is_away() -> None:
     async def talk(at: Place) -> None:
         at.journal.gone = True
