@@ -2,15 +2,11 @@
 
 import importlib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
-
-import structlog
 
 from ordergate.application.ports.gates import RiskGate
 from ordergate.domain.errors import OrdergateError
-
-_log = structlog.get_logger("ordergate.gates")
 
 
 class GateClassError(OrdergateError):
@@ -43,12 +39,9 @@ def make(path: str, options: Mapping[str, Any]) -> RiskGate:
     return cast(RiskGate, made)
 
 
-async def close_gates(gates: Iterable[RiskGate]) -> None:
-    """Lets go of those that hold a connection: they have an `async def close`."""
-    for gate in gates:
-        close = getattr(gate, "close", None)
-        if inspect.iscoroutinefunction(close):
-            try:
-                await close()
-            except Exception as error:
-                _log.warning("a gate was not closed", gate=gate.name, error=repr(error))
+class Connected:
+    """A gate that holds a connection, which somebody must let go of."""
+
+    async def close(self) -> None:
+        """Lets go of it."""
+        raise NotImplementedError

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import grpc
 
+from ordergate.adapters.gates import Connected
 from ordergate.application.ports.gates import GateQuestion, Terms, Verdict
 from ordergate.domain.errors import OrdergateError, quoted
 from ordergate.domain.money import text
@@ -26,7 +27,7 @@ class NoAnswer(OrdergateError):
     """The gate has not said whether the order may go on."""
 
 
-class GrpcGate:
+class GrpcGate(Connected):
     """One gate.
 
     Args:
