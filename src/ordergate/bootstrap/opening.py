@@ -11,7 +11,6 @@ from ordergate.adapters.brokers.paper import PaperBroker
 from ordergate.adapters.brokers.sync import SyncBroker, make
 from ordergate.adapters.calendars import SessionCalendar
 from ordergate.adapters.clock import SystemClock
-from ordergate.adapters.gates import make as make_gate
 from ordergate.adapters.ids import TimeIds
 from ordergate.adapters.journals.aside import ReaderAside
 from ordergate.adapters.journals.location import locate, path_of, place_beside
@@ -23,7 +22,6 @@ from ordergate.application.engine import Engine
 from ordergate.application.nodes import load_tree
 from ordergate.application.ports.brokers import Broker
 from ordergate.application.ports.clock import Clock
-from ordergate.application.ports.gates import RiskGate
 from ordergate.application.ports.ids import Ids
 from ordergate.application.ports.journal import Head, Journal
 from ordergate.application.ports.leases import Leases
@@ -33,6 +31,7 @@ from ordergate.application.runner import Runner
 from ordergate.application.tail import Tail
 from ordergate.application.view import View
 from ordergate.bootstrap.gate import Gate, beside
+from ordergate.bootstrap.gates import close_gates, make_gates
 from ordergate.config import AnyBroker, Config, ConfigError
 from ordergate.config import SyncBroker as SyncSection
 from ordergate.protocols.tlog import Signer
@@ -144,7 +143,7 @@ async def assemble(
     Args:
         files: what files beside the database are named after; None takes the database itself.
     """
-    leases, gates = leases or OnlyNode(), _gates(config)
+    leases, gates = leases or OnlyNode(), make_gates(config)
     runner = await _runner(config, journal, signer, clock, ids, alone=leases.node is None)
     gate = Gate(
         config, runner, journal, clock, brokers, signer.verifier, leases, database, files or database, gates
@@ -156,6 +155,7 @@ async def assemble(
         yield gate
     finally:
         await gate.close()
+        await close_gates(gates)
         await running
 
 
@@ -200,15 +200,6 @@ async def _runner(
         calendar=SessionCalendar(),
     )
     return Runner(Engine(state, view, head.size, last), journal, Tail(signer, tree), clock, alone=alone)
-
-
-def _gates(config: Config) -> dict[str, RiskGate]:
-    """Those that are made in this process."""
-    return {
-        name: make_gate(section.made_by, section.options)
-        for name, section in config.gates.items()
-        if section.made_by is not None
-    }
 
 
 def _brokers(config: Config, url: str, clock: Clock) -> list[Broker]:

@@ -13,7 +13,7 @@ import typer
 
 from ordergate.adapters.journals.door import DoorFile, remove_door, write_door
 from ordergate.adapters.journals.location import safe_to_show
-from ordergate.bootstrap import Gate, all_reading_aside, leave_to_itself, open_any
+from ordergate.bootstrap import Gate, all_reading_aside, leave_to_itself, nats_in, open_any
 from ordergate.cli import terminal as t
 from ordergate.cli.places import Place, ShardName, only, places
 from ordergate.config import Config
@@ -115,7 +115,8 @@ async def _serve(settings: Config, at: Sequence[Place], listener: socket.socket)
                 for shard in gate.shards.values():
                     _stop_with(shard, server)
                     doors.enter_context(_door_file(shard.database, door))
-                await server.serve([listener])
+                async with nats_in(settings, gate):
+                    await server.serve([listener])
 
 
 def _where(at: Sequence[Place]) -> str:

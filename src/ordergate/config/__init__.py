@@ -230,7 +230,7 @@ def _check(config: Config, path: Path) -> Config:
         raise ConfigError(f"{path}: signals.fund: {config.signals.fund!r} is no fund; there are {known}")
     check_shards(config, f"{path}: ")
     check_limit_sections(config, f"{path}: ")
-    check_gate_sections(config.gates, f"{path}: ")
+    check_gate_sections(config.gates, f"{path}: ", has_nats=bool(config.nats.servers))
     check_reconciliation(config.reconciliation, config.brokers, f"{path}: ")
     check_alerts(config.alerts, f"{path}: ")
     check_nats(config.nats, f"{path}: ")
