@@ -21,7 +21,7 @@ from ordergate.bootstrap import Gate, nats_in, open_gate
 from ordergate.config import Config
 from ordergate.config.nats import NatsSection
 from ordergate.domain.errors import StoreError
-from tests.services.mail import Mail, mail, until
+from tests.services.mail import mail, until
 from tests.services.nats import Nats
 from tests.services.postgres import Postgres
 

@@ -19,7 +19,7 @@ async def until(found: Callable[[], Awaitable[Any]], within_s: float = PATIENCE_
     while True:
         try:
             something = await found()
-        except (OSError, asyncio.TimeoutError):
+        except (TimeoutError, OSError):
             something = None
         if something:
             return something
@@ -46,10 +46,10 @@ class Mail:
         await until(taken)
 
     async def ask(
-        self, subject: str, body: Any, headers: dict[str, str] | None = None, timeout: float = 10
+        self, subject: str, body: Any, headers: dict[str, str] | None = None, within_s: float = 10
     ) -> Any:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return json.loads((await self.client.request(subject, data, timeout=timeout, headers=headers)).data)
+        return json.loads((await self.client.request(subject, data, timeout=within_s, headers=headers)).data)
 
     async def kept(self, stream: str) -> list[Any]:
         """All messages of a stream; none where there is no such stream."""
