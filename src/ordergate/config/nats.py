@@ -2,16 +2,20 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from ordergate.adapters.brokers.bus import BusSettings
+from ordergate.adapters.brokers.bus.settings import subjects_of
 from ordergate.adapters.nats.connection import Login
 from ordergate.api.nats.settings import Inputs
 from ordergate.api.nats.signatures import public_key_of
 from ordergate.config.errors import ConfigError
+from ordergate.protocols.subjects import covers
 
 _SCHEMES: Final = ("nats", "tls", "ws", "wss")
 
@@ -84,3 +88,20 @@ def _check_inputs(section: NatsSection, where: str) -> None:
             public_key_of(inputs.ed25519_key)
         except ValueError as error:
             raise ConfigError(f"{where}.ed25519_key: {error}") from None
+
+
+def check_bus_brokers(brokers: Mapping[str, BusSettings], section: NatsSection, where: str) -> None:
+    """Raises ConfigError unless there is a server, and no two brokers have a subject in common."""
+    owners: dict[str, str] = {}
+    for name, settings in brokers.items():
+        if not section.servers:
+            raise ConfigError(f"{where}brokers.{name}: is behind NATS, and nats.servers names no server")
+        if settings.stream is not None and not _STREAM.fullmatch(settings.stream):
+            raise ConfigError(f"{where}brokers.{name}.stream: write a name of letters, digits, '_' and '-'")
+        for subject in (subjects_of(name, settings).reports, *settings.subjects):
+            for other, owner in owners.items():
+                if covers(other, subject) or covers(subject, other):
+                    raise ConfigError(
+                        f"{where}brokers.{name}: {subject} is also of broker {owner}: a report must say whose it is"
+                    )
+        owners |= dict.fromkeys((subjects_of(name, settings).reports, *settings.subjects), name)

@@ -96,7 +96,7 @@ class Asking:
         try:
             told = await self._answer(message)
         except Exception as error:
-            told = problems.of_error(error, about_orders=True)
+            told = problems.of_error(error, about_orders=True, headers={})
             if told.code == DoorCode.INTERNAL_ERROR:
                 problems.log_unexpected(error, message.came_from)
         try:
