@@ -19,6 +19,7 @@ from ordergate.api.nats.link import Letters, Message, Server
 from ordergate.api.nats.reading import json_of, origin_of, text_of
 from ordergate.api.problems import DoorCode, Problem, failure
 from ordergate.application import tallying
+from ordergate.application.stopping import stopped
 from ordergate.domain.errors import Code
 from ordergate.protocols.subjects import text_of as text_of_token
 
@@ -52,8 +53,7 @@ class Asking:
     async def close(self) -> None:
         """Takes no more, and answers what is under way."""
         if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+            await stopped(self._running)
         if self._subscribed is not None:
             try:
                 await self._subscribed[1].unsubscribe()
@@ -62,9 +62,7 @@ class Asking:
         under_way = list(self._under_way)
         if under_way:
             await asyncio.wait(under_way, timeout=_DRAIN_S)
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+        await stopped(*under_way)
 
     async def _run(self) -> None:
         """Keeps one subscription: the library renews it, but not on a client that was closed."""

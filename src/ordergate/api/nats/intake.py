@@ -14,6 +14,7 @@ from msgspec import Struct
 from ordergate.api.nats.link import Consumed, Letters, Message, Server
 from ordergate.api.problems import Failure
 from ordergate.application import tallying
+from ordergate.application.stopping import stopped
 from ordergate.domain.errors import Code, OrdergateError, OutcomeUnknown, Refused, StoreError
 
 LARGEST: Final = 65_536
@@ -76,14 +77,11 @@ class Intake:
     async def close(self) -> None:
         """Takes no more; waits a while for what is under way, the rest comes again."""
         if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+            await stopped(self._running)
         under_way = list(self._under_way)
         if under_way:
             await asyncio.wait(under_way, timeout=_DRAIN_S)
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+        await stopped(*under_way)
 
     async def _run(self) -> None:
         pause, told = _FIRST_PAUSE_S, False

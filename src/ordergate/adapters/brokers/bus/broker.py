@@ -30,6 +30,7 @@ from ordergate.application.ports.brokers import (
     Withdraw,
 )
 from ordergate.application.ports.clock import Clock
+from ordergate.application.stopping import stopped
 from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.money import is_sane
 from ordergate.domain.orders.reports import AnyReport, Outcome, RequestRefused
@@ -109,8 +110,7 @@ class BusBroker:
         """Follows no more; what works at the broker goes on working."""
         following, self._following = self._following, None
         if following is not None:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            await stopped(following)
         self._sink = None
         await self._connection.close()
 
