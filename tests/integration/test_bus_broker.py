@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
@@ -41,6 +42,7 @@ DESK = BusBroker(
 PUBLISHED = BusBroker(
     sends=Way.PUBLISH, subjects=DESK.subjects, order_types=DESK.order_types, deadline_ms=1_000
 )
+ROOT = Path(__file__).parents[2]
 MARKET = Decimal("100.00"), Decimal("100.10")
 
 
@@ -134,6 +136,32 @@ def test_an_order_s_life_with_a_connector_in_another_process(nats: Nats, tmp_pat
         process.kill()
         process.wait(20)
         process.stdout.close()
+
+
+def test_what_a_connector_is_asked_is_as_published(nats: Nats, tmp_path: Path) -> None:
+    definitions = json.loads((ROOT / "docs" / "reference" / "bus.schema.json").read_text())
+    kinds = {
+        "hello": "HelloOut", "submit": "OrderOut", "cancel": "ChangeOut", "replace": "ChangeOut",
+        "lookup": "LookupOut", "statement": "StatementOut",
+    }  # fmt: skip
+
+    async def main() -> None:
+        async with trading(nats, tmp_path) as (gate, connector, _post):
+            order = await buy(gate, limit="1.00")
+            await becomes(gate, order.order_id, State.SUBMITTED)
+            await gate.execute(ReplaceOrder(order_id=order.order_id, limit_price=Decimal("1.01")))
+            await becomes(gate, order.order_id, State.SUBMITTED)
+            await gate.execute(CancelOrder(order_id=order.order_id))
+            await becomes(gate, order.order_id, State.CANCELED)
+            await gate.brokers["desk"].lookup(f"{order.order_id}.1")
+            await gate.compare("desk")
+            assert {verb for verb, _body in connector.asked} == {*kinds, "open"}
+            for verb, body in connector.asked:
+                if verb != "open":
+                    schema = {**definitions, "$ref": f"#/$defs/{kinds[verb]}"}
+                    jsonschema_rs.validate(schema, body)
+
+    run(main())
 
 
 def raw_fill(work: Any, quantity: int = 100, **more: Any) -> dict[str, Any]:
