@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from ordergate.domain.orders.states import OrderType, Side, State, TimeInForce
 from tests.services.connector import Connector
 from tests.services.mail import Mail, mail, until
 from tests.services.nats import Nats
+from tests.services.postgres import Postgres
 
 DESK = BusBroker(
     deadline_ms=1_000,
@@ -403,8 +404,11 @@ def test_silence_after_a_submit_is_settled_and_nothing_is_done_twice(nats: Nats,
     run(main())
 
 
-@pytest.mark.parametrize("fault", ["kill", "pause"])
-def test_a_server_that_goes_under_load(nats: Nats, tmp_path: Path, fault: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "seconds"),
+    [("kill", 0.5), ("pause", 0.5), pytest.param("kill", 60, marks=pytest.mark.slow)],
+)
+def test_a_server_that_goes_under_load(nats: Nats, tmp_path: Path, fault: str, seconds: float) -> None:
     count = 60
 
     async def main() -> None:
@@ -415,7 +419,7 @@ def test_a_server_that_goes_under_load(nats: Nats, tmp_path: Path, fault: str) -
                 if number == count // 3:
                     nats.kill() if fault == "kill" else nats.pause()
                 if number == 2 * count // 3:
-                    await asyncio.sleep(0.5)
+                    await asyncio.sleep(seconds)
                     nats.start() if fault == "kill" else nats.resume()
             for order in made:
                 await becomes(gate, order.order_id, State.CLOSED)
@@ -474,6 +478,37 @@ def test_a_restart_goes_on_behind_the_cursor(nats: Nats, tmp_path: Path) -> None
             assert len(await gate.queries.fills()) == 2
             cursors = [e["cursor"] for e in await _entries(gate) if "cursor" in e]
             assert len(cursors) == len(set(cursors))
+        await connector.close()
+
+    run(main())
+
+
+def test_another_node_goes_on_where_the_first_left(nats: Nats, postgres: Postgres) -> None:
+    desk, url = replace(DESK, statements=False), postgres.database()
+
+    async def main() -> None:
+        connector = Connector("desk", ("AAPL",))
+        await connector.start(nats.url)
+        async with AsyncExitStack() as stack:
+            first = AsyncExitStack()
+            one = await first.enter_async_context(open_gate(config(nats, desk), url))
+            two = await stack.enter_async_context(open_gate(config(nats, desk), url))
+            made = [await buy(gate, f"k{n}", quantity=10) for n, gate in enumerate((one, two) * 5)]
+            for order in made:
+                await becomes(two, order.order_id, State.SUBMITTED)
+            await connector.set_market(*MARKET, Decimal(55))
+
+            async def some() -> bool:
+                return sum(f.quantity for f in await two.queries.fills()) == 55
+
+            await until(some)
+            await first.aclose()
+            await connector.set_market(*MARKET, Decimal(1_000))
+            for order in made:
+                await becomes(two, order.order_id, State.CLOSED)
+            assert len(connector.orders) == 10
+            assert await held(two) == 100
+            assert await breaks(two) == []
         await connector.close()
 
     run(main())

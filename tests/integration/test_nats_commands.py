@@ -1,6 +1,7 @@
 """Commands over a real NATS server: asked and answered as at REST, or sent and kept by a stream."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,47 @@ def test_commands_of_a_stream(nats: Nats, tmp_path: Path) -> None:
             found = sorted((subject, headers["Ordergate-Code"]) for subject, headers, _data in letters)
             assert found == sorted((f"ordergate.v1.dead.{subject}", code) for subject, _body, code in bad)
             assert len(await gate.queries.orders()) == 2
+
+    run(main())
+
+
+def test_a_cancel_right_behind_its_order_is_no_dead_letter(nats: Nats, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with taking(config(nats), f"sqlite:///{tmp_path / 'o.db'}") as gate, mail(nats.url) as post:
+            await post.send("mts.v1.oms.submit", order("k0", order_id="ord-0", fund_id=FUND))
+            await orders(gate, 1)
+            for number in range(1, 20):
+                await post.send(
+                    "mts.v1.oms.submit", order(f"k{number}", order_id=f"ord-{number}", fund_id=FUND)
+                )
+                await post.send("mts.v1.oms.cancel", {"order_id": f"ord-{number}"})
+
+            async def canceled() -> bool:
+                return sum(o.state == "CANCELED" for o in await gate.queries.orders()) == 19
+
+            await until(canceled)
+            assert await post.kept("ORDERGATE_DEAD") == []
+
+    run(main())
+
+
+def test_an_order_that_was_asked_for_long_ago_is_not_made(nats: Nats, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with taking(config(nats), f"sqlite:///{tmp_path / 'o.db'}") as gate, mail(nats.url) as post:
+            await post.send("mts.v1.oms.submit", order(order_id="ord-1", fund_id=FUND))
+            await orders(gate, 1)
+            clock = gate.clock
+            gate.clock = type("Later", (), {"now": lambda self: clock.now() + timedelta(hours=1)})()
+            await post.send("mts.v1.oms.submit", order("k2", fund_id=FUND))
+            await post.send("mts.v1.oms.submit", order(order_id="ord-1", fund_id=FUND))
+            letters = await post.dead(2)
+            assert sorted(h["Ordergate-Code"] for _s, h, _d in letters) == ["command_too_old", "repeated"]
+            await post.send("mts.v1.oms.cancel", {"order_id": "ord-1"})  # better late than never
+
+            async def canceled() -> bool:
+                return (await gate.queries.order("ord-1")).state == "CANCELED"
+
+            await until(canceled)
 
     run(main())
 

@@ -27,7 +27,7 @@ class NatsDoor:
             take = signals.Signals(gate, verifier, settings.max_age_s).take
             self._add("signals", settings.signals_stream, (signals.SUBJECT,), take)
         if settings.commands:
-            take = ordering.Ordering(gate).take
+            take = ordering.Ordering(gate, settings.max_age_s).take
             self._add("commands", settings.commands_stream, ordering.SUBJECTS, take)
             self._parts.append(Asking(gate, server, letters, f"ordergate-{self._book}"))
 
