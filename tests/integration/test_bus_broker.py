@@ -458,6 +458,58 @@ def test_a_stream_that_was_made_anew_is_read_from_its_beginning(nats: Nats, tmp_
     run(main())
 
 
+def test_reports_that_went_before_they_were_read_are_missed_aloud(nats: Nats, tmp_path: Path) -> None:
+    async def main() -> None:
+        desk, url = replace(DESK, statements=False), f"sqlite:///{tmp_path / 'o.db'}"
+        connector = Connector("desk", ("AAPL",))
+        await connector.start(nats.url)
+        async with mail(nats.url) as post:
+            async with open_gate(config(nats, desk), url) as gate:
+                order = await buy(gate)
+                await becomes(gate, order.order_id, State.SUBMITTED)
+                fill = raw_fill(connector.orders[0], 10, fill_id="f1")
+                await post.send("broker.fill.AAPL", {**fill, "order_id": order.order_id})
+
+                async def ten() -> bool:
+                    return (await gate.queries.order(order.order_id)).filled_quantity == 10
+
+                await until(ten)
+            for number in (2, 3):
+                more = {**fill, "fill_id": f"f{number}", "order_id": order.order_id}
+                await post.send("broker.fill.AAPL", more)
+            await post.stream.purge_stream("ORDERGATE_BROKER_desk")
+            await post.send("broker.fill.AAPL", {**fill, "fill_id": "f4", "order_id": order.order_id})
+            with capture_logs() as logs:
+                async with open_gate(config(nats, desk), url) as gate:
+
+                    async def twenty() -> bool:
+                        return (await gate.queries.order(order.order_id)).filled_quantity == 20
+
+                    await until(twenty)
+            (missed,) = [log for log in logs if "gone before they were read" in log["event"]]
+            assert (missed["first"], missed["last"]) == (2, 3)
+        await connector.close()
+
+    run(main())
+
+
+def test_a_connector_that_says_nothing_at_all_gets_no_order(nats: Nats, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with trading(nats, tmp_path, replace(DESK, deadline_ms=200)) as (gate, connector, _post):
+            connector.silent = {"all"}
+            order = await buy(gate)
+
+            async def asked() -> bool:
+                return sum(verb == "hello" for verb, _body in connector.asked) >= 2
+
+            await until(asked)
+            assert connector.orders == []
+            connector.silent = set()
+            await becomes(gate, order.order_id, State.CLOSED)
+
+    run(main())
+
+
 def test_a_restart_goes_on_behind_the_cursor(nats: Nats, tmp_path: Path) -> None:
     async def main() -> None:
         desk, url = replace(DESK, statements=False), f"sqlite:///{tmp_path / 'o.db'}"

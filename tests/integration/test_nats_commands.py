@@ -5,7 +5,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from ordergate.api.nats import asking
 from ordergate.config import Config
+from ordergate.domain.errors import StoreError
 from tests.integration.test_nats_signals import config_for, orders, run, taking
 from tests.services.mail import Mail, mail, until
 from tests.services.nats import Nats
@@ -172,6 +176,40 @@ def test_commands_of_a_stream(nats: Nats, tmp_path: Path) -> None:
             found = sorted((subject, headers["Ordergate-Code"]) for subject, headers, _data in letters)
             assert found == sorted((f"ordergate.v1.dead.{subject}", code) for subject, _body, code in bad)
             assert len(await gate.queries.orders()) == 2
+            await post.send("mts.v1.oms.submit", order("k9", fund_id=FUND, quantity="100000000"))
+            assert [o.state for o in await orders(gate, 3)].count("REJECTED") == 1
+            assert len(await post.kept("ORDERGATE_DEAD")) == len(bad)  # the journal has it
+
+    run(main())
+
+
+def test_too_many_requests_at_once(nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "_AT_ONCE", 0)
+
+    async def main() -> None:
+        async with taking(config(nats), f"sqlite:///{tmp_path / 'o.db'}") as gate, mail(nats.url) as post:
+            told = await asked(post, "submit", order())
+            assert (told["status"], told["problem"]["code"]) == (503, "inbox_full")
+            assert told["problem"]["outcome"] == "not_sent"
+            assert await gate.queries.orders() == []
+
+    run(main())
+
+
+def test_a_store_that_is_away_is_told(nats: Nats, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with taking(config(nats), f"sqlite:///{tmp_path / 'o.db'}") as gate, mail(nats.url) as post:
+            execute, failures = gate.execute, [StoreError("it is away"), RuntimeError("a mistake")]
+
+            async def failing(*args: Any) -> Any:
+                if failures:
+                    raise failures.pop(0)
+                return await execute(*args)
+
+            gate.execute = failing  # type: ignore[method-assign]
+            told = [(await asked(post, "submit", order())) for _ in range(3)]
+            assert [one["status"] for one in told] == [503, 500, 202]
+            assert [one["problem"]["retry"] for one in told[:2]] == ["same_key", "same_key"]
 
     run(main())
 

@@ -255,6 +255,22 @@ def test_a_server_killed_between_delivery_and_acknowledgement(nats: Nats, tmp_pa
     run(main())
 
 
+def test_a_server_that_stands_still_and_goes_on(nats: Nats, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with taking(config_for(nats), f"sqlite:///{tmp_path / 'o.db'}") as gate, mail(nats.url) as post:
+            for number in range(20):
+                await post.send("signals.approved.EURUSD", signal(number))
+            nats.pause()
+            await asyncio.sleep(3)  # longer than a fetch waits
+            nats.resume()
+            for number in range(20, 40):
+                await post.send("signals.approved.EURUSD", signal(number))
+            found = await orders(gate, 40)
+            assert sorted(o.signal_id for o in found) == sorted(f"sig-{n}" for n in range(40))
+
+    run(main())
+
+
 def test_a_store_that_is_away_makes_a_signal_come_again(nats: Nats, tmp_path: Path) -> None:
     async def main() -> None:
         async with taking(config_for(nats), f"sqlite:///{tmp_path / 'o.db'}") as gate, mail(nats.url) as post:
