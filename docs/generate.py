@@ -15,6 +15,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 import typer
 
+from ordergate.adapters.brokers.bus import wire
 from ordergate.api.grpc.statuses import STATUS_OF_CODE, STATUS_OF_HTTP
 from ordergate.api.problems import TITLES, DoorCode
 from ordergate.api.rest.openapi import COMMON, document
@@ -549,6 +550,17 @@ def _limit(value: Any) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
+def bus_schema() -> dict[str, Any]:
+    """What goes between ordergate and a connector: each message by its name in docs/reference/bus.md."""
+    kinds = [
+        kind
+        for kind in vars(wire).values()
+        if isinstance(kind, type) and kind.__module__ == wire.__name__ and kind is not wire.Said
+    ]
+    _refs, definitions = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": definitions}
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "order-states.md": order_states,
     "events.md": event_kinds,
@@ -565,7 +577,7 @@ PAGES: dict[str, Callable[[], str]] = {
 def pages() -> dict[Path, str]:
     """Every page as it should be."""
     made = {FOLDER / name: MADE + make().rstrip() + "\n" for name, make in PAGES.items()}
-    documents = {"configuration.schema.json": schema(), "openapi.json": REST}
+    documents = {"configuration.schema.json": schema(), "openapi.json": REST, "bus.schema.json": bus_schema()}
     return made | {
         FOLDER / name: json.dumps(document, indent=2) + "\n" for name, document in documents.items()
     }

@@ -9,9 +9,10 @@ from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from ordergate.application import tallying
 from ordergate.application.entry import Entry
 from ordergate.application.runner import Runner
 from ordergate.domain.orders.events import BreakRaised, OrderEvent
@@ -49,6 +50,19 @@ class _Open(Collector):
         return GaugeMetricFamily(name, meaning, labels=[*self._labels, *labels])
 
 
+class _Beside(Collector):
+    """What this process counts of what comes in beside REST."""
+
+    def collect(self) -> Iterable[Metric]:
+        """As it stands."""
+        taken = CounterMetricFamily("ordergate_messages", "Messages taken in.", labels=["from", "outcome"])
+        dead = CounterMetricFamily("ordergate_dead_letters", "Dead letters.", labels=["from", "code"])
+        for family, tally in ((taken, tallying.messages), (dead, tallying.dead_letters)):
+            for labels, count in tally.items():
+                family.add_metric(labels, count)
+        yield from (taken, dead)
+
+
 class Metrics:
     """The figures of one door. Where there are shards, what is of a journal has a label that names its shard.
 
@@ -64,6 +78,7 @@ class Metrics:
         self.registry: Final = CollectorRegistry(auto_describe=False)
         shards: dict[_Shard, Runner] = {(n,) if n else (): runner for n, runner in runners.items()}
         self.registry.register(_Open(shards, self._labels))
+        self.registry.register(_Beside())
         Info("ordergate_build", "The program.", registry=self.registry).info({"version": version})
         self.streams: Final = Gauge("ordergate_event_streams", "Open event streams.", registry=self.registry)
         self._entries = self._counter("ordergate_entries", "Entries of the journal.", *self._labels, "kind")

@@ -30,9 +30,11 @@ from ordergate.application.recovery import check_head, last_instant, load_state
 from ordergate.application.runner import Runner
 from ordergate.application.tail import Tail
 from ordergate.application.view import View
+from ordergate.bootstrap.connecting import bus_broker
 from ordergate.bootstrap.gate import Gate, beside
 from ordergate.bootstrap.gates import close_gates, make_gates
 from ordergate.config import AnyBroker, Config, ConfigError
+from ordergate.config import BusBroker as BusSection
 from ordergate.config import SyncBroker as SyncSection
 from ordergate.protocols.tlog import Signer
 
@@ -208,6 +210,8 @@ def _brokers(config: Config, url: str, clock: Clock) -> list[Broker]:
         if isinstance(settings, SyncSection):
             made = make(settings.path or "", settings.options)
             return SyncBroker(name, settings, file, clock, made)
+        if isinstance(settings, BusSection):
+            return bus_broker(config, name, settings, clock)
         place = url if locate(url).kind == "server" else file
         return PaperBroker(name, settings, place, clock, config.catalogue)
 

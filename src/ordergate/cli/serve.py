@@ -13,7 +13,7 @@ import typer
 
 from ordergate.adapters.journals.door import DoorFile, remove_door, write_door
 from ordergate.adapters.journals.location import safe_to_show
-from ordergate.bootstrap import Gate, all_reading_aside, leave_to_itself, open_any
+from ordergate.bootstrap import Gate, all_reading_aside, leave_to_itself, nats_in, open_any
 from ordergate.bootstrap.grpc import answering, listening
 from ordergate.cli import terminal as t
 from ordergate.cli.places import Place, ShardName, only, places
@@ -130,7 +130,7 @@ async def _serve(
                 for shard in gate.shards.values():
                     _stop_with(shard, server)
                     doors.enter_context(_door_file(shard.database, door))
-                async with answering(calls, app.state.door):
+                async with answering(calls, app.state.door), nats_in(settings, gate):
                     await server.serve([listener])
 
 
