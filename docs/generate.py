@@ -15,9 +15,11 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 import typer
 
+from ordergate.adapters.brokers.bus import wire
+from ordergate.api.grpc.statuses import STATUS_OF_CODE, STATUS_OF_HTTP
+from ordergate.api.problems import TITLES, DoorCode
 from ordergate.api.rest.openapi import COMMON, document
 from ordergate.api.rest.operation import Operation
-from ordergate.api.rest.problems import DoorCode
 from ordergate.api.rest.routes import OPERATIONS
 from ordergate.application.archiving import schema as archive_schema
 from ordergate.cli.app import app
@@ -35,6 +37,8 @@ from ordergate.sdk import default_gate, oms, paper, signals, trading
 
 FOLDER = Path(__file__).parent / "reference"
 SDK_MODULES = (oms, trading, signals, paper, default_gate)
+SOURCE = Path(__file__).parents[1] / "src"
+PROTOS = ("ordergate/oms/v1/oms.proto", "ordergate/gates/v1/gates.proto")
 MADE = "<!-- Made from the code by docs/generate.py. -->\n"
 
 
@@ -91,6 +95,7 @@ WHEN = {
 
 DOOR_CODES = {
     DoorCode.NOT_JSON: "the body is no JSON, or has a name twice or a number that is none",
+    DoorCode.NOT_PROTOBUF: "over gRPC: the message cannot be read as its kind",
     DoorCode.KEY_MISSING: "neither the body nor the header names the request",
     DoorCode.BAD_PARAMETER: "a parameter or header that there is not, or not like that",
     DoorCode.BAD_PAGE_TOKEN: "no token of ours, or one of a list with other filters",
@@ -102,6 +107,7 @@ DOOR_CODES = {
     DoorCode.NO_SUCH_RESOURCE: "there is nothing at that path",
     DoorCode.METHOD_NOT_ALLOWED: "`Allow` says which methods there are",
     DoorCode.NOT_READY: "the service is closing, its journal has failed, or its database is gone",
+    DoorCode.TOO_MANY_STREAMS: "over gRPC: as many streams are open as there may be",
     DoorCode.STORE_UNAVAILABLE: "the database cannot be used now; nothing happened",
     DoorCode.JOURNAL_DAMAGED: "an entry cannot be read: run `ordergate audit verify`",
     DoorCode.OUTCOME_UNKNOWN: "it may or may not have happened: repeat it with the same key",
@@ -396,6 +402,31 @@ Beside the [codes of refusals](errors.md), which are the same everywhere. Any re
 {table(["code", "when"], rows)}"""
 
 
+def grpc() -> str:
+    statuses = [(f"`{STATUS_OF_HTTP[http].name}`", str(http), title) for http, title in TITLES.items()]
+    codes = [
+        (f"`{code}`", f"`{status.name}`")
+        for code, status in STATUS_OF_CODE.items()
+        if code not in [*RiskCode]
+    ]
+    protos = [f"## `{name}`\n\n```proto\n{(SOURCE / name).read_text('utf-8')}```\n" for name in PROTOS]
+    return f"""# gRPC
+
+How to use it is told in [call it over gRPC](../howto/grpc.md). The `.proto` files are in the package, each with its
+stubs for Python beside it; the build makes them.
+
+## Statuses
+
+Every error has the [code](errors.md) that it has over [REST](rest.md#codes-of-the-door), as `reason` of
+`google.rpc.ErrorInfo` with the domain `ordergate`. The status follows from the status that REST has for it,
+
+{table(["status", "over REST", "meaning"], statuses)}
+except for these, where it says more; a refusal by the risk gate (`RISK_...`) is `FAILED_PRECONDITION`.
+
+{table(["code", "status"], codes)}
+{chr(10).join(protos)}"""
+
+
 def _commands(command: Any, path: str) -> Iterable[str]:
     if hasattr(command, "commands"):
         for name, inner in command.commands.items():
@@ -522,6 +553,17 @@ def _limit(value: Any) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
+def bus_schema() -> dict[str, Any]:
+    """What goes between ordergate and a connector: each message by its name in docs/reference/bus.md."""
+    kinds = [
+        kind
+        for kind in vars(wire).values()
+        if isinstance(kind, type) and kind.__module__ == wire.__name__ and kind is not wire.Said
+    ]
+    _refs, definitions = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": definitions}
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "order-states.md": order_states,
     "events.md": event_kinds,
@@ -531,6 +573,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": command_line,
     "sdk.md": sdk,
     "rest.md": rest,
+    "grpc.md": grpc,
 }
 
 
@@ -541,6 +584,7 @@ def pages() -> dict[Path, str]:
         "configuration.schema.json": schema(),
         "openapi.json": REST,
         "archive.schema.json": archive_schema(),
+        "bus.schema.json": bus_schema(),
     }
     return made | {
         FOLDER / name: json.dumps(document, indent=2) + "\n" for name, document in documents.items()

@@ -40,3 +40,51 @@ def test_a_login_that_is_not_there_is_named(tmp_path, monkeypatch) -> None:
         NatsSection(credentials_file=str(tmp_path / "x")).login()
     monkeypatch.setenv("OG_NATS", "secret")
     assert NatsSection(token_env="OG_NATS").login().token == "secret"
+
+
+SERVED = 'servers = ["nats://127.0.0.1:4222"]\n'
+BUS = '[brokers.{0}]\nadapter = "bus"\n{1}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[nats.inputs]\nsignals = true", "nats.inputs: takes messages from a server"),
+        (f"[nats]\n{SERVED}[nats.inputs]\nsigned_only = true", "signed_only: write what signatures"),
+        (f"[nats]\n{SERVED}[nats.inputs]\ned25519_key = 'abc'", "ed25519_key: is not the base64"),
+        (
+            f"[nats]\n{SERVED}[nats.inputs]\nhmac_key_env = 'A'\nhmac_key_file = 'b'",
+            "write one of hmac_key_env",
+        ),
+        (f"[nats]\n{SERVED}[nats.inputs]\nsignals_stream = 'a.b'", "signals_stream: write a name"),
+        (f"[nats]\n{SERVED}[nats.inputs]\nmax_deliver = 0", "max_deliver"),
+        ("[gates.desk]\nsubject = 'risk.check'", "gates.desk.subject: is on a server"),
+        (f"[nats]\n{SERVED}[gates.desk]\nsubject = 'risk.*'", "is no subject"),
+        (f"[nats]\n{SERVED}[gates.desk]\nsubject = 'risk..x'", "is no subject"),
+        (f"[nats]\n{SERVED}[gates.desk]\nsubject = 'a'\nclass = 'b:C'", "write one of class and subject"),
+        (BUS.format("desk", ""), "brokers.desk: is behind NATS"),
+        (f"[nats]\n{SERVED}" + BUS.format("desk", "stream = 'a b'"), "brokers.desk.stream: write a name"),
+        (
+            f"[nats]\n{SERVED}"
+            + BUS.format("one", "subjects = ['mt5.fills.*']")
+            + BUS.format("two", "subjects = ['mt5.fills.EURUSD']"),
+            "brokers.two: mt5.fills.EURUSD is also of broker one",
+        ),
+        (
+            f"[nats]\n{SERVED}" + BUS.format("one", "broker = 'x'") + BUS.format("two", "broker = 'x'"),
+            "is also of broker one",
+        ),
+    ],
+)
+def test_inputs_gates_and_brokers_that_cannot_be(tmp_path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        _load(tmp_path, text + ("" if "brokers" in text else "\n"))
+
+
+def test_a_broker_behind_nats_is_read(tmp_path) -> None:
+    text = f"[nats]\n{SERVED}" + BUS.format(
+        "desk", 'order_types = ["market", "limit"]\ndeduplication = "forever"'
+    )
+    found = _load(tmp_path, text + '[brokers.paper]\nadapter = "paper"\n')
+    assert found.brokers["desk"].capabilities().deduplication == "forever"
+    assert {str(kind) for kind in found.brokers["desk"].capabilities().order_types} == {"market", "limit"}

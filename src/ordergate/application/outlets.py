@@ -10,6 +10,7 @@ from ordergate.application.entry import Entry, decode
 from ordergate.application.ownership import Tenure
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import Journal
+from ordergate.application.stopping import stopped
 
 _AT_ONCE: Final = 500
 _FIRST_PAUSE_S: Final = 1.0
@@ -69,8 +70,7 @@ class Follower:
     async def end(self) -> None:
         """Stops; what was not taken for good is delivered again by the next."""
         if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+            await stopped(self._running)
 
     def committed(self, _entries: Sequence[Entry]) -> None:
         """There is something new; a listener of the runner."""

@@ -2,6 +2,7 @@
 
 from ordergate.bootstrap.gate import Gate
 from ordergate.bootstrap.moving import Moved, check_target, move_fund
+from ordergate.bootstrap.nats_in import nats_in
 from ordergate.bootstrap.opening import MEMORY, assemble, leave_to_itself, open_gate, reading_aside
 from ordergate.bootstrap.opening_shards import all_reading_aside, open_any, open_shard, open_shards
 from ordergate.bootstrap.shards import Shards
@@ -16,6 +17,7 @@ __all__ = [
     "check_target",
     "leave_to_itself",
     "move_fund",
+    "nats_in",
     "open_any",
     "open_gate",
     "open_shard",

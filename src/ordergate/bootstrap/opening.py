@@ -11,7 +11,6 @@ from ordergate.adapters.brokers.paper import PaperBroker
 from ordergate.adapters.brokers.sync import broker_of
 from ordergate.adapters.calendars import SessionCalendar
 from ordergate.adapters.clock import SystemClock
-from ordergate.adapters.gates import make as make_gate
 from ordergate.adapters.ids import TimeIds
 from ordergate.adapters.journals.aside import ReaderAside
 from ordergate.adapters.journals.location import locate, path_of, place_beside
@@ -23,7 +22,6 @@ from ordergate.application.engine import Engine
 from ordergate.application.nodes import load_tree
 from ordergate.application.ports.brokers import Broker
 from ordergate.application.ports.clock import Clock
-from ordergate.application.ports.gates import RiskGate
 from ordergate.application.ports.ids import Ids
 from ordergate.application.ports.journal import Head, Journal
 from ordergate.application.ports.leases import Leases
@@ -32,9 +30,12 @@ from ordergate.application.recovery import check_head, last_instant, load_state
 from ordergate.application.runner import Runner
 from ordergate.application.tail import Tail
 from ordergate.application.view import View
+from ordergate.bootstrap.connecting import bus_broker
 from ordergate.bootstrap.gate import Gate, beside
+from ordergate.bootstrap.gates import close_gates, make_gates
 from ordergate.bootstrap.kafka import kafka_archive
 from ordergate.config import AnyBroker, Config, ConfigError
+from ordergate.config import BusBroker as BusSection
 from ordergate.config import SyncBroker as SyncSection
 from ordergate.protocols.tlog import Signer
 
@@ -159,7 +160,7 @@ async def assemble(
     Args:
         files: what files beside the database are named after; None takes the database itself.
     """
-    leases, gates = leases or OnlyNode(), _gates(config)
+    leases, gates = leases or OnlyNode(), make_gates(config)
     runner = await _runner(config, journal, signer, clock, ids, alone=leases.node is None)
     gate = Gate(
         config, runner, journal, clock, brokers, signer.verifier, leases, database, files or database, gates
@@ -171,6 +172,7 @@ async def assemble(
         yield gate
     finally:
         await gate.close()
+        await close_gates(gates)
         await running
 
 
@@ -217,20 +219,13 @@ async def _runner(
     return Runner(Engine(state, view, head.size, last), journal, Tail(signer, tree), clock, alone=alone)
 
 
-def _gates(config: Config) -> dict[str, RiskGate]:
-    """Those that are made in this process."""
-    return {
-        name: make_gate(section.made_by, section.options)
-        for name, section in config.gates.items()
-        if section.made_by is not None
-    }
-
-
 def _brokers(config: Config, url: str, clock: Clock) -> list[Broker]:
     def broker(name: str, settings: AnyBroker) -> Broker:
         file = beside(place_beside(url), name)
         if isinstance(settings, SyncSection):
             return broker_of(name, settings, file, clock)
+        if isinstance(settings, BusSection):
+            return bus_broker(config, name, settings, clock)
         place = url if locate(url).kind == "server" else file
         return PaperBroker(name, settings, place, clock, config.catalogue)
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from ordergate.adapters.journals.door import DoorFile, door_path
-from ordergate.api.rest.problems import HEADERS, DoorCode, Problem
+from ordergate.api.problems import HEADERS, DoorCode, Problem
 from ordergate.cli import terminal as t
 from ordergate.cli.line import Answer, BrokenOff, Line, NotReached, encoded
 from ordergate.cli.recon_desk import ServedRecon

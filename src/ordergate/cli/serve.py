@@ -13,13 +13,15 @@ import typer
 
 from ordergate.adapters.journals.door import DoorFile, remove_door, write_door
 from ordergate.adapters.journals.location import safe_to_show
-from ordergate.bootstrap import Gate, all_reading_aside, leave_to_itself, open_any
+from ordergate.bootstrap import Gate, all_reading_aside, leave_to_itself, nats_in, open_any
+from ordergate.bootstrap.grpc import answering, listening
 from ordergate.cli import terminal as t
 from ordergate.cli.places import Place, ShardName, only, places
 from ordergate.config import Config
 from ordergate.domain.errors import OrdergateError
 
 if TYPE_CHECKING:
+    from ordergate.api.grpc.server import Server as CallServer
     from ordergate.api.rest.server import Server
 
 _BACKLOG: Final = 2_048
@@ -37,18 +39,25 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="0 takes a free one; else as configured: 8012.")
     ] = None,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65_535, help="Serve gRPC there too; 0 takes a free one; else as configured: not."
+        ),
+    ] = None,
     shard: ShardName = None,
     db: t.Db = None,
     config: t.ConfigFile = None,
 ) -> None:
-    """Serve orders over HTTP until SIGINT or SIGTERM."""
+    """Serve orders over HTTP, and gRPC where it has a port, until SIGINT or SIGTERM."""
     with t.failing(as_json=False):
         settings = t.read_config(config)
         at = places(db, settings, shard)
         address = loopback(settings.server.host if host is None else host)
         listener = _listen(address, settings.server.port if port is None else port)
         with closing(listener), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(settings, at, listener))
+            calls = settings.grpc.port if grpc_port is None else grpc_port
+            runner.run(_serve(settings, at, listener, calls))
 
 
 def loopback(host: str) -> str:
@@ -99,31 +108,40 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-async def _serve(settings: Config, at: Sequence[Place], listener: socket.socket) -> None:
+async def _serve(
+    settings: Config, at: Sequence[Place], listener: socket.socket, grpc_port: int | None
+) -> None:
     from ordergate.api.rest.app import build  # only here: other commands need not wait for a web framework
     from ordergate.api.rest.server import Server, stopped_by_signals
 
     with ExitStack() as signals:  # caught until the gate is closed, but not while it is still opening
         address = _url_of(listener)
-        async with open_any(settings, at[0].url, only(at), address) as gate, all_reading_aside(gate):
+        async with (
+            listening(listener.getsockname()[0], grpc_port) as calls,
+            open_any(settings, at[0].url, only(at), address) as gate,
+            all_reading_aside(gate),
+        ):
             leave_to_itself()
             app = build(gate)
             door = DoorFile(url=address, pid=os.getpid(), instance=app.state.door.instance)
-            server = Server(app, lambda: _say(door, _where(at)))
+            server = Server(app, lambda: _say(door, _where(at), calls))
             signals.enter_context(stopped_by_signals(server.stop))
             with ExitStack() as doors:
                 for shard in gate.shards.values():
                     _stop_with(shard, server)
                     doors.enter_context(_door_file(shard.database, door))
-                await server.serve([listener])
+                async with answering(calls, app.state.door), nats_in(settings, gate):
+                    await server.serve([listener])
 
 
 def _where(at: Sequence[Place]) -> str:
     return f"shards {', '.join(str(place.shard) for place in at)}" if len(at) > 1 else safe_to_show(at[0].url)
 
 
-def _say(door: DoorFile, url: str) -> None:
+def _say(door: DoorFile, url: str, calls: "CallServer | None") -> None:
     print(f"ordergate serves {door.url} on {url}", flush=True)  # noqa: T201
+    if calls is not None:
+        print(f"ordergate serves gRPC at {calls.address}", flush=True)  # noqa: T201
 
 
 def _stop_with(gate: Gate, server: "Server") -> None:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
+from ordergate.adapters.brokers.bus import BusSettings
 from ordergate.adapters.brokers.paper import PaperSettings
 from ordergate.adapters.brokers.sync import SyncSettings
 from ordergate.application.triggers import Triggers
@@ -22,9 +23,10 @@ from ordergate.application.view import PAR, GateTerms, SignalRouting
 from ordergate.config.alerts import AlertsSection, check_alerts
 from ordergate.config.errors import ConfigError
 from ordergate.config.funds import DEFAULT_BROKER, FundSection, check_fund, checked, fund_of
+from ordergate.config.grpc import GrpcSection
 from ordergate.config.kafka import KafkaSection, check_kafka
 from ordergate.config.limits import LimitSections, check_limit_sections, with_envelope
-from ordergate.config.nats import NatsSection, check_nats
+from ordergate.config.nats import NatsSection, check_bus_brokers, check_nats
 from ordergate.config.reconciliation import ReconciliationSection, check_reconciliation
 from ordergate.config.risk import GateSection, check_gate_sections, terms_of
 from ordergate.config.sharding import ORIGIN, ShardSection, check_shards, shard_of_broker, url_of_shard
@@ -104,13 +106,20 @@ class SyncBroker(SyncSettings, frozen=True, kw_only=True, tag_field="adapter", t
     shard: str | None = None
 
 
-AnyBroker = PaperBroker | SyncBroker
+class BusBroker(BusSettings, frozen=True, kw_only=True, tag_field="adapter", tag="bus"):
+    """A broker behind NATS."""
+
+    shard: str | None = None
+
+
+AnyBroker = PaperBroker | SyncBroker | BusBroker
 
 
 class Config(_Section, frozen=True, kw_only=True):
     """The whole file."""
 
     server: Server = Server()
+    grpc: GrpcSection = GrpcSection()
     database: Database = Database()
     audit: Audit = Audit()
     signals: Signals = Signals()
@@ -227,6 +236,9 @@ def _check(config: Config, path: Path) -> Config:
         )
     for name, broker in config.brokers.items():
         _check_broker(name, broker, f"{path}: brokers.{_shown(name)}")
+    check_bus_brokers(
+        {n: b for n, b in config.brokers.items() if isinstance(b, BusBroker)}, config.nats, f"{path}: "
+    )
     for name, fund in config.funds.items():
         check_fund(name, fund, config.brokers, f"{path}: funds.{_shown(name)}")
     if config.signals.fund not in config.funds:
@@ -234,7 +246,7 @@ def _check(config: Config, path: Path) -> Config:
         raise ConfigError(f"{path}: signals.fund: {config.signals.fund!r} is no fund; there are {known}")
     check_shards(config, f"{path}: ")
     check_limit_sections(config, f"{path}: ")
-    check_gate_sections(config.gates, f"{path}: ")
+    check_gate_sections(config.gates, f"{path}: ", has_nats=bool(config.nats.servers))
     check_reconciliation(config.reconciliation, config.brokers, f"{path}: ")
     check_alerts(config.alerts, f"{path}: ")
     check_nats(config.nats, f"{path}: ")
@@ -259,6 +271,8 @@ def _check_broker(name: str, section: AnyBroker, where: str) -> None:
     if isinstance(section, SyncBroker):
         if section.path is None:
             raise ConfigError(f'{where}.class: is missing: write class = "package.module:Class"')
+        return
+    if isinstance(section, BusBroker):
         return
     checked(parse_name, section.currency, f"{where}.currency")
     for key in ("cash", "slippage_bps", "fee_bps"):

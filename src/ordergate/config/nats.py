@@ -1,14 +1,21 @@
 """The NATS server that the service speaks with."""
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from ordergate.adapters.brokers.bus import BusSettings
+from ordergate.adapters.brokers.bus.settings import subjects_of
 from ordergate.adapters.nats.connection import Login
+from ordergate.api.nats.settings import Inputs
+from ordergate.api.nats.signatures import public_key_of
 from ordergate.config.errors import ConfigError
+from ordergate.protocols.subjects import covers
 
 _SCHEMES: Final = ("nats", "tls", "ws", "wss")
 
@@ -22,6 +29,7 @@ class NatsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     servers: tuple[str, ...] = ()
     credentials_file: str | None = None
     token_env: str | None = None
+    inputs: Inputs = Inputs()
 
     def login(self) -> Login:
         """How the server is told who we are.
@@ -53,5 +61,47 @@ def check_nats(section: NatsSection, where: str) -> None:
             raise ConfigError(
                 f"{where}nats.servers: holds a user or password: write credentials_file or token_env"
             )
+    _check_inputs(section, f"{where}nats.inputs")
     if section.credentials_file is not None and section.token_env is not None:
         raise ConfigError(f"{where}nats: write one of credentials_file and token_env")
+
+
+_STREAM: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def _check_inputs(section: NatsSection, where: str) -> None:
+    inputs = section.inputs
+    if (inputs.signals or inputs.commands) and not section.servers:
+        raise ConfigError(f"{where}: takes messages from a server, and nats.servers names none")
+    for name in ("signals_stream", "commands_stream"):
+        if not _STREAM.fullmatch(getattr(inputs, name)):
+            raise ConfigError(f"{where}.{name}: write a name of letters, digits, '_' and '-'")
+    keys = [inputs.hmac_key_env, inputs.hmac_key_file, inputs.ed25519_key]
+    if inputs.signed_only and not any(key is not None for key in keys):
+        raise ConfigError(
+            f"{where}.signed_only: write what signatures are checked with: hmac_key_env, hmac_key_file or ed25519_key"
+        )
+    if inputs.hmac_key_env is not None and inputs.hmac_key_file is not None:
+        raise ConfigError(f"{where}: write one of hmac_key_env and hmac_key_file")
+    if inputs.ed25519_key is not None:
+        try:
+            public_key_of(inputs.ed25519_key)
+        except ValueError as error:
+            raise ConfigError(f"{where}.ed25519_key: {error}") from None
+
+
+def check_bus_brokers(brokers: Mapping[str, BusSettings], section: NatsSection, where: str) -> None:
+    """Raises ConfigError unless there is a server, and no two brokers have a subject in common."""
+    owners: dict[str, str] = {}
+    for name, settings in brokers.items():
+        if not section.servers:
+            raise ConfigError(f"{where}brokers.{name}: is behind NATS, and nats.servers names no server")
+        if settings.stream is not None and not _STREAM.fullmatch(settings.stream):
+            raise ConfigError(f"{where}brokers.{name}.stream: write a name of letters, digits, '_' and '-'")
+        for subject in (subjects_of(name, settings).reports, *settings.subjects):
+            for other, owner in owners.items():
+                if covers(other, subject) or covers(subject, other):
+                    raise ConfigError(
+                        f"{where}brokers.{name}: {subject} is also of broker {owner}: a report must say whose it is"
+                    )
+        owners |= dict.fromkeys((subjects_of(name, settings).reports, *settings.subjects), name)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ordergate.api.rest.sieve import Sieve
+from ordergate.api.sieve import Sieve
 from ordergate.domain.orders.reports import End, Ended
 from tests.unit.api.rooms import Room, held, problem
 

@@ -37,3 +37,11 @@ def make(path: str, options: Mapping[str, Any]) -> RiskGate:
         raise GateClassError(f"{path} cannot be made: {type(error).__name__}: {error}") from error
     check_gate(made)
     return cast(RiskGate, made)
+
+
+class Connected:
+    """A gate that holds a connection, which somebody must let go of."""
+
+    async def close(self) -> None:
+        """Lets go of it."""
+        raise NotImplementedError

@@ -30,10 +30,21 @@ class Login(Struct, frozen=True, kw_only=True):
 
 
 class Connection:
-    """To one server, or to one of a cluster's."""
+    """To one server, or to one of a cluster's.
 
-    def __init__(self, servers: tuple[str, ...], login: Login = Login(), name: str = "ordergate") -> None:  # noqa: B008 (it is frozen)
-        self._servers, self._login, self._name = servers, login, name
+    Args:
+        buffers: whether what is said while the connection is lost may wait until it is back; else that raises.
+    """
+
+    def __init__(
+        self,
+        servers: tuple[str, ...],
+        login: Login = Login(),  # noqa: B008 (it is frozen)
+        name: str = "ordergate",
+        *,
+        buffers: bool = True,
+    ) -> None:
+        self._servers, self._login, self._name, self._buffers = servers, login, name, buffers
         self._client: Client | None = None
         self._turn = asyncio.Lock()
 
@@ -79,6 +90,7 @@ class Connection:
 
     def _options(self) -> dict[str, Any]:
         return {
+            **({} if self._buffers else {"pending_size": -1}),
             "name": self._name,
             "max_reconnect_attempts": -1,
             "reconnect_time_wait": _PAUSE_S,

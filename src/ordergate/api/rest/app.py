@@ -8,8 +8,8 @@ from starlette.routing import Route, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ordergate import __version__
+from ordergate.api.door import Door
 from ordergate.api.gate import Gate
-from ordergate.api.rest.door import Door
 from ordergate.api.rest.endpoint import Endpoint, NotFoundEndpoint
 from ordergate.api.rest.openapi import document
 from ordergate.api.rest.operation import Operation

@@ -2,10 +2,10 @@
 
 from typing import Final
 
+from ordergate.api.door import Door
+from ordergate.api.problems import DoorCode, Failure, failure
 from ordergate.api.rest.call import Call, Reply
-from ordergate.api.rest.door import Door
-from ordergate.api.rest.problems import DoorCode, Failure, failure
-from ordergate.api.rest.shards import SHARD, only, shard_of
+from ordergate.api.shards import SHARD, only, shard_of
 from ordergate.application.ports.journal import JournalReader
 from ordergate.protocols.tlog import ENTRIES, FormatError, Tile, encode_bundle
 

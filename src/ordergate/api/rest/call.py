@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Struct
 
-from ordergate.api.rest.problems import DoorCode, Failure, failure
+from ordergate.api.problems import DoorCode, Failure, failure
 from ordergate.application.entry import Origin
 from ordergate.domain.errors import Invalid
 from ordergate.domain.exact_json import parse_json

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from ordergate.api.rest.problems import DoorCode, Failure, failure
+from ordergate.api.problems import DoorCode, Failure, failure
 from ordergate.domain.errors import quoted
 
 _ETAG: Final = re.compile(r'"([0-9]{1,9})"')

@@ -6,11 +6,11 @@ from contextlib import suppress
 from time import perf_counter
 from typing import Final
 
-from ordergate.api.rest import problems
+from ordergate.api import problems
+from ordergate.api.door import Door
+from ordergate.api.problems import DoorCode, failure
 from ordergate.api.rest.call import Call, Gone, Receive, Reply, Scope, Send
-from ordergate.api.rest.door import Door
 from ordergate.api.rest.operation import Operation, Stream
-from ordergate.api.rest.problems import DoorCode, failure
 from ordergate.domain.errors import Invalid
 from ordergate.domain.identifiers import parse_name
 

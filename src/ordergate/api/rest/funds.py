@@ -1,8 +1,8 @@
 """What funds are worth, and the quotes that say so."""
 
+from ordergate.api.door import Door
 from ordergate.api.market import market_of
 from ordergate.api.rest.call import Call, Reply, json_reply
-from ordergate.api.rest.door import Door
 from ordergate.api.risk import shards_of
 from ordergate.application.nav import navs
 from ordergate.application.queries import show

@@ -7,9 +7,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from ordergate import __version__
+from ordergate.api.problems import MEDIA_TYPE, RETRY_AFTER_S, TITLES
 from ordergate.api.rest import answers, examples
 from ordergate.api.rest.operation import TAGS, Answer, Header, Operation, Parameter
-from ordergate.api.rest.problems import MEDIA_TYPE, RETRY_AFTER_S, TITLES
 
 _REF: Final = "#/components/schemas/{model}"
 _ABOUT: Final = """Orders in, events out. What a command did is on disk before it is answered.

@@ -6,8 +6,8 @@ from typing import Any, Final
 from msgspec import Struct
 from pydantic import BaseModel
 
+from ordergate.api.door import Door
 from ordergate.api.rest.call import Call, Reply, Send
-from ordergate.api.rest.door import Door
 
 
 class Stream(Struct, frozen=True):

@@ -2,38 +2,33 @@
 
 import asyncio
 import re
-from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
-from ordergate.api.rest import problems
+from ordergate.api import orders as common
+from ordergate.api import problems
+from ordergate.api.door import Door
+from ordergate.api.problems import DoorCode, Failure, failure
 from ordergate.api.rest.call import LARGEST_BATCH, Call, Headers, Reply, json_reply, read_fields, read_json
 from ordergate.api.rest.conditions import version_of
-from ordergate.api.rest.door import Door
-from ordergate.api.rest.problems import DoorCode, Failure, failure
 from ordergate.api.risk import show_verdict
 from ordergate.application.audit.story import show_transition, story
 from ordergate.application.decide.context import OrderResult
 from ordergate.application.queries import show_order
 from ordergate.domain.errors import Code, Invalid, quoted
-from ordergate.domain.money import parse_positive
 from ordergate.domain.orders.commands import (
     CancelOrder,
     ReplaceOrder,
     SubmitOrder,
     check_fields,
-    parse_order,
     parse_reason,
 )
-from ordergate.domain.orders.decision import RiskDecision
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import State
 
 MOST_ORDERS: Final = 500
 _REPLAYED: Final = (b"idempotent-replayed", b"true")
 _ESCAPED: Final = re.compile(r'\\(["\\])')
-_TERMS: Final = ("quantity", "limit_price", "stop_price")
 
 
 async def submit(door: Door, call: Call) -> Reply:
@@ -59,8 +54,8 @@ def order_reply(order: Order, *, replayed: bool) -> Reply:
 
 def _reply(order: Order, status: int, *, replayed: bool = False) -> Reply:
     headers = _headers(order, replayed=replayed)
-    if is_refused(order):
-        raise Failure(_refused(order, stored=True), headers)
+    if common.is_refused(order):
+        raise Failure(common.refused(order, stored=True), headers)
     return json_reply(status, show_order(order), headers)
 
 
@@ -73,42 +68,15 @@ def _previewed(result: OrderResult) -> Reply:
     """The order as it would be, and what the gate says of it; a replay is the order as it is."""
     order, verdict = result.order, show_verdict(result)
     headers = _headers(order, replayed=result.replayed, stored=result.replayed)
-    if is_refused(order):
-        raise Failure(_refused(order, stored=result.replayed, verdict=verdict), headers)
-    return json_reply(200, _with_verdict(order, verdict), headers)
-
-
-def _with_verdict(order: Order, verdict: dict[str, Any] | None) -> dict[str, Any]:
-    shown = show_order(order)
-    return shown if verdict is None else {**shown, "risk": verdict}
-
-
-def is_refused(order: Order) -> bool:
-    """Whether the risk gate, or who it asks, refused the order; no broker ever heard of it."""
-    return order.state is State.REJECTED and order.submitted_at is None
-
-
-def _refused(order: Order, *, stored: bool, verdict: dict[str, Any] | None = None) -> problems.Problem:
-    return problems.problem(
-        422,
-        order.reason_code or "REJECTED",
-        order.reason or "the order was refused",
-        outcome="rejected",
-        retry="never",
-        order_id=order.order_id if stored else msgspec.UNSET,
-        risk=msgspec.UNSET if verdict is None else verdict,
-    )
+    if common.is_refused(order):
+        raise Failure(common.refused(order, stored=result.replayed, verdict=verdict), headers)
+    return json_reply(200, common.with_verdict(order, verdict), headers)
 
 
 def _parse(body: Any, header: str | None) -> SubmitOrder:
-    if isinstance(body, dict):
-        if header is not None:
-            body = _with_key(body, header)
-        elif body.get("idempotency_key") is None:
-            detail = "name the request: give idempotency_key in the body, or the header Idempotency-Key"
-            error = problems.Detail(code=DoorCode.KEY_MISSING, detail=detail, pointer="#/idempotency_key")
-            raise Failure(problems.problem(400, DoorCode.KEY_MISSING, detail, errors=(error,)))
-    return parse_order(body)
+    if isinstance(body, dict) and header is not None:
+        body = _with_key(body, header)
+    return common.submit_of(body, "idempotency_key in the body, or the header Idempotency-Key")
 
 
 def _with_key(body: dict[str, Any], header: str) -> dict[str, Any]:
@@ -175,10 +143,10 @@ async def _one(door: Door, call: Call, body: Any, raw: str | None) -> dict[str, 
             result = await door.gate.execute(command, call.origin(), raw)
         done = raw is not None and not result.replayed
         verdict = show_verdict(result) if raw is None else None
-        if is_refused(result.order):
-            told = _refused(result.order, stored=raw is not None or result.replayed, verdict=verdict)
+        if common.is_refused(result.order):
+            told = common.refused(result.order, stored=raw is not None or result.replayed, verdict=verdict)
         else:
-            return {"status": 202 if done else 200, "order": _with_verdict(result.order, verdict)}
+            return {"status": 202 if done else 200, "order": common.with_verdict(result.order, verdict)}
     except Exception as error:
         told = problems.of_error(error, about_orders=True)
         if told.code == DoorCode.INTERNAL_ERROR:
@@ -213,29 +181,13 @@ async def replace(door: Door, call: Call) -> Reply:
     call.query(())
     order_id, version = call.path["order_id"], version_of(call.header(b"if-match"))
     text = await call.text()
-    terms = _terms(read_json(text))
+    terms = common.terms_of(read_json(text))
     command = ReplaceOrder(order_id=order_id, version=version, **terms)
     result: OrderResult = await door.gate.execute(command, call.origin(), text)
-    if result.decision is not None and result.decision.code is not None:
-        raise Failure(_change_refused(result.order, result.decision), _headers(result.order, replayed=False))
+    told = common.refused_change(result)
+    if told is not None:
+        raise Failure(told, _headers(result.order, replayed=False))
     return _reply(result.order, 202)
-
-
-def _change_refused(order: Order, decision: RiskDecision) -> problems.Problem:
-    """A change that the gate refused, which the journal has; the order is as it was."""
-    return problems.problem(
-        422,
-        decision.code or "REJECTED",
-        decision.reason or "the change was refused",
-        outcome="not_sent",
-        retry="never",
-        order_id=order.order_id,
-    )
-
-
-def _terms(body: Any) -> dict[str, Decimal]:
-    fields = check_fields(body, _TERMS)
-    return {n: parse_positive(v, f"#/{n}") for n, v in fields.items() if v is not None}
 
 
 async def timeline(door: Door, call: Call) -> Reply:

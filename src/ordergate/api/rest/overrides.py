@@ -1,8 +1,8 @@
 """Overrides through the door: asked for by one principal, granted or turned down by another."""
 
 from ordergate.api import overrides
+from ordergate.api.door import Door
 from ordergate.api.rest.call import Call, Reply, json_reply, read_fields, read_json
-from ordergate.api.rest.door import Door
 from ordergate.api.rest.orders import flag, order_reply
 from ordergate.domain.orders.commands import parse_reason
 from ordergate.domain.risk.commands import GrantOverride, TurnDownOverride

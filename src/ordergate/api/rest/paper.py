@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
+from ordergate.api.door import Door
+from ordergate.api.problems import DoorCode, failure
 from ordergate.api.rest.call import Call, Reply, json_reply, read_json
-from ordergate.api.rest.door import Door
-from ordergate.api.rest.problems import DoorCode, failure
 from ordergate.application.queries import show
 from ordergate.domain.errors import Code, Invalid
 from ordergate.domain.market import Quote

@@ -3,10 +3,10 @@
 from typing import Final
 
 from ordergate.api import recon
+from ordergate.api.door import Door
+from ordergate.api.problems import DoorCode, failure
 from ordergate.api.rest.call import Call, Reply, json_reply, read_fields, read_json
-from ordergate.api.rest.door import Door
-from ordergate.api.rest.problems import DoorCode, failure
-from ordergate.api.rest.shards import SHARD, only, shard_of
+from ordergate.api.shards import SHARD, only, shard_of
 from ordergate.domain.errors import quoted
 from ordergate.domain.identifiers import parse_name
 

@@ -3,12 +3,12 @@
 from typing import Any, Final
 
 from ordergate.api import risk, strategies
+from ordergate.api.door import Door
+from ordergate.api.problems import DoorCode, failure
 from ordergate.api.rest.call import Call, Reply, json_reply, read_fields, read_json
 from ordergate.api.rest.conditions import missing, version_of
-from ordergate.api.rest.door import Door
 from ordergate.api.rest.orders import flag, json_reply_of
-from ordergate.api.rest.problems import DoorCode, failure
-from ordergate.api.rest.shards import SHARD, only, shard_of
+from ordergate.api.shards import SHARD, only, shard_of
 from ordergate.application.queries import Shown
 from ordergate.domain.errors import Code, Conflict, Invalid
 from ordergate.domain.orders.commands import check_fields, parse_choice, parse_reason

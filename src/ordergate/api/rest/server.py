@@ -11,7 +11,7 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
-from ordergate.api.rest.door import Door
+from ordergate.api.door import Door
 
 DRAIN_S: Final = 5
 _BACKLOG: Final = 2_048

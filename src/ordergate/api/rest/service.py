@@ -1,16 +1,9 @@
 """How the service is: alive, ready, and its figures."""
 
-import asyncio
-from typing import Final
-
+from ordergate.api.door import Door
+from ordergate.api.metrics import MEDIA_TYPE
+from ordergate.api.readiness import check_ready
 from ordergate.api.rest.call import Call, Reply, json_reply
-from ordergate.api.rest.door import Door
-from ordergate.api.rest.metrics import MEDIA_TYPE
-from ordergate.api.rest.problems import DoorCode, failure
-from ordergate.application.runner import Runner
-from ordergate.domain.errors import StoreError
-
-_PATIENCE_S: Final = 2.0
 
 
 async def health(door: Door, call: Call) -> Reply:
@@ -22,26 +15,8 @@ async def health(door: Door, call: Call) -> Reply:
 async def ready(door: Door, call: Call) -> Reply:
     """GET /ready."""
     call.query(())
-    for name, shard in door.gate.shards.items():
-        failed = shard.runner.failure
-        if failed is not None:
-            which = f"the gate of shard {name}" if name else "the gate"
-            raise failure(503, DoorCode.NOT_READY, f"{which} has failed: {type(failed).__name__}: {failed}")
-    if door.closing:
-        raise failure(503, DoorCode.NOT_READY, "the service is closing")
-    for shard in door.gate.shards.values():
-        await _try_the_store(shard.runner)
+    await check_ready(door)
     return json_reply(200, {"status": "ready"})
-
-
-async def _try_the_store(runner: Runner) -> None:
-    """Whether a store is there, or is back, is known only to who uses it: an idle service has not noticed."""
-    try:
-        async with asyncio.timeout(_PATIENCE_S):
-            await runner.settled()
-    except (StoreError, TimeoutError) as error:
-        why = runner.unreachable or error
-        raise failure(503, DoorCode.NOT_READY, f"the database cannot be used: {why}") from None
 
 
 async def metrics(door: Door, call: Call) -> Reply:

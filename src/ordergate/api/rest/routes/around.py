@@ -2,10 +2,10 @@
 
 from typing import Final
 
+from ordergate.api.problems import DoorCode
 from ordergate.api.rest import answers, audit, paper, requests, service
 from ordergate.api.rest import examples as x
 from ordergate.api.rest.operation import Answer, Header, Operation, Parameter
-from ordergate.api.rest.problems import DoorCode
 from ordergate.api.rest.routes import shared as s
 from ordergate.domain.errors import Code
 

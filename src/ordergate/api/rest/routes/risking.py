@@ -2,12 +2,12 @@
 
 from typing import Final
 
+from ordergate.api.problems import DoorCode
 from ordergate.api.rest import answers, requests, risk
 from ordergate.api.rest import examples as x
 from ordergate.api.rest import risk_answers as a
 from ordergate.api.rest import risk_examples as r
 from ordergate.api.rest.operation import Answer, Header, Operation, Parameter
-from ordergate.api.rest.problems import DoorCode
 from ordergate.api.rest.routes import shared as s
 from ordergate.domain.errors import Code
 from ordergate.domain.risk.limits import Level

@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from ordergate.api.paging import LARGEST_PAGE, USUAL_PAGE
+from ordergate.api.problems import DoorCode
 from ordergate.api.rest.operation import Header, Parameter
-from ordergate.api.rest.paging import LARGEST_PAGE, USUAL_PAGE
-from ordergate.api.rest.problems import DoorCode
 from ordergate.domain.errors import Code
 from ordergate.domain.orders.decision import RiskCode
 

@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problems, one shape for every status."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -21,13 +21,14 @@ from ordergate.domain.errors import (
 
 MEDIA_TYPE: Final = b"application/problem+json"
 RETRY_AFTER_S: Final = 1
-_log = structlog.get_logger("ordergate.rest")
+_log = structlog.get_logger("ordergate.door")
 
 
 class DoorCode(StrEnum):
     """Codes of the door itself, beside those of `ordergate.domain.errors.Code`."""
 
     NOT_JSON = "not_json"
+    NOT_PROTOBUF = "not_protobuf"
     KEY_MISSING = "idempotency_key_missing"
     BAD_PARAMETER = "bad_parameter"
     BAD_PAGE_TOKEN = "bad_page_token"  # noqa: S105 - no password
@@ -39,6 +40,7 @@ class DoorCode(StrEnum):
     NO_SUCH_RESOURCE = "no_such_resource"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_READY = "not_ready"
+    TOO_MANY_STREAMS = "too_many_streams"
     STORE_UNAVAILABLE = "store_unavailable"
     JOURNAL_DAMAGED = "journal_damaged"
     OUTCOME_UNKNOWN = "outcome_unknown"
@@ -154,17 +156,24 @@ HEADERS: Final = {"version": "If-Match"}
 _STATUS_OF_KIND: Final = ((NotFound, 404), (Conflict, 409), (Invalid, 422))
 
 
-def of_error(error: Exception, *, about_orders: bool, parameters: Collection[str] = ()) -> Problem:
+def of_error(
+    error: Exception,
+    *,
+    about_orders: bool,
+    parameters: Collection[str] = (),
+    headers: Mapping[str, str] = HEADERS,
+) -> Problem:
     """The problem that an error is told as.
 
     Args:
         about_orders: whether an order may have been sent.
         parameters: of the request's path and query; what the gate says of a field of that name is about these.
+        headers: in which a door has what the gate calls a field.
     """
     if isinstance(error, Failure):
         return _with_outcome(error.problem, about_orders=about_orders)
     if isinstance(error, Refused):
-        return _of_refusal(error, about_orders=about_orders, parameters=parameters)
+        return _of_refusal(error, about_orders=about_orders, parameters=parameters, headers=headers)
     outcome, retry = ("not_sent", "same_key") if about_orders else (UNSET, UNSET)
     if isinstance(error, StoreError):
         return problem(503, DoorCode.STORE_UNAVAILABLE, str(error), outcome=outcome, retry=retry)
@@ -184,9 +193,9 @@ def _with_outcome(given: Problem, *, about_orders: bool) -> Problem:
     return msgspec.structs.replace(given, outcome="not_sent", retry="never")
 
 
-def _place(error: Refused, pointer: str, parameters: Collection[str]) -> Detail:
+def _place(error: Refused, pointer: str, parameters: Collection[str], headers: Mapping[str, str]) -> Detail:
     name = pointer.removeprefix("#/")
-    parameter = HEADERS.get(name) or (name if name in parameters else None)
+    parameter = headers.get(name) or (name if name in parameters else None)
     return Detail(
         code=error.code,
         detail=error.detail,
@@ -195,11 +204,13 @@ def _place(error: Refused, pointer: str, parameters: Collection[str]) -> Detail:
     )
 
 
-def _of_refusal(error: Refused, *, about_orders: bool, parameters: Collection[str]) -> Problem:
+def _of_refusal(
+    error: Refused, *, about_orders: bool, parameters: Collection[str], headers: Mapping[str, str]
+) -> Problem:
     status = _STATUS_OF_CODE.get(error.code) or next(
         (status for kind, status in _STATUS_OF_KIND if isinstance(error, kind)), 422
     )
-    errors = (_place(error, error.pointer, parameters),) if error.pointer else ()
+    errors = (_place(error, error.pointer, parameters, headers),) if error.pointer else ()
     again = "same_key" if status == 503 else "never"
     outcome, retry = (error.outcome, again) if about_orders else (UNSET, UNSET)
     return problem(status, error.code, str(error), errors=errors, outcome=outcome, retry=retry)

@@ -28,12 +28,20 @@ class Sieve:
         fund: of an entry's order, or of the fund itself; None is any.
         order: None is any.
         kinds: without version, such as OrderFilled; empty is any.
+        of_orders: only what is about an order.
     """
 
     def __init__(
-        self, reader: JournalReader, *, fund: str | None, order: str | None, kinds: frozenset[str]
+        self,
+        reader: JournalReader,
+        *,
+        fund: str | None,
+        order: str | None = None,
+        kinds: frozenset[str] = frozenset(),
+        of_orders: bool = False,
     ) -> None:
         self._reader, self._fund, self._order, self._kinds = reader, fund, order, kinds
+        self._of_orders = of_orders
         self._funds: OrderedDict[str, str | None] = OrderedDict()
 
     async def page(self, first: int, end: int, size: int) -> tuple[int, Found]:
@@ -45,6 +53,8 @@ class Sieve:
             end, lines = await self._lines_of(self._order, first, size, most=end - first)
         else:
             lines = list(enumerate(await self._reader.lines(first, end - first), first))
+        if self._of_orders:
+            lines = [(i, line) for i, line in lines if line.order_id is not None]
         found = [(i, line) for i, line in lines if not self._kinds or _name(line) in self._kinds]
         if self._fund is not None:
             found = [(i, line) for i, line in found if await self._fund_of(i, line) == self._fund]

@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from ordergate.api.door import Door
 from ordergate.api.gate import Shard
-from ordergate.api.rest.door import Door
-from ordergate.api.rest.problems import DoorCode, failure
+from ordergate.api.problems import DoorCode, failure
 from ordergate.domain.errors import quoted
 
 SHARD: Final = "shard"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ordergate.api.rest.problems import DoorCode, failure
+from ordergate.api.problems import DoorCode, failure
 from ordergate.domain.errors import quoted
 
 LARGEST_PAGE: Final = 500

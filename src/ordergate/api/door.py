@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from ordergate import __version__
 from ordergate.api.gate import Gate
-from ordergate.api.rest.metrics import Metrics
+from ordergate.api.metrics import Metrics
 from ordergate.application.entry import Entry
 
 

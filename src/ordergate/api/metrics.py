@@ -9,9 +9,10 @@ from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from ordergate.application import tallying
 from ordergate.application.entry import Entry
 from ordergate.application.runner import Runner
 from ordergate.domain.orders.events import BreakRaised, OrderEvent
@@ -49,6 +50,19 @@ class _Open(Collector):
         return GaugeMetricFamily(name, meaning, labels=[*self._labels, *labels])
 
 
+class _Beside(Collector):
+    """What this process counts of what comes in beside REST."""
+
+    def collect(self) -> Iterable[Metric]:
+        """As it stands."""
+        taken = CounterMetricFamily("ordergate_messages", "Messages taken in.", labels=["from", "outcome"])
+        dead = CounterMetricFamily("ordergate_dead_letters", "Dead letters.", labels=["from", "code"])
+        for family, tally in ((taken, tallying.messages), (dead, tallying.dead_letters)):
+            for labels, count in tally.items():
+                family.add_metric(labels, count)
+        yield from (taken, dead)
+
+
 class Metrics:
     """The figures of one door. Where there are shards, what is of a journal has a label that names its shard.
 
@@ -64,6 +78,7 @@ class Metrics:
         self.registry: Final = CollectorRegistry(auto_describe=False)
         shards: dict[_Shard, Runner] = {(n,) if n else (): runner for n, runner in runners.items()}
         self.registry.register(_Open(shards, self._labels))
+        self.registry.register(_Beside())
         Info("ordergate_build", "The program.", registry=self.registry).info({"version": version})
         self.streams: Final = Gauge("ordergate_event_streams", "Open event streams.", registry=self.registry)
         self._entries = self._counter("ordergate_entries", "Entries of the journal.", *self._labels, "kind")
@@ -76,6 +91,11 @@ class Metrics:
         self._requests = self._counter("ordergate_http_requests", "Requests.", "route", "method", "status")
         self._latency = Histogram(
             "ordergate_http_request_seconds", "From request to answer.", ["route", "method"],
+            buckets=_REQUEST_S, registry=self.registry,
+        )  # fmt: skip
+        self._calls = self._counter("ordergate_grpc_requests", "Calls.", "method", "code")
+        self._call_latency = Histogram(
+            "ordergate_grpc_request_seconds", "From call to answer; of a stream, until it began.", ["method"],
             buckets=_REQUEST_S, registry=self.registry,
         )  # fmt: skip
         self._seen: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
@@ -111,6 +131,11 @@ class Metrics:
             self._seen[route, method, status] = seen
         seen[0].inc()
         seen[1].observe(seconds)
+
+    def called(self, method: str, code: str, seconds: float) -> None:
+        """Counts a call over gRPC. `code` is the name of a status, such as OK."""
+        self._calls.labels(method, code).inc()
+        self._call_latency.labels(method).observe(seconds)
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""

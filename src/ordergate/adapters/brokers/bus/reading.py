@@ -1,0 +1,217 @@
+"""What comes from connectors that speak otherwise: raw fills and errors, made reports of ours.
+
+A fill names its order by `order_id`, by an MT5 comment `order_id:ID`, or by the broker's ticket; side, symbol and the
+price that was expected are the order's where it does not name them.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from ordergate.adapters.brokers.bus.settings import Subjects
+from ordergate.adapters.brokers.bus.wire import REPORT, report_of
+from ordergate.domain.errors import Invalid
+from ordergate.domain.exact_json import parse_json
+from ordergate.domain.identifiers import client_order_id, is_client_order_id
+from ordergate.domain.money import ZERO, exact
+from ordergate.domain.orders.reports import Answered, AnyReport, End, Ended, Executed, Outcome, RequestRefused
+from ordergate.domain.orders.states import Side
+from ordergate.domain.times import parse_time
+
+_COMMENT: Final = re.compile(r"order_id:\s*([A-Za-z0-9][A-Za-z0-9_.-]{0,35})")
+_EXEC_IDS: Final = ("fill_id", "exec_id", "execution_id", "deal_id", "deal_ticket", "deal", "trade_id")
+_ORDER_IDS: Final = ("client_id", "client_order_id", "order_id")
+_TICKETS: Final = ("broker_order_id", "ticket", "order_ticket", "order")
+_QUANTITIES: Final = ("volume", "fill_quantity", "quantity", "qty")
+_PRICES: Final = ("price", "fill_price")
+_TIMES: Final = ("timestamp", "fill_time", "time", "timestamp_ms", "time_msc")
+_REASONS: Final = ("reason", "error_message", "message", "error")
+_CODES: Final = ("retcode", "error_code", "code")
+_SIDES: Final = ("side", "order_type", "direction", "type")
+# Answers of an MT5 terminal that prove that nothing was done; of the others an order may have come all the same.
+_REFUSALS: Final = frozenset(
+    (10006, 10007, *range(10013, 10020), 10022, 10023, 10026, 10027, 10029, 10030, *range(10032, 10037),
+     *range(10038, 10047))
+)  # fmt: skip
+_BY_NAME: Final = {side.value: side for side in Side}
+_REFUSED: Final = ("rejected", "refused", "reject")
+_MESSAGE_ID: Final = "Nats-Msg-Id"
+_LARGEST_SECONDS: Final = 10**11
+"""A larger number counts milliseconds."""
+_LONGEST_ID: Final = 128
+
+
+class Unreadable(Exception):
+    """What came is no report; with a code for the dead letters."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
+class Came(Struct, frozen=True, kw_only=True):
+    """A message of the stream.
+
+    Attributes:
+        at: when the server took it.
+        cursor: its place.
+    """
+
+    subject: str
+    data: bytes
+    headers: Mapping[str, str] | None
+    at: datetime
+    cursor: str
+
+
+def reports_of(broker: str, subjects: Subjects, came: Came) -> AnyReport:
+    """What a message says.
+
+    Raises:
+        Unreadable: nothing that could be understood.
+    """
+    try:
+        text = came.data.decode()
+    except UnicodeDecodeError:
+        raise Unreadable("not_json", "it is not UTF-8") from None
+    if came.subject == subjects.reports:
+        return _ours(broker, came, text)
+    try:
+        fields = parse_json(text)
+        if not isinstance(fields, Mapping):
+            raise Unreadable("wrong_type", "it is no JSON object")
+        given = {name: value for name, value in fields.items() if value is not None}
+        if _is_error(came.subject):
+            return _error(broker, came, text, given)
+        return _fill(broker, came, text, given)
+    except Invalid as error:
+        raise Unreadable(str(error.code), str(error)) from None
+
+
+def _ours(broker: str, came: Came, text: str) -> AnyReport:
+    try:
+        said = REPORT.decode(text)
+    except msgspec.DecodeError as error:
+        raise Unreadable("bad_report", f"it is no report: {error}") from None
+    if said.client_id is None and said.broker_order_id is None:
+        raise Unreadable("missing", "it names no order: neither client_id nor broker_order_id is there")
+    return report_of(said, broker, came.cursor, text)
+
+
+def _is_error(subject: str) -> bool:
+    return "error" in subject.split(".")
+
+
+def _fill(broker: str, came: Came, text: str, fields: Mapping[str, Any]) -> AnyReport:
+    client_id, ticket = _names(fields)
+    quantity, price = _number(fields, _QUANTITIES), _number(fields, _PRICES)
+    if quantity is None or price is None:
+        lacks = " or ".join(_QUANTITIES if quantity is None else _PRICES)
+        raise Unreadable("missing", f"a fill names no {lacks}")
+    return Executed(
+        broker=broker,
+        client_id=client_id,
+        broker_order_id=ticket,
+        cursor=came.cursor,
+        raw=text,
+        exec_id=_exec_id(came, fields, ticket),
+        time=_time(fields, came.at),
+        quantity=quantity,
+        price=price,
+        fee=_fee(fields),
+        fee_currency=_text(fields, ("fee_currency", "commission_currency")),
+        symbol=_text(fields, ("symbol",)),
+        side=_side(fields),
+    )
+
+
+def _error(broker: str, came: Came, text: str, fields: Mapping[str, Any]) -> AnyReport:
+    """A refusal where it is proven, else doubt: the order may be there all the same."""
+    client_id, ticket = _names(fields)
+    code, said = _code(fields), _text(fields, _REASONS)
+    reason = " ".join(part for part in (None if code is None else str(code), said) if part) or "an error"
+    common: dict[str, Any] = {
+        "broker": broker, "client_id": client_id, "broker_order_id": ticket, "cursor": came.cursor, "raw": text,
+        "reason": reason,
+    }  # fmt: skip
+    if fields.get("request") in ("cancel", "replace", "modify"):
+        return RequestRefused(**common)
+    if code in _REFUSALS or str(fields.get("status", "")).lower() in _REFUSED:
+        return Ended(end=End.REJECTED, **common)
+    if client_id is not None and not is_client_order_id(client_id):
+        common["client_id"] = client_order_id(client_id, 1)
+    return Answered(outcome=Outcome.UNKNOWN, **common)
+
+
+def _names(fields: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The order's name here, and at the broker."""
+    comment = _COMMENT.search(str(fields.get("comment", "")))
+    ours = _text(fields, _ORDER_IDS) or (comment[1] if comment else None)
+    ticket = _text(fields, _TICKETS)
+    if ours is None and ticket is None:
+        detail = "it names no order: order_id, a comment order_id:ID, or a ticket is needed"
+        raise Unreadable("missing", detail)
+    return ours, ticket
+
+
+def _exec_id(came: Came, fields: Mapping[str, Any], ticket: str | None) -> str:
+    """The broker's, else the message's; else what it says: told twice in the same words, it happened once."""
+    given = _text(fields, _EXEC_IDS) or (came.headers or {}).get(_MESSAGE_ID)
+    if given:
+        return given[:_LONGEST_ID]
+    digest = hashlib.sha256(came.data).hexdigest()[:24]
+    return f"{ticket[:64]}-{digest}" if ticket else digest
+
+
+def _text(fields: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    for name in names:
+        value = fields.get(name)
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value):
+            return str(value)
+    return None
+
+
+def _number(fields: Mapping[str, Any], names: tuple[str, ...]) -> Decimal | None:
+    found = next((name for name in names if name in fields), None)
+    return None if found is None else exact(fields[found], f"#/{found}")
+
+
+def _fee(fields: Mapping[str, Any]) -> Decimal:
+    """A commission is a cost whichever sign it has; a swap is paid where it is below zero, as a terminal shows it."""
+    return abs(_number(fields, ("commission", "fee")) or ZERO) - (_number(fields, ("swap",)) or ZERO)
+
+
+def _time(fields: Mapping[str, Any], otherwise: datetime) -> datetime:
+    found = next((name for name in _TIMES if name in fields), None)
+    if found is None:
+        return otherwise
+    given = fields[found]
+    if isinstance(given, str) and not given.replace(".", "", 1).isdecimal():
+        return parse_time(given, f"#/{found}")
+    number = exact(given, f"#/{found}")
+    seconds = number / 1000 if number >= _LARGEST_SECONDS else number
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(seconds * 1_000_000))
+    except OverflowError:
+        raise Unreadable("bad_value", f"{found}: {number} is no time") from None
+
+
+def _code(fields: Mapping[str, Any]) -> int | None:
+    given = next((fields[name] for name in _CODES if name in fields), None)
+    text = str(given)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+
+
+def _side(fields: Mapping[str, Any]) -> Side | None:
+    """As it says; what is no side is left to the order."""
+    for name in _SIDES:
+        side = _BY_NAME.get(str(fields.get(name, "")).lower())
+        if side is not None:
+            return side
+    return None

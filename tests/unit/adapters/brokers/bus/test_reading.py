@@ -1,0 +1,178 @@
+"""Raw fills and errors, in every dialect that a seed writes, made reports of ours."""
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ordergate.adapters.brokers.bus.reading import Came, Unreadable, reports_of
+from ordergate.adapters.brokers.bus.settings import BusSettings, Way, subjects_of
+from ordergate.adapters.brokers.bus.wire import HelloIn, lacking
+from ordergate.application.ports.brokers import Deduplication
+from ordergate.domain.orders.reports import Answered, End, Ended, Executed, Outcome, Replaced, RequestRefused
+from ordergate.domain.orders.states import OrderType, Side, TimeInForce
+
+SUBJECTS = subjects_of("desk", BusSettings())
+AT = datetime(2026, 11, 30, 12, tzinfo=UTC)
+
+
+def read(subject: str, body: Any, headers: dict[str, str] | None = None) -> Any:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return reports_of(
+        "desk", SUBJECTS, Came(subject=subject, data=data, headers=headers, at=AT, cursor="7@1")
+    )
+
+
+SEED_001 = {
+    "order_id": "ord-1",
+    "ticket": 901,
+    "symbol": "EURUSD",
+    "volume": 0.01,
+    "price": 1.08125,
+    "timestamp": 1_796_040_000,
+    "commission": -0.07,
+    "swap": -0.01,
+}
+
+
+def test_a_fill_of_a_connector() -> None:
+    fill = read("broker.fill.EURUSD", SEED_001)
+    assert isinstance(fill, Executed)
+    assert (fill.client_id, fill.broker_order_id, fill.symbol, fill.side) == ("ord-1", "901", "EURUSD", None)
+    assert (fill.quantity, fill.price, fill.fee) == (Decimal("0.01"), Decimal("1.08125"), Decimal("0.08"))
+    assert fill.time == datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
+    assert (fill.cursor, fill.raw) == ("7@1", json.dumps(SEED_001))
+
+
+def test_the_example_s_own_words() -> None:
+    said = {"order_id": "ord-1", "fill_price": "1.1", "fill_quantity": "2", "timestamp": "2026-11-30T12:00:00Z",
+            "expected_price": "1.0", "side": "sell"}  # fmt: skip
+    fill = read("mt5.fills.EURUSD", said)
+    assert (fill.quantity, fill.price, fill.side, fill.time) == (2, Decimal("1.1"), Side.SELL, AT)
+
+
+@pytest.mark.parametrize(
+    ("named", "client_id", "ticket"),
+    [
+        ({"comment": "order_id:ord-1"}, "ord-1", "901"),
+        ({"comment": "x order_id: ord-1.2 y"}, "ord-1.2", "901"),
+        ({"comment": "by hand"}, None, "901"),
+        ({"client_id": "ord-1.3", "order_id": "ord-1"}, "ord-1.3", "901"),
+        ({"ticket": None, "order": 33, "order_id": "ord-1"}, "ord-1", "33"),
+    ],
+)
+def test_whose_fill_it_is(named: dict[str, Any], client_id: str | None, ticket: str) -> None:
+    fill = read("mt5.fills.X", {**SEED_001, "order_id": None, **named})
+    assert (fill.client_id, fill.broker_order_id) == (client_id, ticket)
+
+
+def test_a_fill_is_told_twice_and_happened_once() -> None:
+    first, again = read("broker.fill.X", SEED_001), read("broker.fill.X", SEED_001)
+    other = read("broker.fill.X", {**SEED_001, "timestamp": 1_796_040_001})
+    assert first.exec_id == again.exec_id != other.exec_id
+    assert read("broker.fill.X", {**SEED_001, "deal": 5}).exec_id == "5"
+    assert read("broker.fill.X", SEED_001, {"Nats-Msg-Id": "m1"}).exec_id == "m1"
+
+
+@pytest.mark.parametrize("at", [1_796_040_000, "1796040000", 1_796_040_000_000, "2026-11-30T12:00:00Z", None])
+def test_when_it_was(at: Any) -> None:
+    assert read("broker.fill.X", {**SEED_001, "timestamp": at}).time == AT
+
+
+ERRORS = [
+    ({"retcode": 10013}, Ended),
+    ({"retcode": "10019", "message": "no money"}, Ended),
+    ({"status": "REJECTED"}, Ended),
+    ({"retcode": 10012}, Answered),  # a timeout: it may have been done
+    ({"retcode": 10031, "message": "no connection"}, Answered),
+    ({"message": "something"}, Answered),
+    ({"request": "cancel", "retcode": 10036}, RequestRefused),
+]
+
+
+@pytest.mark.parametrize(("said", "kind"), ERRORS)
+def test_errors_prove_a_refusal_or_nothing(said: dict[str, Any], kind: type) -> None:
+    report = read("broker.error.EURUSD", {"order_id": "ord-1", **said})
+    assert type(report) is kind
+    if isinstance(report, Ended):
+        assert (report.end, report.client_id) == (End.REJECTED, "ord-1")
+    if isinstance(report, Answered):
+        assert (report.outcome, report.client_id) == (Outcome.UNKNOWN, "ord-1.1")
+
+
+def test_our_own_words() -> None:
+    said = {"report": "replaced", "client_id": "ord-1.2", "quantity": "5", "more": "is left alone"}
+    report = read(SUBJECTS.reports, said)
+    assert report == Replaced(
+        broker="desk", client_id="ord-1.2", quantity=Decimal(5), cursor="7@1", raw=json.dumps(said)
+    )
+
+
+@given(st.binary(max_size=200), st.sampled_from(["broker.fill.X", "broker.error.X", SUBJECTS.reports]))
+def test_whatever_comes_is_a_report_or_unreadable(data: bytes, subject: str) -> None:
+    with suppress(Unreadable):
+        read(subject, data)
+
+
+FIELDS = st.sampled_from(
+    [*SEED_001, "comment", "side", "retcode", "fee", "deal", "time_msc", "request", "status"]
+)
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.text(max_size=30),
+    st.floats(allow_nan=False),
+    st.just([1]),
+    st.just({}),
+)
+
+
+@given(st.dictionaries(FIELDS, VALUES), st.sampled_from(["broker.fill.X", "broker.error.X"]))
+def test_whatever_fields_hold_is_a_report_or_unreadable(fields: dict[str, Any], subject: str) -> None:
+    with suppress(Unreadable):
+        read(subject, fields)
+
+
+def test_what_a_connector_lacks_is_named() -> None:
+    settings = BusSettings(
+        order_types=(OrderType.LIMIT,),
+        tifs=(TimeInForce.GTC,),
+        deduplication=Deduplication.FOREVER,
+        lists=True,
+    )
+    can = settings.capabilities()
+    assert lacking(can, HelloIn(protocol="other")) == "speaks 'other', not ordergate.v1"
+    said = lacking(can, HelloIn(protocol="ordergate.v1", deduplication="while_open"))
+    assert said == "does not say that it can: limit, gtc, lists, deduplication forever"
+    full = HelloIn(
+        protocol="ordergate.v1",
+        order_types=frozenset({"limit"}),
+        tifs=frozenset({"gtc"}),
+        deduplication="forever",
+        lists=True,
+        replaces=True,
+    )
+    assert lacking(can, full) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"deadline_ms": 0}, "deadline_ms is 0"),
+        ({"deadline_ms": 26_000}, "from 1 to 25000"),
+        ({"calls": 0}, "calls is 0"),
+        ({"sends": Way.PUBLISH, "lists": True}, 'lists needs sends = "request"'),
+        ({"subjects": ("a b",)}, "is no subject"),
+        ({"subjects": ("a..b",)}, "is no subject"),
+        ({"subjects": ("a.>.b",)}, "is no subject"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        BusSettings(**settings)
