@@ -183,6 +183,20 @@ def test_commands_of_a_stream(nats: Nats, tmp_path: Path) -> None:
     run(main())
 
 
+def test_what_goes_out_below_the_same_root_has_a_stream_of_its_own(nats: Nats, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with mail(nats.url) as post:
+            await post.stream.add_stream(name="OUT", subjects=["mts.v1.oms.orders.>", "mts.v1.oms.fills.>"])
+            async with taking(config(nats), f"sqlite:///{tmp_path / 'o.db'}") as gate:
+                await post.send("mts.v1.oms.orders.created", {"order_id": "x"})
+                await post.send("mts.v1.oms.submit", order(fund_id=FUND))
+                await orders(gate, 1)
+                assert len(await post.kept("OUT")) == 1
+                assert await post.kept("ORDERGATE_DEAD") == []
+
+    run(main())
+
+
 def test_too_many_requests_at_once(nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "_AT_ONCE", 0)
 

@@ -198,6 +198,7 @@ def test_signatures(nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             await post.send("signals.approved.EURUSD", wrong)
             letters = await post.dead(6)
             assert {headers["Ordergate-Code"] for _s, headers, _d in letters} == {"bad_signature"}
+            assert any(headers.get("Ordergate-Signature") == "rot13=abc" for _s, headers, _d in letters)
             assert [o.signal_id for o in await orders(gate, 2)] == ["sig-1", "sig-2"]
 
     run(main())

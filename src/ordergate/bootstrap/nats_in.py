@@ -9,7 +9,7 @@ from ordergate.adapters.nats.letters import DeadLetters
 from ordergate.adapters.nats.streams import find_or_make, pull
 from ordergate.adapters.outlets.webhook import read_secret
 from ordergate.api.gate import Gate
-from ordergate.api.nats import NatsDoor
+from ordergate.api.nats.door import NatsDoor
 from ordergate.api.nats.link import Consumed
 from ordergate.api.nats.settings import Inputs
 from ordergate.api.nats.signatures import Verifier, public_key_of
@@ -33,9 +33,12 @@ class _Server:
         Raises:
             NatsError: the server cannot do it now.
         """
-        from nats.js.api import AckPolicy, ConsumerConfig
-
         stream = await self._connection.stream()
+        from nats.js.api import (  # the connection has said so where it is not installed
+            AckPolicy,
+            ConsumerConfig,
+        )
+
         kept = await find_or_make(stream, consumed.stream, consumed.subjects, max_age_s=consumed.kept_s)
         config = ConsumerConfig(
             name=consumed.durable,

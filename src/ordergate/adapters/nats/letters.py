@@ -52,7 +52,7 @@ class DeadLetters:
         said = dict(dead_headers(code, reason, subject, came_from))
         if order_id is not None:
             said[ORDER] = order_id
-        kept = {k: v for k, v in (headers or {}).items() if not k.lower().startswith(("nats-", "ordergate-"))}
+        kept = {k: v for k, v in (headers or {}).items() if not k.lower().startswith("nats-")}
         try:
             async with asyncio.timeout(_TAKEN_S):
                 if not self._there:

@@ -16,7 +16,8 @@ from ordergate.protocols.subjects import text_of as text_of_token
 _ROOT: Final = "mts.v1.oms"
 _LOOKS: Final = 3
 """For an order that a command names."""
-SUBJECTS: Final = (f"{_ROOT}.*", f"{_ROOT}.*.fund.*")
+SUBJECTS: Final = (f"{_ROOT}.*", *(f"{_ROOT}.{verb}.fund.*" for verb in VERBS))
+"""None of them is one of what goes out below the same root, such as `mts.v1.oms.orders.created.fund.FUND`."""
 
 
 class Ordering:

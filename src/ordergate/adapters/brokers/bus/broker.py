@@ -308,8 +308,6 @@ class BusBroker:
         if ticket is not None and client_id is None:
             client_id = self._tickets.get(ticket)
             report = replace(report, client_id=client_id)
-        elif ticket is not None and client_id is not None:
-            self._remember(self._tickets, ticket, client_id)
         if isinstance(report, RequestRefused) and client_id is not None:
             return replace(report, client_id=self._changes.get(client_id, client_id))
         return report

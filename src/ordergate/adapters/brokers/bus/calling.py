@@ -65,7 +65,7 @@ class Call:
         body = AS_NUMBERS(order)
         try:
             stream = await self._connection.stream()
-            await find_or_make(stream, ORDERS, (f"{PUBLISHED}.>",), max_age_s=_KEPT_S)
+            await find_or_make(stream, ORDERS, (f"{PUBLISHED}.*",), max_age_s=_KEPT_S)
         except NatsError as error:
             raise NotAsked(str(error)) from error
         from nats.errors import MaxPayloadError, OutboundBufferLimitError

@@ -92,9 +92,13 @@ class Reports:
             pause = min(pause * 2, _LONGEST_PAUSE_S)
 
     async def _subscribe(self) -> Any:
-        from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-
         stream = await self._connection.stream()
+        from nats.js.api import (  # the connection has said what is missing
+            AckPolicy,
+            ConsumerConfig,
+            DeliverPolicy,
+        )
+
         info = await find_or_make(stream, self._stream, self._subjects, max_age_s=self._kept_s)
         name = info.config.name or self._stream
         first = await self._first(stream, name, info)
