@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from ordergate.domain.breaks import BreakKind, Cause
 from ordergate.domain.identifiers import is_client_order_id, order_id_of
-from ordergate.domain.money import ZERO, text
+from ordergate.domain.money import ZERO, plain, text
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import Executed
@@ -170,14 +170,16 @@ def _fills(ours: Ours, theirs: Statement, terms: Terms, moves: _Moves) -> Iterat
         return
     grace_from = theirs.as_of - timedelta(seconds=terms.grace_s)
     there = {(_order_of(ours, said), said.exec_id) for said in theirs.executions}
+    over = {(_order_of(ours, said), said.refers_to) for said in theirs.executions}
     for said in theirs.executions:
-        order = ours.orders.get(_order_of(ours, said))
+        name = _order_of(ours, said)
+        order, fill = ours.orders.get(name), ours.fills.get((name, said.exec_id))
+        missing = order is None or fill is None or fill.awaited
+        if missing and said.execution_kind is not ExecutionKind.BUST and (name, said.exec_id) not in over:
+            moves.add(ours, _as_fill(said, order), 1)
         if order is None:
-            moves.add(ours, _as_fill(said, None), 1)
             yield _unknown(said.client_id, "was filled there", said)
-            continue
-        fill = ours.fills.get((order.order_id, said.exec_id))
-        if fill is None or fill.awaited:
+        elif fill is None or fill.awaited:
             yield _missing(ours, order, said, moves, excused=said.time > grace_from)
         else:
             yield from _wrong(ours, fill, said, terms, moves)
@@ -204,8 +206,6 @@ def _missing(ours: Ours, order: Order, said: Executed, moves: _Moves, *, excused
     before = ours.fills.get((order.order_id, said.refers_to or ""))
     if before is not None and before.counts:
         moves.add(ours, before, -1)
-    if not busted:
-        moves.add(ours, _as_fill(said, order), 1)
     what = f"took {said.refers_to} back" if busted else f"is {text(said.quantity)} at {text(said.price)}"
     return Difference(
         kind=BreakKind.BUSTED_FILL if busted else BreakKind.MISSING_FILL,
@@ -282,12 +282,13 @@ def _positions(ours: Ours, theirs: Statement, terms: Terms, moves: _Moves) -> It
     unseen = theirs.executions is None
     live = {order.symbol for order in ours.orders.values() if order.state in _AT_BROKER} if unseen else set()
     for symbol in sorted(ours.positions.keys() | theirs.positions.keys() | moves.quantities.keys()):
-        mine, yours = ours.positions.get(symbol, ZERO), theirs.positions.get(symbol, ZERO)
-        if not terms.quantities.covers(mine + moves.quantities[symbol], yours):
+        named, yours = moves.quantities[symbol], theirs.positions.get(symbol, ZERO)
+        mine = plain(ours.positions.get(symbol, ZERO) + named)
+        if not terms.quantities.covers(mine, yours):
             yield Difference(
                 kind=BreakKind.POSITION,
                 key=f"position/{symbol}",
-                detail=f"{text(mine)} {symbol} here, {text(yours)} at the broker",
+                detail=f"{text(mine)} {symbol} here{_with(named)}, {text(yours)} at the broker",
                 symbol=symbol,
                 ours=mine,
                 theirs=yours,
@@ -306,17 +307,23 @@ def _money(ours: Ours, theirs: Statement, terms: Terms, moves: _Moves) -> Iterat
         opening = terms.opening.get(currency, (theirs.paid_in or {}).get(currency))
         if opening is None:
             continue  # what was there before is not known, so nothing can be said
-        mine = opening + ours.cash.get(currency, ZERO)
-        if not terms.balances.covers(mine + moves.money[currency], yours):
+        named = moves.money[currency]
+        mine = plain(opening + ours.cash.get(currency, ZERO) + named)
+        if not terms.balances.covers(mine, yours):
             yield Difference(
                 kind=BreakKind.BALANCE,
                 key=f"balance/{currency}",
-                detail=f"{text(mine)} {currency} here, {text(yours)} at the broker",
+                detail=f"{text(mine)} {currency} here{_with(named)}, {text(yours)} at the broker",
                 symbol=currency,
                 ours=mine,
                 theirs=yours,
                 excused=currency in currencies,
             )
+
+
+def _with(named: Decimal) -> str:
+    """Says so where a figure of ours has differences of fills in it, which are breaks of their own."""
+    return f", with {text(plain(named))} of fills that differ" if named else ""
 
 
 def _order_of(ours: Ours, said: Executed) -> str:
