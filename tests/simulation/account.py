@@ -38,13 +38,16 @@ class Hidden(Struct, frozen=True):
 class Account:
     """Of one run.
 
+    Args:
+        sums_alone: whether statements say how much there is, and not what made it so.
+
     Attributes:
         office: what the back office has said, all of it.
         hidden: what there is to be found.
     """
 
-    def __init__(self, paper: PaperBroker) -> None:
-        self._paper = paper
+    def __init__(self, paper: PaperBroker, *, sums_alone: bool) -> None:
+        self._paper, self._sums_alone = paper, sums_alone
         self.office: list[Executed] = []
         self.hidden: list[Hidden] = []
         self._originals: dict[tuple[str, str], Executed] = {}
@@ -70,6 +73,8 @@ class Account:
                 sums.money[one.currency] += one.amount
         named = [one.trade for one in hidden if one.trade is not None and one.named]
         more = [said for said in (*office, *named) if said.time >= told.executions_since]
+        if self._sums_alone:
+            return Statement(as_of=told.as_of, complete=True, **sums.figures(told))
         executions = (*(told.executions or ()), *(replace(said, cursor=None) for said in more))
         return replace(told, **sums.figures(told), executions=executions)
 

@@ -278,6 +278,12 @@ class Auditor:
         if request in self.model.requests:
             self._say([f"what the caller was told has not happened stands in the journal: {error}"])
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether somebody was told that nobody knows whether an order is at the exchange."""
+        orders = self.model.orders.values()
+        return any(o.state not in ENDED and "parked" in o.requests.values() for o in orders)
+
     def unsettled(self, working: Callable[[str], bool]) -> list[str]:
         """The orders that are neither ended, nor at work at the venue, nor left to a person."""
         self.grew()

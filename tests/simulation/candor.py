@@ -13,6 +13,7 @@ from ordergate.domain.orders.states import TimeInForce
 TOLD: Final = 0.5
 """The share of runs whose venue tells of the account."""
 GRACE_S: Final = 10
+LONG_GRACE_S: Final = 40
 
 
 class Candor(StrEnum):
@@ -28,11 +29,13 @@ class Manner(Struct, frozen=True):
 
     Attributes:
         tells: of the account, in statements.
+        sums: whether statements have positions and money alone, and name neither executions nor orders.
         every_s: between two comparisons.
         lacks: times in force that it does not know.
     """
 
     tells: bool
+    sums: bool
     candor: Candor
     policy: Policy
     every_s: int
@@ -45,6 +48,11 @@ class Manner(Struct, frozen=True):
         return self.tells and self.policy is Policy.CORRECT
 
     @property
+    def grace_s(self) -> int:
+        """For how long a report may be under way, at most, where nothing else says what it says."""
+        return LONG_GRACE_S if self.sums else GRACE_S
+
+    @property
     def funds(self) -> tuple[str, ...]:
         """Those that trade there; what is booked of a difference is the one fund's."""
         return ("alpha",) if self.corrects else ("alpha", "alpha", "beta")
@@ -53,7 +61,7 @@ class Manner(Struct, frozen=True):
     def section(self) -> ReconciliationSection:
         """As it is configured."""
         return ReconciliationSection(
-            every_s=self.every_s, strict=self.strict, policy=self.policy, grace_s=GRACE_S
+            every_s=self.every_s, strict=self.strict, policy=self.policy, grace_s=self.grace_s
         )
 
 
@@ -72,6 +80,7 @@ def manner_of(dice: Random) -> Manner:
     candor = dice.choice((Candor.HONEST,) * 5 + (Candor.HIDES, Candor.HIDES, Candor.LIES))
     return Manner(
         tells=tells,
+        sums=tells and dice.random() < 0.3,
         candor=candor if tells else Candor.HONEST,
         policy=dice.choice((Policy.ALERT, Policy.HALT, Policy.CORRECT, Policy.CORRECT)),
         every_s=dice.choice((7, 20, 60)),

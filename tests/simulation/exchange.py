@@ -120,7 +120,7 @@ class Exchange:
             faults=Faults(reject=rejects, reorder_report=Decimal("0.05"), seed=dice.number),
         )
         self.paper = PaperBroker(NAME, settings, path, clock, built_in)
-        self.account = Account(self.paper)
+        self.account = Account(self.paper, sums_alone=self.manner.sums)
 
     @property
     def in_order(self) -> bool:
@@ -149,7 +149,12 @@ class Exchange:
 
     def forgets(self, send: Send) -> bool:
         """Whether the venue says that it has an order, and has not."""
-        lies = self.manner.candor is Candor.LIES and not self.dice.calm and not self._arrived[send.client_id]
+        lies = (
+            self.manner.candor is Candor.LIES
+            and not self.manner.sums
+            and not self.dice.calm
+            and not self._arrived[send.client_id]
+        )
         return lies and self._mood.random() < _FORGETS
 
     async def change(self, change: Change) -> Answer:
@@ -193,7 +198,9 @@ class Exchange:
     def revise(self, choice: float, tick: Callable[[str], Decimal]) -> None:
         """The back office corrects or busts one of the trades so far; a chain of revisions has one end."""
         last = self.trades
-        if not last:
+        if (
+            not last or self.manner.sums
+        ):  # where the stream is broken, nobody could tell it from what is hidden
             return
         said = last[int(choice * len(last))]
         bust = choice * 1000 % 1 < 0.4

@@ -18,6 +18,7 @@ from tests.simulation.exchange import NAME, Exchange
 from tests.simulation.workload import MARKETS, Market
 
 WAYS: Final = ("unnamed", "named", "foreign", "money")
+SUMS: Final = ("unnamed", "money")
 LIES: Final = {
     "foreign": "unknown_order",
     "negative": "bad_execution",
@@ -47,9 +48,14 @@ class Misleading:
         for _ in range(0 if candor is Candor.HONEST else _MOST):
             await asyncio.sleep(self._dice.random() * 40)
             if candor is Candor.HIDES:
-                self.hide(self._dice.choice(WAYS))
+                self.hide(self._dice.choice(self.ways))
             else:
                 self.lie(self._dice.choice(list(LIES)))
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """To hide something that statements show."""
+        return SUMS if self._exchange.manner.sums else WAYS
 
     # What nobody is told.
 

@@ -82,6 +82,8 @@ class Reckoning:
 
     def _possible(self, compared: bool) -> frozenset[str]:
         """The kinds that there can be of comparisons, or of reports."""
+        if compared and self._manner.sums:
+            return frozenset({"position", "balance"})
         kinds = _NOT_TOLD_YET if compared else HONEST
         if self._manner.candor is Candor.HIDES and compared:
             return kinds | _HIDDEN
@@ -90,7 +92,7 @@ class Reckoning:
     def _times_moved(self, key: str) -> int | None:
         """How often something was hidden that a break of that key is about; None of other keys."""
         what, _, name = key.partition("/")
-        if what not in ("position", "balance"):
+        if self._manner.sums or what not in ("position", "balance"):
             return None
         hidden = self._account.positions_hidden() if what == "position" else self._account.money_hidden()
         return max(len(hidden.get(name, ())) - 1, 0)
@@ -123,7 +125,7 @@ class Reckoning:
 
     def wrong(self) -> list[str]:
         """Open breaks of positions and money for which there is no reason."""
-        if self._manner.candor is Candor.HIDES and not self._manner.corrects:
+        if self._manner.candor is Candor.HIDES and (self._manner.sums or not self._manner.corrects):
             return []
         return [
             f"a break of kind {item['kind']} is open: {item['detail']}"
@@ -131,8 +133,14 @@ class Reckoning:
             if item["kind"] in ("position", "balance")
         ]
 
-    def unfound(self) -> list[str]:
-        """What is hidden, and neither a break nor booked."""
+    def unfound(self, doubtful: bool) -> list[str]:
+        """What is hidden, and neither a break nor booked.
+
+        Args:
+            doubtful: whether an order may have traded, and nobody knows: where only sums are told, nothing is booked then.
+        """
+        if doubtful and self._manner.sums and self._manner.corrects:
+            return []
         left = [
             f"{one.key} was hidden at {one.time}, and there is no break"
             for one in self._account.hidden

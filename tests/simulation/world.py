@@ -13,7 +13,6 @@ from ordergate.application.comparison import Policy
 from ordergate.application.engine import Command
 from ordergate.domain.errors import Code
 from tests.simulation.auditor import Auditor
-from tests.simulation.candor import GRACE_S as CANDOR_GRACE_S
 from tests.simulation.candor import Candor
 from tests.simulation.cluster import Cluster
 from tests.simulation.consumer import Consumer
@@ -21,7 +20,7 @@ from tests.simulation.dice import Dice, SeededIds
 from tests.simulation.ending import VenueRecord, differences, proofs, undelivered
 from tests.simulation.exchange import GRACE_S, Exchange
 from tests.simulation.loop import Process, SeededLoop
-from tests.simulation.misleading import HALTING, LIES, WAYS, Misleading
+from tests.simulation.misleading import HALTING, LIES, Misleading
 from tests.simulation.node import SIGNER, Node
 from tests.simulation.outcome import Outcome, shown
 from tests.simulation.store import lay_out
@@ -179,11 +178,11 @@ class World:
         """With nothing wrong but the venue: what it hides is found in one cycle, what it says wrongly is said at once."""
         manner, reckoning = self.exchange.manner, self.auditor.reckoning
         if manner.candor is Candor.HIDES:
-            for way in WAYS:
+            for way in misleading.ways:
                 misleading.hide(way)
-            await asyncio.sleep(manner.every_s + max(CANDOR_GRACE_S, self.exchange.kind.grace_s) + _LOOKS_S)
+            await asyncio.sleep(manner.every_s + max(manner.grace_s, self.exchange.kind.grace_s) + _LOOKS_S)
             self.auditor.grew()
-            for one in reckoning.unfound():
+            for one in reckoning.unfound(self.auditor.doubtful):
                 self.fail(one)
         for what, kind in LIES.items() if manner.candor is Candor.LIES else ():
             reckoning.kinds.discard(kind)

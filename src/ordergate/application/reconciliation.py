@@ -145,7 +145,7 @@ class Reconciler:
             if look is None:
                 return Comparison(broker=self._broker.name, at=self._clock.now(), found=Found.NOT_COMPARED)
             open_breaks = await self._say(look)
-            fetched = await self._fetch(look)
+            fetched, _silent = await self._fetch(look)
             if fetched:
                 again = await self._look()
                 if again is not None:
@@ -245,13 +245,17 @@ class Reconciler:
     def _open(self) -> tuple[Break, ...]:
         return tuple(item for item in self._watched() if item.is_open)
 
-    async def _fetch(self, look: _Look) -> frozenset[str]:
-        """Asks for the orders of what was not told, and books what the broker says; the keys of those asked for."""
+    async def _fetch(self, look: _Look) -> tuple[frozenset[str], frozenset[str]]:
+        """Asks for the orders of what was not told, and books what the broker says.
+
+        Gives the keys of those that it told of, and of those of which something was not told.
+        """
         asked: dict[str, set[str]] = {}
         for one in look.counted:
-            if one.look_up and one.order_id is not None:
-                asked.setdefault(one.order_id, set()).add(one.key)
-        fetched: set[str] = set()
+            own = (one.order_id,) if one.look_up and one.order_id is not None else ()
+            for order_id in (*own, *one.asks):
+                asked.setdefault(order_id, set()).add(one.key)
+        fetched, silent = set[str](), set[str]()
         for order_id, keys in sorted(asked.items()):
             order = await self._record.order(order_id)
             if order is None or order.client_id is None:
@@ -261,12 +265,15 @@ class Reconciler:
                     found = await self._broker.lookup(order.client_id, order.broker_order_id)
             except Exception as error:  # somebody's adapter
                 _log.warning("an order could not be looked up", order=order_id, error=repr(error))
+                silent |= keys
                 continue
             if found.presence is Presence.FOUND:
                 for report in found.reports:
                     await self._runner.deliver(report)
                 fetched |= keys
-        return frozenset(fetched)
+            elif found.presence is not Presence.ABSENT:
+                silent |= keys
+        return frozenset(fetched), frozenset(silent)
 
     async def _follow_policy(self, look: _Look) -> bool:
         """Halts or corrects, where that is to be done; whether it halted."""
@@ -284,7 +291,7 @@ class Reconciler:
             if not look.counted:
                 return False
         if self._how.policy is Policy.CORRECT:
-            return await self._correct()
+            return await self._correct(look)
         name, first = self._broker.name, look.counted[0].detail
         return await self._halt(f"{len(look.counted)} differences from {name}'s own record: {first}")
 
@@ -296,10 +303,19 @@ class Reconciler:
             await self._runner.execute(throw, _ORIGIN)
         return True
 
-    async def _correct(self) -> bool:
-        """Books what can be booked; the rest stays a break."""
+    async def _correct(self, look: _Look) -> bool:
+        """Books what can be booked of what the last look showed; the rest stays a break.
+
+        Nothing is booked of what orders may explain that the broker does not tell of now.
+        """
+        fetched, silent = await self._fetch(look)
+        again = await self._look() if fetched else look
+        if again is None:
+            return False
+        await self._say(again, fetched)
+        keys = {one.key for one in again.counted} - silent
         for item in self._open():
-            if item.kind in (BreakKind.POSITION, BreakKind.BALANCE):
+            if item.kind in (BreakKind.POSITION, BreakKind.BALANCE) and item.key in keys:
                 adjust = AdjustBreak(break_id=item.break_id, why="the account's policy is to correct")
                 try:
                     await self._runner.execute(adjust, _ORIGIN)

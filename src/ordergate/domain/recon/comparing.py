@@ -42,6 +42,7 @@ class Difference(Struct, frozen=True, gc=False, kw_only=True):
         key: what it is about; the same in every comparison that finds it.
         excused: something under way can explain it.
         look_up: the broker can be asked about the order, and what it says be booked.
+        asks: orders that may explain it, where executions are not told.
     """
 
     kind: BreakKind
@@ -54,6 +55,7 @@ class Difference(Struct, frozen=True, gc=False, kw_only=True):
     theirs: Decimal | None = None
     excused: bool = False
     look_up: bool = False
+    asks: tuple[str, ...] = ()
 
 
 def covers(theirs: Statement) -> frozenset[BreakKind]:
@@ -66,16 +68,6 @@ def covers(theirs: Statement) -> frozenset[BreakKind]:
     if theirs.positions is not None:
         kinds |= {BreakKind.POSITION}
     return kinds if theirs.balances is None else kinds | {BreakKind.BALANCE}
-
-
-def named_orders(theirs: Statement) -> tuple[frozenset[str], frozenset[str]]:
-    """The orders that a statement names: by our ids, and those that only the broker's ids name."""
-    said = theirs.executions or ()
-    named = {*(theirs.working or ()), *(one.client_id for one in said if one.client_id is not None)}
-    others = (
-        one.broker_order_id for one in said if one.client_id is None and one.broker_order_id is not None
-    )
-    return frozenset(map(order_id_of, named)), frozenset(others)
 
 
 def compare(ours: Ours, theirs: Statement, terms: Terms) -> tuple[Difference, ...]:
@@ -172,10 +164,10 @@ def _fills(ours: Ours, theirs: Statement, terms: Terms, moves: _Moves) -> Iterat
     there = {(_order_of(ours, said), said.exec_id) for said in theirs.executions}
     over = {(_order_of(ours, said), said.refers_to) for said in theirs.executions}
     for said in theirs.executions:
-        name = _order_of(ours, said)
-        order, fill = ours.orders.get(name), ours.fills.get((name, said.exec_id))
+        key = _order_of(ours, said), said.exec_id
+        order, fill = ours.orders.get(key[0]), ours.fills.get(key)
         missing = order is None or fill is None or fill.awaited
-        if missing and said.execution_kind is not ExecutionKind.BUST and (name, said.exec_id) not in over:
+        if missing and said.execution_kind is not ExecutionKind.BUST and key not in over:
             moves.add(ours, _as_fill(said, order), 1)
         if order is None:
             yield _unknown(said.client_id, "was filled there", said)
@@ -279,8 +271,7 @@ def _as_fill(said: Executed, order: Order | None) -> Fill:
 def _positions(ours: Ours, theirs: Statement, terms: Terms, moves: _Moves) -> Iterator[Difference]:
     if theirs.positions is None:
         return
-    unseen = theirs.executions is None
-    live = {order.symbol for order in ours.orders.values() if order.state in _AT_BROKER} if unseen else set()
+    live = _live(ours, theirs)
     for symbol in sorted(ours.positions.keys() | theirs.positions.keys() | moves.quantities.keys()):
         named, yours = moves.quantities[symbol], theirs.positions.get(symbol, ZERO)
         mine = plain(ours.positions.get(symbol, ZERO) + named)
@@ -292,17 +283,19 @@ def _positions(ours: Ours, theirs: Statement, terms: Terms, moves: _Moves) -> It
                 symbol=symbol,
                 ours=mine,
                 theirs=yours,
-                excused=symbol in ours.touched or symbol in live,
+                excused=symbol in ours.touched or symbol in live or ours.fresh,
+                asks=tuple(live.get(symbol, ())),
             )
 
 
 def _money(ours: Ours, theirs: Statement, terms: Terms, moves: _Moves) -> Iterator[Difference]:
     if theirs.balances is None:
         return
-    busy = set(ours.touched)
-    if theirs.executions is None:
-        busy |= {order.symbol for order in ours.orders.values() if order.state in _AT_BROKER}
-    currencies = {ours.instruments[symbol].currency for symbol in busy if symbol in ours.instruments}
+    live = _live(ours, theirs)
+    busy = [symbol for symbol in sorted(ours.touched | live.keys()) if symbol in ours.instruments]
+    asks: dict[str, list[str]] = {ours.instruments[symbol].currency: [] for symbol in busy}
+    for symbol in busy:
+        asks[ours.instruments[symbol].currency] += live.get(symbol, ())
     for currency, yours in sorted(theirs.balances.items()):
         opening = terms.opening.get(currency, (theirs.paid_in or {}).get(currency))
         if opening is None:
@@ -317,8 +310,18 @@ def _money(ours: Ours, theirs: Statement, terms: Terms, moves: _Moves) -> Iterat
                 symbol=currency,
                 ours=mine,
                 theirs=yours,
-                excused=currency in currencies,
+                excused=currency in asks or ours.fresh,
+                asks=tuple(asks.get(currency, ())),
             )
+
+
+def _live(ours: Ours, theirs: Statement) -> dict[str, list[str]]:
+    """By symbol, the orders whose executions may have moved the broker's figures alone, where it tells of none."""
+    live: dict[str, list[str]] = {}
+    for order_id, order in sorted(ours.orders.items()):
+        if theirs.executions is None and order.state in _AT_BROKER:
+            live.setdefault(order.symbol, []).append(order_id)
+    return live
 
 
 def _with(named: Decimal) -> str:

@@ -14,8 +14,8 @@ from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import Executed
 from ordergate.domain.orders.states import OrderType, Side, State, TimeInForce
-from ordergate.domain.recon.comparing import certain, compare, covers, named_orders
-from ordergate.domain.recon.statement import Ours, Statement, Terms, Tolerance
+from ordergate.domain.recon.comparing import certain, compare, covers
+from ordergate.domain.recon.statement import Ours, Statement, Terms, Tolerance, named_orders
 
 NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
 BEFORE = NOW - timedelta(minutes=5)
