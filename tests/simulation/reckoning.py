@@ -121,6 +121,11 @@ class Reckoning:
     def _booked(self, symbol: str) -> Decimal:
         return sum((quantity for _f, name, quantity, _p in self.adjusted if name == symbol), ZERO)
 
+    @property
+    def differences(self) -> int:
+        """How many breaks comparisons have raised."""
+        return self._raised.total()
+
     # In the end.
 
     def wrong(self) -> list[str]:

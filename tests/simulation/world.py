@@ -36,7 +36,7 @@ _ALL_UP_S: Final = 30.0
 _STARTS: Final = ((14, 29), (15, 0), (20, 59), (21, 59), (23, 59))
 _LOOKS_S: Final = 12.0
 """What the looks of a policy take, and the way to the venue and back."""
-_HEARD_S: Final = 3.0
+HEARD_S: Final = 3.0
 _MOST_SKEW_S: Final = 2.0
 
 
@@ -187,7 +187,7 @@ class World:
         for what, kind in LIES.items() if manner.candor is Candor.LIES else ():
             reckoning.kinds.discard(kind)
             if misleading.lie(what):
-                await asyncio.sleep(_HEARD_S)
+                await asyncio.sleep(HEARD_S)
                 self.auditor.grew()
                 if kind not in reckoning.kinds:
                     self.fail(f"the venue lied: {what}, and there is no break of kind {kind}")
@@ -231,7 +231,12 @@ class World:
         result.root = digest.hexdigest()
         result.entries, result.orders = model.size, len(model.orders)
         result.fills = sum(len(order.executions) for order in model.orders.values())
-        result.shared = self.dice.shared
+        result.shared, result.told = self.dice.shared, self.exchange.manner.tells
+        reckoning = self.auditor.reckoning
+        result.differences, result.adjusted = (
+            reckoning.differences,
+            len(reckoning.adjusted) + len(reckoning.moved),
+        )
         result.steps, result.seconds = self.loop.steps, self.loop.time()
         self.auditor.close()
         self.exchange.paper._end("the run is over")

@@ -14,6 +14,7 @@ from ordergate.adapters.brokers.paper import Faults, PaperSettings
 from ordergate.adapters.clock import VirtualClock, run_virtual
 from ordergate.application.comparison import Found, Policy
 from ordergate.application.entry import Origin
+from ordergate.application.ports.brokers import Lookup, Presence
 from ordergate.bootstrap import Gate, open_gate
 from ordergate.domain.breaks import BreakKind, Cause, Resolution
 from ordergate.domain.errors import Conflict, Invalid, NotFound
@@ -157,9 +158,14 @@ def test_every_planted_break_is_found_in_one_cycle_and_nothing_else():
 
 
 class Deaf(LyingBroker):
-    """Reports of executions are lost on their way, as long as it is so."""
+    """Reports of executions are lost on their way, or lookups have no answer, as long as it is so."""
 
-    deaf = False
+    deaf = silent = False
+
+    async def lookup(self, client_id, broker_order_id=None):
+        if self.silent:
+            return Lookup(presence=Presence.UNAVAILABLE)
+        return await super().lookup(client_id, broker_order_id)
 
     async def connect(self, sink, cursor):
         broker = self
@@ -339,6 +345,55 @@ def test_correcting_books_a_journalled_adjustment_that_names_the_break():
             assert [fill.quantity for fill in await gate.queries.fills()] == [100]  # none was invented
             again = await gate.compare("paper")
             assert BreakKind.POSITION not in [one.kind for one in again.breaks]
+
+    run_virtual(main())
+
+
+def sums(told: Statement) -> Statement:
+    return Statement(
+        as_of=told.as_of,
+        complete=True,
+        positions=told.positions,
+        balances=told.balances,
+        paid_in=told.paid_in,
+    )
+
+
+def test_where_only_sums_are_told_the_orders_that_may_explain_them_are_asked_for_before_anything_is_booked():
+    """MT5 and the like: a fill that was never told of a working order is fetched, and not booked a second time."""
+
+    async def main():
+        broker = deaf()
+        async with account(broker=broker, policy=Policy.CORRECT, every_s=5) as (gate, _):
+            broker.edits.append(sums)
+            order = await bought(gate, "one", 100, order_type=OrderType.LIMIT, limit_price=Decimal(170))
+            broker.deaf = True
+            market(gate, 168, size=40)
+            await later(gate, 3)
+            assert (await gate.queries.order(order.order_id)).filled_quantity == 0
+            broker.silent = True
+            await later(gate, 60)
+            assert await gate.journal.select("positions") == []  # it cannot be asked: nothing is booked
+            assert set(await kinds(gate)) == {BreakKind.POSITION, BreakKind.BALANCE}
+            broker.silent = False
+            await later(gate, 30)
+            assert (await gate.queries.order(order.order_id)).filled_quantity == 40
+            (position,) = await gate.journal.select("positions")
+            assert position.quantity == 40
+            assert await entries(gate, "PositionAdjusted") == []
+            assert {row.resolution for row in await breaks(gate)} <= {Resolution.FETCHED, Resolution.GONE}
+
+    run_virtual(main())
+
+
+def test_a_foreign_trade_in_what_we_never_traded_is_one_break():
+    async def main():
+        async with account() as (gate, broker):
+            await later(gate)
+            said = execution("stranger", "F1", gate.clock.now(), symbol="MSFT")
+            broker.edits.append(lambda told: plus(told, said))
+            found = await gate.compare("paper")
+            assert [item.kind for item in found.breaks] == [BreakKind.UNKNOWN_ORDER]
 
     run_virtual(main())
 
