@@ -22,7 +22,7 @@ from ordergate.domain.instruments import built_in
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import CancelOrder
 from ordergate.domain.orders.reports import Executed
-from ordergate.domain.orders.states import ExecutionKind, OrderType, Side, State
+from ordergate.domain.orders.states import ExecutionKind, OrderType, Side, State, TimeInForce
 from ordergate.domain.recon.commands import AdjustBreak, AssignBreak, ResolveBreak
 from ordergate.domain.recon.statement import Statement
 from ordergate.domain.risk.commands import LiftHalt
@@ -382,6 +382,23 @@ def test_where_only_sums_are_told_the_orders_that_may_explain_them_are_asked_for
             assert position.quantity == 40
             assert await entries(gate, "PositionAdjusted") == []
             assert {row.resolution for row in await breaks(gate)} <= {Resolution.FETCHED, Resolution.GONE}
+
+    run_virtual(main())
+
+
+def test_where_only_sums_are_told_the_last_fill_of_an_order_that_just_ended_may_be_under_way():
+    async def main():
+        async with account(broker=deaf()) as (gate, broker):
+            broker.edits.append(sums)
+            await later(gate)
+            market(gate, size=40)
+            broker.deaf = True
+            order = await bought(gate, "one", 100, tif=TimeInForce.IOC)
+            assert (order.state, order.filled_quantity) == (State.CANCELED, 0)
+            found = await gate.compare("paper")
+            assert (found.found, found.under_way) == (Found.UNDER_WAY, 2)
+            await later(gate)
+            assert set(await kinds(gate)) == {BreakKind.POSITION, BreakKind.BALANCE}
 
     run_virtual(main())
 
