@@ -16,8 +16,8 @@ TEXT: Final = """<!-- Made by: python -m tests.simulation --table -->
 # The simulation
 
 The real engine, runner, journal (SQLite on a real file), dispatcher, settlement, reconciler, workers, outlet and paper
-venue run on a virtual clock, in a world in which everything that may go wrong does. Every choice is drawn from one number, so a run
-can be had again, to the byte of its journal.
+venue run on a virtual clock, in a world in which everything that may go wrong does. Every choice is drawn from one
+number, so a run can be had again, to the byte of its journal.
 
 There are two kinds of run. In seven of ten, one gate has the file. In three of ten, two or three nodes share a store
 that behaves as PostgreSQL does: turns under a lock on the journal's end, a COMMIT that takes effect or does not
@@ -131,16 +131,17 @@ The simulation stops processes there, and checks these four as they stand.
 
 Where statements have sums alone, a fill of a working order whose report was lost looks like something hidden: so the
 orders that may explain a difference are asked for before it is booked, and while the venue does not tell of one of them
-nothing is. An order that was left to a person stands in the way of that in its symbol. A trade that such a venue takes back after its order has ended, while its
-reports are lost, cannot be told from what is hidden at all, and is left out of these runs; so is a success without an
-order, which no sum shows.
+nothing is. An order that was left to a person stands in the way of that in its symbol. A trade that such a venue takes
+back after its order has ended, while its reports are lost, cannot be told from what is hidden at all, and is left out of
+these runs; so is a success without an order, which no sum shows.
 
 ## What is not simulated
 
 Loss of power (what SQLite handed to the operating system stays; a real kill is in `tests/acceptance/test_crash.py`),
 damaged files, clocks that jump, PostgreSQL itself (real processes on a real one are in `tests/integration`), venues of
-several sessions at once, adapters that take longer to send than they may, several brokers at once, restatements, telephoned orders, statements
-that are complete and wrong, and venues that take replaces out of order without naming which version they change.
+several sessions at once, adapters that take longer to send than they may, several brokers at once, restatements,
+telephoned orders, statements that are complete and wrong, and venues that take replaces out of order without naming which
+version they change.
 
 ## Mistakes that it finds
 
