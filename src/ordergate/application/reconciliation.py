@@ -72,10 +72,10 @@ class Reconciler:
         self._terms = replace(terms.terms, grace_s=grace_s)
         self._record = AccountRecord(broker.name, runner, reader)
         self._loop, self._wanted, self._turn = asyncio.get_running_loop(), asyncio.Event(), asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._stood: dict[str, tuple[Difference, float]] = {}
         self._since = clock.now() - _BACK
-        self._lie: Break | None = None
+        self._lies: asyncio.Queue[Break] = asyncio.Queue()
         self._again: asyncio.TimerHandle | None = None
         self._pause_s = _FIRST_S
 
@@ -83,8 +83,9 @@ class Reconciler:
         """Compares soon, and from then on whenever something asks for it."""
         self._runner.listen(self._committed)
         self._wanted.set()
-        self._task = self._loop.create_task(self._run())
-        self._task.add_done_callback(self._ended)
+        self._tasks = (self._loop.create_task(self._run()), self._loop.create_task(self._halt_for_lies()))
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         failure = None if task.cancelled() else task.exception()
@@ -95,10 +96,10 @@ class Reconciler:
         """Looks no more."""
         self._runner.unlisten(self._committed)
         self._look_again(0)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        tasks, self._tasks = self._tasks, ()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _committed(self, entries: Sequence[Entry]) -> None:
         self._record.follow(entries)
@@ -106,7 +107,7 @@ class Reconciler:
             event = entry.event
             if isinstance(event, BreakRaised) and event.item.broker == self._broker.name:
                 if event.item.kind in _LIES and self._how.policy is Policy.HALT:
-                    self._lie = event.item
+                    self._lies.put_nowait(event.item)
                     self._wanted.set()
             elif self._how.strict and _is_done(event):
                 self._wanted.set()
@@ -118,12 +119,20 @@ class Reconciler:
                     await self._wanted.wait()
             self._wanted.clear()
             try:
-                if self._lie is not None:
-                    await self._halt(f"{self._lie.kind}: {self._lie.detail}")
-                    self._lie = None
                 await self.compare()
             except (Refused, StoreError, OutcomeUnknown) as error:
                 _log.warning("a comparison is tried again", broker=self._broker.name, error=str(error))
+
+    async def _halt_for_lies(self) -> None:
+        """At once: no comparison that is under way is waited for."""
+        while True:
+            lie, halted = await self._lies.get(), False
+            while not halted:
+                try:
+                    halted = await self._halt(f"{lie.kind}: {lie.detail}")
+                except (Refused, StoreError, OutcomeUnknown) as error:
+                    _log.warning("a halt is tried again", broker=self._broker.name, error=str(error))
+                    await self._clock.sleep(_PAUSES_S[0])
 
     def _look_again(self, under_way: int) -> None:
         """Soon, and ever later, as long as something may come right by itself."""
@@ -131,7 +140,7 @@ class Reconciler:
             self._again.cancel()
         self._again = None
         self._pause_s = min(self._pause_s * 2, _LONGEST_S) if under_way else _FIRST_S
-        if under_way and self._task is not None:
+        if under_way and self._tasks:
             self._again = self._loop.call_later(self._pause_s / 2, self._wanted.set)
 
     async def compare(self) -> Comparison:

@@ -470,6 +470,23 @@ def test_a_broker_that_lies_about_a_trade_is_halted_where_that_is_the_policy(pol
     run_virtual(main())
 
 
+def test_a_lie_halts_at_once_whatever_comparison_is_under_way():
+    async def main():
+        async with account(policy=Policy.HALT) as (gate, broker):
+            order = await bought(gate, "one")
+            await later(gate)
+            broker.edits.append(more_held)
+            comparing = asyncio.ensure_future(gate.compare("paper"))  # looks again for 7 s
+            await later(gate, 0.5)
+            gate.runner.report(execution(order.client_id, "lie", gate.clock.now(), side=Side.SELL))
+            await later(gate, 0.1)
+            assert not comparing.done()
+            assert gate.runner.engine.state.halts.rows[BROKER].reason.startswith("wrong_side")
+            assert (await comparing).halted
+
+    run_virtual(main())
+
+
 def test_in_strict_mode_every_order_is_compared():
     async def main():
         async with account(strict=True) as (gate, broker):
