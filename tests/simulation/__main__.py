@@ -116,7 +116,17 @@ def _sum_up(outcomes: Sequence[Outcome], seconds: float, cpu: float) -> None:
     count, bad = len(outcomes), sum(bool(outcome.problems) for outcome in outcomes)
     total = {
         name: sum(getattr(outcome, name) for outcome in outcomes)
-        for name in ("orders", "fills", "crashes", "lives", "entries", "steps", "seconds")
+        for name in (
+            "orders",
+            "fills",
+            "crashes",
+            "lives",
+            "entries",
+            "steps",
+            "differences",
+            "adjusted",
+            "seconds",
+        )
     }
     shared, taken = sum(o.shared for o in outcomes), sum(o.taken_over for o in outcomes)
     hours = total.pop("seconds") / 3600

@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -14,8 +15,9 @@ from typing import Any, Final
 from ordergate.application.decide.context import OrderResult
 from ordergate.application.decide.signaling import SignalResult
 from ordergate.application.ports.brokers import Change, Deduplication, Send, Withdraw
-from tests.simulation.exchange import Kind
+from tests.simulation.exchange import Exchange
 from tests.simulation.model import ENDED, SIGNS, ZERO, Model, OrderModel
+from tests.simulation.reckoning import Reckoning
 
 # Of the symbols that are traded: contract size, what is bought, what is paid with.
 TRADED: Final = {
@@ -24,6 +26,8 @@ TRADED: Final = {
     "BTC/USDT": (Decimal(1), "BTC", "USDT"),
 }
 Held = tuple[str, str]
+LATE: Final = timedelta(seconds=5)
+"""By which an order may have ended later than its time; what stands still by then is too late."""
 
 
 class Auditor:
@@ -31,17 +35,19 @@ class Auditor:
 
     Args:
         fail: is told what is wrong, in words; `say` what was seen.
-        venue: what the venue promises.
+        exchange: what it promises, and what is in the account there.
     """
 
     def __init__(
-        self, path: Path, fail: Callable[[str], None], say: Callable[[str, Any], None], venue: Kind
+        self, path: Path, fail: Callable[[str], None], say: Callable[[str, Any], None], exchange: Exchange
     ) -> None:
         self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
         self._fail, self._tell = fail, say
+        venue, self._tifs = exchange.kind, exchange.capabilities.tifs
         self._resends = venue.deduplication is Deduplication.FOREVER
         self._believes_absence = venue.proves_absence and venue.grace_s > 0
-        self.model = Model(sends_again_unproven=self._resends)
+        self.reckoning = Reckoning(exchange.manner, exchange.account)
+        self.model = Model(self.reckoning, sends_again_unproven=self._resends)
         self.looks = 0
         self._left: Counter[str] = Counter()
         self._stale: set[str] = set()
@@ -67,7 +73,7 @@ class Auditor:
         touched = dict.fromkeys(model.take(index, data) for index, data in lines)
         orders = [model.orders[name] for name in touched if name in model.orders]
         self._check_orders(orders)
-        self._check_held(dict.fromkeys((o.fund, o.symbol) for o in orders if o.executions))
+        self._check_held(dict.fromkeys((o.fund, o.symbol) for o in orders if o.executions) | self._adjusted)
         self._say(model.problems)
 
     def check_all(self) -> None:
@@ -83,7 +89,7 @@ class Auditor:
         if keys != self.model.keys:
             self._say(["the table of keys is not what the journal says"])
         self._check_orders(orders)
-        self._check_held(dict.fromkeys((o.fund, o.symbol) for o in orders))
+        self._check_held(dict.fromkeys((o.fund, o.symbol) for o in orders) | self._adjusted)
 
     def _say(self, problems: Iterable[str]) -> None:
         for problem in problems:
@@ -124,12 +130,16 @@ class Auditor:
                 if (order.fund, order.symbol) == (fund, symbol)
                 for row in order.counting
             ]
+            fills += [
+                (q, price, ZERO) for f, s, q, price in self.reckoning.adjusted if (f, s) == (fund, symbol)
+            ]
             quantity = sum((q for q, _price, _fee in fills), ZERO)
             paid = sum((q * price * size for q, price, _fee in fills), ZERO)
             fees = sum((fee for _q, _price, fee in fills), ZERO)
             self._check_position(fund, symbol, quantity, paid, fees)
             self._check_balance(fund, base, quantity * size)
             self._check_balance(fund, currency, self._cash(fund, currency))
+            self._check_account(symbol, currency)
 
     def _check_position(
         self, fund: str, symbol: str, quantity: Decimal, paid: Decimal, fees: Decimal
@@ -155,8 +165,36 @@ class Auditor:
         if lots and len({left > 0 for left, _price in lots}) > 1:
             self._say([f"{name} has lots on both sides: {lots}"])
 
+    @property
+    def _adjusted(self) -> dict[Held, None]:
+        """Where differences were booked."""
+        return dict.fromkeys((fund, symbol) for fund, symbol, _q, _p in self.reckoning.adjusted)
+
+    def _check_account(self, symbol: str, currency: str) -> None:
+        """What was traded in the exchange's account by all funds; a booked difference of a position moves no money."""
+        held, paid = ZERO, ZERO
+        for order in self.model.orders.values():
+            size, _base, paid_in = TRADED[order.symbol]
+            for row in order.counting if symbol == order.symbol or paid_in == currency else ():
+                quantity = SIGNS[order.side] * Decimal(row["quantity"])
+                held += quantity if order.symbol == symbol else ZERO
+                if paid_in == currency:
+                    paid -= quantity * Decimal(row["price"]) * size + Decimal(row["fee"])
+        held += sum((q for _f, s, q, _p in self.reckoning.adjusted if s == symbol), ZERO)
+        paid += sum((amount for _f, c, amount in self.reckoning.moved if c == currency), ZERO)
+        for kind, name, ours in (("position", symbol, held), ("cash", currency, paid)):
+            sql = "SELECT quantity FROM account_holdings WHERE kind = ? AND name = ?"
+            rows = self._query(sql, kind, name)
+            stands = Decimal(rows[0][0]) if rows else ZERO
+            if stands != ours:
+                self._say([f"the account's {kind} of {name} is {stands}, fills and adjustments make {ours}"])
+
     def _cash(self, fund: str, currency: str) -> Decimal:
-        total = ZERO
+        total = sum((amount for f, c, amount in self.reckoning.moved if (f, c) == (fund, currency)), ZERO)
+        for owner, symbol, quantity, price in self.reckoning.adjusted:
+            size, _base, paid_in = TRADED[symbol]
+            if owner == fund and paid_in == currency:
+                total -= quantity * price * size
         for order in self.model.orders.values():
             size, _base, paid_in = TRADED[order.symbol]
             if order.fund == fund and paid_in == currency:
@@ -200,8 +238,12 @@ class Auditor:
         if kind != sent:
             self._say([f"{request.client_id} leaves as {sent}, the journal says {kind}"])
         if isinstance(request, Send):
-            ours = (order.symbol, order.side, order.approved, order.order_type, order.tif)
-            theirs = (request.symbol, request.side, request.quantity, request.order_type, request.tif)
+            tif = "gtc" if order.tif in ("day", "gtd") and order.tif not in self._tifs else order.tif
+            until = order.over_at if tif == "gtd" else None
+            ours = (order.symbol, order.side, order.approved, order.order_type, tif, until)
+            theirs = (
+                request.symbol, request.side, request.quantity, request.order_type, request.tif, request.expires_at,
+            )  # fmt: skip
             if ours != theirs:
                 self._say([f"{request.client_id} leaves as {theirs}, approved was {ours}"])
         elif isinstance(request, Change):
@@ -236,16 +278,24 @@ class Auditor:
         if request in self.model.requests:
             self._say([f"what the caller was told has not happened stands in the journal: {error}"])
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether somebody was told that nobody knows whether an order is at the exchange."""
+        orders = self.model.orders.values()
+        return any(o.state not in ENDED and "parked" in o.requests.values() for o in orders)
+
     def unsettled(self, working: Callable[[str], bool]) -> list[str]:
         """The orders that are neither ended, nor at work at the venue, nor left to a person."""
         self.grew()
         left = []
         for order in self.model.orders.values():
-            if order.state in ENDED or order.revised:
+            if order.state in ENDED or order.revised or self.reckoning.parked(order.order_id):
                 continue
             if "parked" in order.requests.values() and "unresolved" in order.breaks:
                 continue
-            if order.requests or not working(order.order_id):
+            if self.model.last > order.over_at + LATE:
+                left.append(f"{order.order_id} is {order.state}, its time was over at {order.over_at}")
+            elif order.requests or not working(order.order_id):
                 left.append(
                     f"{order.order_id} is {order.state} with {order.requests or 'nothing at the venue'}"
                 )

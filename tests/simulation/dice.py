@@ -4,6 +4,7 @@ Each kind of fault draws from a stream of its own, so that one of them more does
 """
 
 import asyncio
+from collections.abc import Mapping
 from random import Random
 from typing import Final
 
@@ -72,6 +73,14 @@ MOST_SHARED: Final = {
 }
 """The same of what only a store that is shared can bring."""
 
+MOST_TOLD: Final = {
+    "statement_incomplete": 0.3,
+    "statement_raises": 0.1,
+    "statement_hangs": 0.05,
+    "statement_slow": 0.3,
+}
+"""The same of what a venue says of the account, where it does."""
+
 SHARED: Final = 0.3
 """The share of runs in which several nodes share a store."""
 
@@ -83,6 +92,7 @@ PAUSES: Final = {
     "answer_slow": 3.0,
     "report_slow": 1.5,
     "report_very_slow": 25.0,
+    "statement_slow": 25.0,
     "commit_late": 5.0,
     "commit_hangs": 8.0,
     "read_slow": 0.02,
@@ -114,12 +124,11 @@ class Dice:
         self.number = number
         self.calm = self.disk_is_full = self.line_is_bad = self.line_is_dead = False
         self.shared = self.stream("store").random() < SHARED
-        mood = self.stream("mood")
         faults = {**MOST, **MOST_SHARED} if self.shared else MOST
-        self.chances = dict.fromkeys(MOST_SHARED, 0.0) | {
-            name: most * mood.random() if mood.random() < 0.65 else 0.0 for name, most in faults.items()
-        }
-        self._streams = {name: self.stream(name) for name in faults}
+        self.chances = dict.fromkeys(MOST_SHARED, 0.0)
+        for mood, most in (("mood", faults), ("mood of the account", MOST_TOLD)):
+            self.chances |= _chances(self.stream(mood), most)
+        self._streams = {name: self.stream(name) for name in (*faults, *MOST_TOLD)}
 
     def stream(self, name: str) -> Random:
         """A generator of its own for that purpose."""
@@ -152,6 +161,10 @@ class Dice:
         seconds = self.pause_s(fault)
         if seconds:
             await asyncio.sleep(seconds)
+
+
+def _chances(mood: Random, faults: Mapping[str, float]) -> dict[str, float]:
+    return {name: most * mood.random() if mood.random() < 0.65 else 0.0 for name, most in faults.items()}
 
 
 class SeededIds:

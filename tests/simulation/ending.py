@@ -1,8 +1,8 @@
 """What must hold in the end: the venue's own record, the journal's proofs, and the far end of the outlet."""
 
 import sqlite3
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -64,7 +64,11 @@ def _differences(model: Model, venue: VenueRecord, office: Sequence[Executed]) -
     found += [f"order {name} is {n} orders at the venue" for name, n in count.items() if n > 1]
     found += [f"{client} is at the venue, the journal never sent it" for client in venue.submits
               if client not in model.sends]  # fmt: skip
-    return found + _executions(model, venue, office) + _states(model, venue)
+    more: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for said in office:
+        if said.refers_to is None:
+            more[(said.client_id or "").rpartition(".")[0]] += said.quantity
+    return found + _executions(model, venue, office) + _states(model, venue, more)
 
 
 def _executions(model: Model, venue: VenueRecord, office: Sequence[Executed]) -> list[str]:
@@ -94,7 +98,8 @@ _SAME = {
 }
 
 
-def _states(model: Model, venue: VenueRecord) -> list[str]:
+def _states(model: Model, venue: VenueRecord, more: Mapping[str, Decimal]) -> list[str]:
+    """Args: more: what the back office has executed, by order."""
     found = []
     for name, (status, quantity, filled) in venue.status.items():
         order = model.orders.get(name)
@@ -103,7 +108,7 @@ def _states(model: Model, venue: VenueRecord) -> list[str]:
         if order.state not in _SAME[status]:
             found.append(f"order {name} is {order.state}, at the venue it is {status}")
         open_quantity = quantity if status == "working" else order.quantity  # after the end terms are moot
-        if (order.quantity, order.filled) != (open_quantity, filled):
+        if (order.quantity, order.filled) != (open_quantity, filled + more.get(name, 0)):
             ours = f"{order.filled} of {order.quantity}"
             found.append(f"order {name} has {ours} filled, at the venue {filled} of {quantity}")
     return found

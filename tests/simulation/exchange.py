@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from ordergate.adapters.brokers.paper import Faults, PaperBroker, PaperSettings
 from ordergate.adapters.brokers.paper.broker import CAPABILITIES
+from ordergate.adapters.brokers.paper.orders import VenueOrder
 from ordergate.application.ports.brokers import (
     Answer,
     Capabilities,
@@ -28,6 +29,8 @@ from ordergate.domain.instruments import built_in
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.reports import AnyReport, Executed, Outcome
 from ordergate.domain.orders.states import ExecutionKind
+from tests.simulation.account import Account
+from tests.simulation.candor import Candor, Manner, manner_of
 from tests.simulation.dice import Dice
 from tests.simulation.loop import Process
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "paper"
 GRACE_S: Final = 30.0
+_FORGETS: Final = 0.15
 
 
 class Kind(Struct, frozen=True):
@@ -46,11 +50,12 @@ class Kind(Struct, frozen=True):
     proves_absence: bool
     grace_s: float
 
-    @property
-    def capabilities(self) -> Capabilities:
+    def capabilities(self, manner: Manner) -> Capabilities:
         """What the adapter declares."""
         return replace(
             CAPABILITIES,
+            tifs=CAPABILITIES.tifs - manner.lacks,
+            statements=manner.tells,
             deduplication=self.deduplication,
             proves_absence=self.proves_absence,
             grace_s=self.grace_s,
@@ -94,14 +99,15 @@ class Exchange:
     """The venue's side.
 
     Attributes:
-        office: corrections and busts that its back office has made up, all of them.
+        account: and what its back office has said.
     """
 
     def __init__(self, dice: Dice, clock: Clock, path: Path, watch: Watch) -> None:
         mood = dice.stream("venue")
+        self._mood = dice.stream("what the venue forgets")
         self.kind = KINDS[int(mood.random() * len(KINDS))]
         self.dice, self.clock, self.watch = dice, clock, watch
-        self.office: list[Executed] = []
+        self.manner = manner_of(dice.stream("manner"))
         self.line: Line | None = None
         self._executions: dict[tuple[str, str], Executed] = {}
         self._arrived: Counter[str] = Counter()
@@ -114,6 +120,7 @@ class Exchange:
             faults=Faults(reject=rejects, reorder_report=Decimal("0.05"), seed=dice.number),
         )
         self.paper = PaperBroker(NAME, settings, path, clock, built_in)
+        self.account = Account(self.paper, sums_alone=self.manner.sums)
 
     @property
     def in_order(self) -> bool:
@@ -129,14 +136,39 @@ class Exchange:
         """The venue's day begins, before any gate's."""
         await self.paper.connect(_Nobody(), None)
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """Of this kind of venue, in this run's manner."""
+        return self.kind.capabilities(self.manner)
+
+    async def submit(self, send: Send) -> Answer:
+        """Takes an order; of a time in force that it does not know, as one of a symbol that it does not know."""
+        if send.tif not in self.capabilities.tifs:
+            send = replace(send, symbol=f"{send.symbol} {send.tif}")
+        return await self.paper.submit(send)
+
+    def forgets(self, send: Send) -> bool:
+        """Whether the venue says that it has an order, and has not."""
+        lies = (
+            self.manner.candor is Candor.LIES
+            and not self.manner.sums
+            and not self.dice.calm
+            and not self._arrived[send.client_id]
+        )
+        return lies and self._mood.random() < _FORGETS
+
     async def change(self, change: Change) -> Answer:
         """Where requests overtake each other, a replace must name the order as it is (FIX: OrigClOrdID)."""
-        session = self.paper._session
-        if not self.in_order and session is not None:
-            order = session.venue.register.order_of(change.order, change.broker_order_id)
+        if not self.in_order:
+            order = self.order_of(change.order, change.broker_order_id)
             if order is not None and order.client_id not in (change.order, change.client_id):
                 return Answer(outcome=Outcome.REJECTED, reason=f"the order is {order.client_id} by now")
         return await self.paper.replace(change)
+
+    def order_of(self, client_id: str, broker_order_id: str | None) -> VenueOrder | None:
+        """As the venue has it."""
+        session = self.paper._session
+        return None if session is None else session.venue.register.order_of(client_id, broker_order_id)
 
     def spawn(self, work: Any) -> asyncio.Task[Any]:
         """Runs something on the venue's side."""
@@ -154,13 +186,21 @@ class Exchange:
         """Remembers a trade, so that the back office can revise it."""
         if isinstance(report, Executed):
             self._executions.setdefault((report.client_id or "", report.exec_id), report)
+            self.account.executed(report)
+
+    @property
+    def trades(self) -> list[Executed]:
+        """Those that count."""
+        revised = {(said.client_id, said.refers_to) for said in self.account.office}
+        last = [said for said in self._executions.values() if (said.client_id, said.exec_id) not in revised]
+        return [said for said in last if said.execution_kind is not ExecutionKind.BUST]
 
     def revise(self, choice: float, tick: Callable[[str], Decimal]) -> None:
         """The back office corrects or busts one of the trades so far; a chain of revisions has one end."""
-        revised = {(said.client_id, said.refers_to) for said in self.office}
-        last = [said for said in self._executions.values() if (said.client_id, said.exec_id) not in revised]
-        last = [said for said in last if said.execution_kind is not ExecutionKind.BUST]
-        if not last:
+        last = self.trades
+        if (
+            not last or self.manner.sums
+        ):  # where the stream is broken, nobody could tell it from what is hidden
             return
         said = last[int(choice * len(last))]
         bust = choice * 1000 % 1 < 0.4
@@ -175,10 +215,14 @@ class Exchange:
             cursor=None,
             raw=None,
         )
-        self.office.append(revision)
-        self.executed(revision)
+        self.say(revision)
+
+    def say(self, said: Executed) -> None:
+        """The back office says something, and says it again in every session."""
+        self.account.office.append(said)
+        self.executed(said)
         if self.line is not None:
-            self.line.report(revision)
+            self.line.report(said)
 
 
 class _Nobody:

@@ -10,6 +10,7 @@ It loses, delays, doubles and reorders what passes, within what the broker port 
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from ordergate.application.ports.brokers import (
 )
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.reports import AnyReport, Outcome
+from ordergate.domain.recon.statement import Statement
 from tests.simulation.exchange import GRACE_S, NAME, Exchange
 from tests.simulation.loop import WORLD, Process
 
@@ -65,8 +67,8 @@ class Line:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Of the kind of venue that this run has."""
-        return self._exchange.kind.capabilities
+        """Of the venue that this run has."""
+        return self._exchange.capabilities
 
     @property
     def broken(self) -> bool:
@@ -98,7 +100,7 @@ class Line:
         if before is not None and before is not self:
             before.logged_off()
         await self._at_venue(lambda: exchange.paper.connect(self, cursor))
-        for revision in exchange.office:
+        for revision in exchange.account.office:
             self.report(revision)
 
     def logged_off(self) -> None:
@@ -123,7 +125,7 @@ class Line:
 
     async def submit(self, send: Send) -> Answer:
         """Sends an order."""
-        return await self._ask(send, lambda: self._exchange.paper.submit(send))
+        return await self._ask(send, lambda: self._exchange.submit(send))
 
     async def cancel(self, withdraw: Withdraw) -> Answer:
         """Asks for a cancel."""
@@ -149,7 +151,7 @@ class Line:
         if found.presence is not Presence.FOUND:
             return found
         orders = {report.broker_order_id for report in found.reports} - {None}
-        revisions = [said for said in self._exchange.office if said.broker_order_id in orders]
+        revisions = [said for said in self._exchange.account.office if said.broker_order_id in orders]
         return replace(found, reports=(*found.reports, *revisions))
 
     async def open_orders(self) -> OpenOrders:
@@ -164,6 +166,17 @@ class Line:
             some = frozenset(sorted(there.client_ids)[::2])
             return replace(there, complete=False, client_ids=some)
         return there
+
+    async def statement(self, since: datetime) -> Statement:
+        """The account as it was at some moment between question and answer, or some of it."""
+        dice = self._dice
+        if dice.line_is_dead or dice.hits("statement_raises"):
+            raise ConnectionResetError("simulated")
+        if dice.hits("statement_hangs"):
+            await self._hang("a statement")
+        told: Statement = await self._travel(lambda: self._exchange.account.statement(since))
+        await dice.pause("statement_slow")
+        return _half(told) if dice.hits("statement_incomplete") else told
 
     async def close(self) -> None:
         """The gate hears no more; the venue goes on."""
@@ -181,6 +194,8 @@ class Line:
             return Answer(outcome=Outcome.NOT_SENT, reason="no route (simulated)")
         if dice.hits("request_lost"):
             await self._lost(request, 0.0)
+        if isinstance(request, Send) and self._exchange.forgets(request):
+            return Answer(outcome=Outcome.ACCEPTED, broker_order_id=f"F-{request.client_id}")
         answer = self._post(request, call)
         if dice.hits("adapter_raises"):
             raise ConnectionResetError("simulated")
@@ -272,6 +287,10 @@ class Line:
     def report(self, report: AnyReport) -> None:
         """Of the venue, or of its back office."""
         self._exchange.executed(report)
+        self.tell(report)
+
+    def tell(self, report: AnyReport) -> None:
+        """Sends a report on its way to the gate."""
         if self._exchange.line is not self or self._broken or self._sink is None:
             return
         dice = self._dice
@@ -320,6 +339,18 @@ async def _answer(call: Callable[[], Awaitable[Any]], answer: asyncio.Future[Any
         await asyncio.sleep(back)
     if not answer.done():
         answer.set_result(result)
+
+
+def _half(told: Statement) -> Statement:
+    """Every second row of each table, and marked so."""
+    return replace(
+        told,
+        complete=False,
+        positions=dict(list((told.positions or {}).items())[::2]),
+        balances=dict(list((told.balances or {}).items())[::2]),
+        working=frozenset(sorted(told.working or ())[::2]),
+        executions=(told.executions or ())[::2],
+    )
 
 
 async def _twice(call: Callable[[], Awaitable[Answer]]) -> Answer:

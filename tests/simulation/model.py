@@ -4,13 +4,15 @@ Written from DESIGN and the documents alone; it shares no code with the package,
 """
 
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
-ZERO: Final = Decimal(0)
+from tests.simulation.reckoning import ZERO, Reckoning
+
+__all__ = ["ZERO"]
 
 # The table of the order states, copied by hand from the design.
 NEXT: Final[dict[str | None, frozenset[str]]] = {
@@ -25,14 +27,39 @@ NEXT: Final[dict[str | None, frozenset[str]]] = {
     "FILLED": frozenset({"CLOSED", "PARTIALLY_FILLED", "SUBMITTED"}),
 }  # fmt: skip
 ENDED: Final = frozenset({"CLOSED", "CANCELED", "REJECTED", "EXPIRED", "FAILED"})
-HONEST: Final = frozenset({"late_fill", "overfill", "unresolved", "conflicting_end"})
-"""Kinds of breaks that a venue can cause which is honest and only slow or out of order."""
-
 SIGNS: Final = {"buy": 1, "cover": 1, "sell": -1, "short": -1}
 
 _NEW: Final = frozenset({"OrderEntered/1", "OrderAdopted/1"})
 _EXECUTIONS: Final = frozenset({"OrderFilled/1", "FillCorrected/1", "FillBusted/1"})
 _decode: Final = msgspec.json.Decoder().decode
+
+
+# When sessions of that day open and end, in UTC: written down by hand.
+_OPENINGS: Final = {"AAPL": time(14, 30), "EURUSD": time(22), "BTC/USDT": None}
+_ENDS: Final = {"AAPL": time(21), "EURUSD": time(22), "BTC/USDT": None}
+_NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
+_SKEW: Final = timedelta(seconds=5)
+"""More than the clocks of nodes differ by."""
+
+
+def over_at(tif: str, symbol: str, since: datetime, expires_at: str | None) -> datetime:
+    """When an order works no longer: where that is not soon, never."""
+    if tif == "gtd" and expires_at is not None:
+        return datetime.fromisoformat(expires_at)
+    return _next(_ENDS[symbol], since) if tif == "day" else _NEVER
+
+
+def opens_at(symbol: str, since: datetime) -> datetime:
+    """When an order may trade that waits for an opening."""
+    return _next(_OPENINGS[symbol], since)
+
+
+def _next(at: time | None, since: datetime) -> datetime:
+    midnight = datetime.combine(since.date() + timedelta(days=1), time(0), UTC)
+    if at is None:
+        return midnight
+    moment = datetime.combine(since.date(), at, UTC)
+    return moment if since < moment else _NEVER
 
 
 class OrderModel:
@@ -46,6 +73,9 @@ class OrderModel:
         self.side: str = order["side"]
         self.order_type: str = order["order_type"]
         self.tif: str = order["tif"]
+        self.created_at = datetime.fromisoformat(order["created_at"])
+        self.opens_at = opens_at(self.symbol, self.created_at)
+        self.over_at = over_at(self.tif, self.symbol, self.created_at, order.get("expires_at"))
         self.quantity = Decimal(order["quantity"])
         self.approved = self.quantity
         self.state: str | None = None
@@ -88,10 +118,12 @@ class Model:
         session: epoch and node of the last session that was opened.
 
     Args:
+        reckoning: of what the journal says of comparisons.
         sends_again_unproven: whether an order may be sent again without proof that it never arrived.
     """
 
-    def __init__(self, *, sends_again_unproven: bool) -> None:
+    def __init__(self, reckoning: Reckoning, *, sends_again_unproven: bool) -> None:
+        self.reckoning = reckoning
         self._sends_again_unproven = sends_again_unproven
         self.sent: Counter[str] = Counter()
         self.disproved: Counter[str] = Counter()
@@ -123,10 +155,10 @@ class Model:
             self.requests.add(entry["request"])
             if entry["request"] in self.denied:
                 self._problem(index, "is written after its caller was told that nothing has happened")
+        for problem in self.reckoning.take(event):
+            self._problem(index, problem)
         if kind == "BreakRaised/1":
             item = event["item"]
-            if item["kind"] not in HONEST:
-                self._problem(index, f"raises a break of kind {item['kind']}: {item['detail']}")
             if item.get("order_id") in self.orders:
                 self.orders[item["order_id"]].breaks.append(item["kind"])
             return item.get("order_id")
@@ -174,6 +206,8 @@ class Model:
         for state in event.get("path", ()):
             if state not in NEXT.get(order.state, frozenset()):
                 self._problem(index, f"brings order {order.order_id} from {order.state} to {state}")
+            if state == "EXPIRED" and self.last < order.over_at - _SKEW and order.tif != "opg":
+                self._problem(index, f"lets order {order.order_id} expire, its time is {order.over_at}")
             order.state = state
 
     def _request(self, index: int, order: OrderModel, request: dict[str, Any]) -> None:
@@ -215,4 +249,7 @@ class Model:
             self._problem(index, f"books execution {name} of order {order.order_id} a second time")
         if (fill["fund_id"], fill["symbol"], fill["side"]) != (order.fund, order.symbol, order.side):
             self._problem(index, f"books {name} for another fund, symbol or side than its order's")
+        traded_at = datetime.fromisoformat(fill["time"])
+        if order.tif == "opg" and traded_at < order.opens_at and "refers_to" not in fill:
+            self._problem(index, f"books {name} of {traded_at}, before the opening that its order waits for")
         order.executions[name] = {"quantity": "0", "price": "0", "fee": "0", **fill}

@@ -15,6 +15,7 @@ from ordergate.domain.instruments import AssetClass
 from ordergate.protocols.tlog import Signer
 from tests.services.funds import RICH
 from tests.simulation.auditor import Auditor
+from tests.simulation.candor import Manner
 from tests.simulation.consumer import Consumer
 from tests.simulation.dice import Dice
 from tests.simulation.exchange import Exchange
@@ -25,15 +26,19 @@ from tests.simulation.stores import Store
 from tests.simulation.workload import Lost
 
 SIGNER: Final = Signer("simulation.example/journal", bytes(range(32)))
-CONFIG: Final = Config(
-    funds={
-        "alpha": FundSection(),
-        "beta": FundSection(asset_classes=(AssetClass.EQUITIES, AssetClass.CRYPTO), unlimited=True),
-    },
-    limits=LimitSections(funds={"alpha": RICH.funds["paper-momentum"]}),
-)
+_FUNDS: Final = {
+    "alpha": FundSection(),
+    "beta": FundSection(asset_classes=(AssetClass.EQUITIES, AssetClass.CRYPTO), unlimited=True),
+}
+_LIMITS: Final = LimitSections(funds={"alpha": RICH.funds["paper-momentum"]})
 _PATIENCE_S: Final = 60.0
 _MAY_END_IT: Final = (StoreError, DiskError, OutcomeUnknown)
+
+
+def config_of(manner: Manner) -> Config:
+    """What nodes are configured with at such a venue."""
+    funds = {name: _FUNDS[name] for name in sorted(set(manner.funds))}
+    return Config(funds=funds, limits=_LIMITS, reconciliation=manner.section)
 
 
 class Surroundings(Protocol):
@@ -69,6 +74,7 @@ class Node:
 
     def __init__(self, name: str, world: Surroundings, clock: Clock) -> None:
         self.name, self._world, self._clock = name, world, clock
+        self._config = config_of(world.exchange.manner)
         self._mood = world.dice.stream(f"life of {name}")
         self._lives = self._requests = 0
         self._last = False
@@ -111,7 +117,7 @@ class Node:
         try:
             journal, leases = world.store.enter(process, self.crash_and_never_return, world.stops)
             line = Line(world.exchange, process)
-            gate_of = assemble(CONFIG, journal, SIGNER, self._clock, world.ids, [line], leases=leases)
+            gate_of = assemble(self._config, journal, SIGNER, self._clock, world.ids, [line], leases=leases)
             async with gate_of as gate:
                 gate.running.add_done_callback(lambda _done: stop.set())
                 await gate.follow(world.consumer)

@@ -13,6 +13,8 @@ class Outcome(Struct):
         broke: the simulation itself did, which is a problem as well.
         root: a hash over the whole journal, and over every decision of the scheduler.
         shared: whether several nodes shared a store.
+        told: whether the venue told of the account.
+        differences: how many breaks comparing has found; `adjusted`: how many were booked.
         taken_over: how often a session had to be taken over in time.
         compared: how often what a node knew was compared with the tables.
     """
@@ -29,6 +31,9 @@ class Outcome(Struct):
     steps: int = 0
     seconds: float = 0.0
     shared: bool = False
+    told: bool = False
+    differences: int = 0
+    adjusted: int = 0
     taken_over: int = 0
     compared: int = 0
 

@@ -23,6 +23,8 @@ SOON = (
     "catch_up_skipped",
     "lease_not_waited_for",
     "clock_not_taken_over",
+    "order_that_is_over_is_left_to_the_venue",
+    "time_in_force_sent_as_it_is",
 )
 """Mistakes that any few runs find."""
 
@@ -40,6 +42,10 @@ def check(outcomes: list[Outcome]) -> None:
     shared = [outcome for outcome in outcomes if outcome.shared]
     assert 0.2 * runs < len(shared) < 0.4 * runs
     assert all(outcome.compared for outcome in shared)
+    told = [outcome for outcome in outcomes if outcome.told]
+    assert 0.3 * runs < len(told) < 0.7 * runs
+    assert sum(outcome.differences for outcome in told) >= 0.5 * len(told)
+    assert sum(outcome.adjusted for outcome in told) >= (0.1 * len(told) if runs > 100 else 0)
     assert sum(outcome.taken_over for outcome in shared) >= 0.03 * runs
 
 

@@ -4,7 +4,8 @@ A client knows nothing but what it is answered. What it is not answered it asks 
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any, Final, Protocol
@@ -25,13 +26,14 @@ MARKETS: Final = {
     "EURUSD": (Decimal("1.08120"), Decimal("0.00001"), Decimal("0.05"), 12),
     "BTC/USDT": (Decimal("67000.00"), Decimal("0.01"), Decimal("0.01"), 900),
 }
-FUNDS: Final = ("alpha", "alpha", "beta")
 _TRIES: Final = 60
 
 _TIFS = (
     TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.DAY, TimeInForce.GTC,
+    TimeInForce.GTD, TimeInForce.OPG,
 )  # fmt: skip
-"""The others wait for a time that no run comes to."""
+_SHORTEST: Final = timedelta(seconds=5)
+"""More than the clocks of nodes differ by."""
 
 
 class Lost(Exception):
@@ -51,6 +53,10 @@ class Door(Protocol):
 
     def fail(self, problem: str) -> None:
         """Something is wrong."""
+        ...
+
+    def now(self) -> datetime:
+        """The true time."""
         ...
 
 
@@ -79,10 +85,24 @@ class Market:
 
 
 class Client:
-    """One of those who trade."""
+    """One of those who trade.
 
-    def __init__(self, name: str, dice: Random, door: Door, market: Market) -> None:
+    Args:
+        funds: to choose from.
+        expected: refusals that there is a reason for.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        dice: Random,
+        door: Door,
+        market: Market,
+        funds: Sequence[str],
+        expected: frozenset[Code],
+    ) -> None:
         self._name, self._dice, self._door, self._market = name, dice, door, market
+        self._funds, self._expected = funds, expected
         self._orders = 0
 
     async def trade(self, count: int) -> None:
@@ -113,7 +133,7 @@ class Client:
     async def _submit(self, command: SubmitOrder) -> Order | None:
         result = await self._try(lambda: self._door.ask(command), _TRIES)
         if isinstance(result, Refused):
-            if result.code is not Code.INBOX_FULL:
+            if result.code not in self._expected and not self._is_late(command):
                 self._door.fail(f"{command.key} was refused: {result}")
             return None
         if result is None:
@@ -122,6 +142,10 @@ class Client:
         if (order.symbol, order.side, order.fund_id) != (command.symbol, command.side, command.fund_id):
             self._door.fail(f"{command.key} was answered with another order: {order.order_id}")
         return order
+
+    def _is_late(self, command: SubmitOrder) -> bool:
+        """Whether the time of an order was, or by some node's clock may have been, over when it was asked."""
+        return command.expires_at is not None and command.expires_at <= self._door.now() + _SHORTEST
 
     async def _afterwards(self, command: SubmitOrder, order: Order) -> None:
         dice = self._dice
@@ -160,18 +184,24 @@ class Client:
             [OrderType.MARKET, OrderType.LIMIT, OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT]
         )
         away = dice.randint(-20, 20) * (1 if symbol != "BTC/USDT" else 40)
+        tif = dice.choice([tif for tif in _TIFS if tif is not TimeInForce.OPG or not kind.has_stop])
         return SubmitOrder(
-            fund_id=dice.choice(FUNDS),
+            fund_id=dice.choice(self._funds),
             symbol=symbol,
             side=side,
             quantity=MARKETS[symbol][2] * dice.randint(1, 20),
             order_type=kind,
             key_kind="idempotency_key",
             key=key,
-            tif=dice.choice(_TIFS),
+            tif=tif,
+            expires_at=self._expiry() if tif is TimeInForce.GTD else None,
             limit_price=self._market.price(symbol, away) if kind.has_limit else None,
             stop_price=self._market.price(symbol, -away) if kind.has_stop else None,
         )
+
+    def _expiry(self) -> datetime:
+        seconds = self._dice.random() ** 2 * 90
+        return self._door.now() + _SHORTEST + timedelta(seconds=seconds)
 
     def _change(self, command: SubmitOrder, order_id: str) -> ReplaceOrder:
         dice, lot = self._dice, MARKETS[command.symbol][2]
@@ -190,7 +220,7 @@ class Client:
             symbol=symbol,
             action=dice.choice(["buy", "sell", "short", "close_long", "hold"]),
             quantity=MARKETS[symbol][2] * dice.randint(1, 8),
-            fund_id=dice.choice(FUNDS),
+            fund_id=dice.choice(self._funds),
             approved=dice.random() < 0.9,
         )
         first = await self._try(lambda: self._door.ask(SubmitSignal(signal)), _TRIES)

@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from ordergate.adapters.clock import VirtualClock
+from ordergate.application.comparison import Policy
 from ordergate.application.engine import Command
+from ordergate.domain.errors import Code
 from tests.simulation.auditor import Auditor
+from tests.simulation.candor import Candor
 from tests.simulation.cluster import Cluster
 from tests.simulation.consumer import Consumer
 from tests.simulation.dice import Dice, SeededIds
 from tests.simulation.ending import VenueRecord, differences, proofs, undelivered
 from tests.simulation.exchange import GRACE_S, Exchange
 from tests.simulation.loop import Process, SeededLoop
+from tests.simulation.misleading import HALTING, LIES, Misleading
 from tests.simulation.node import SIGNER, Node
 from tests.simulation.outcome import Outcome, shown
 from tests.simulation.store import lay_out
@@ -29,7 +33,10 @@ LIVENESS_S: Final = 120 + GRACE_S
 _LONGEST_S: Final = 3600.0
 _ALL_UP_S: Final = 30.0
 """After which every node is up and awake that was stopped by the last fault."""
-_STARTS: Final = ((15, 0), (20, 59), (21, 59), (23, 59))
+_STARTS: Final = ((14, 29), (15, 0), (20, 59), (21, 59), (23, 59))
+_LOOKS_S: Final = 12.0
+"""What the looks of a policy take, and the way to the venue and back."""
+HEARD_S: Final = 3.0
 _MOST_SKEW_S: Final = 2.0
 
 
@@ -58,7 +65,7 @@ class World:
         start = datetime(2026, 3, 5, hour, minute, tzinfo=UTC)
         self.clock = VirtualClock(start)
         self.exchange = Exchange(self.dice, self.clock, self._venue_path, self)
-        self.auditor = Auditor(self._path, self.fail, self.say, self.exchange.kind)
+        self.auditor = Auditor(self._path, self.fail, self.say, self.exchange)
         self.consumer = Consumer(self.dice, self.fail, lambda: self.auditor.model.size)
         self.ids = SeededIds(self.dice)
         self.store: OneDisk | OneServer
@@ -111,19 +118,29 @@ class World:
         market = Market(self.dice.stream("market"))
         await self.exchange.open()
         lives = [self.loop.create_task(node.live_on()) for node in self.nodes]
-        ever = [self.loop.create_task(work) for work in (self._trade(market), self._harm())]
+        misleading = Misleading(self.exchange, market, self.say)
+        works = (self._trade(market), self._harm(), misleading.go_on())
+        ever = [self.loop.create_task(work) for work in works]
         if self.cluster is not None:
             ever.append(self.loop.create_task(self.cluster.watch()))
+        manner = self.exchange.manner
+        halts = manner.tells and manner.policy is Policy.HALT
+        expected = frozenset({Code.INBOX_FULL, *((Code.HALTED,) if halts else ())})
         clients = [
-            Client(f"c{n}", self.dice.stream(f"client {n}"), self, market)
+            Client(f"c{n}", self.dice.stream(f"client {n}"), self, market, manner.funds, expected)
             for n in range(1 + self._orders // 5)
         ]
         async with asyncio.timeout(_LONGEST_S):
             await asyncio.gather(*(client.trade(self._orders // len(clients)) for client in clients))
         if self._mood.random() < 0.4:  # long enough for every grace to pass under faults
             await asyncio.sleep(self._mood.random() * 90)
-        ever[1].cancel()
+        for task in ever[1:3]:
+            task.cancel()
         await self._come_to_rest()
+        await self._probe(misleading)
+        await self._settle()
+        for node in self.nodes:
+            node.end()
         await asyncio.gather(*lives)
         for task in ever:
             task.cancel()
@@ -145,6 +162,9 @@ class World:
             if self.cluster is not None and self._mood.random() < 0.8:
                 await asyncio.sleep(_ALL_UP_S)
             self._begin_anew()
+        await self._settle()
+
+    async def _settle(self) -> None:
         ends = self.loop.time() + LIVENESS_S + (30 if self.dice.shared else 10)
         left = ["no gate came up"]
         while left and self.loop.time() < ends:
@@ -153,8 +173,26 @@ class World:
                 left = self._left()
         for one in left:
             self.fail(f"not settled {LIVENESS_S:.0f} s after the last fault: {one}")
-        for node in self.nodes:
-            node.end()
+
+    async def _probe(self, misleading: Misleading) -> None:
+        """With nothing wrong but the venue: what it hides is found in one cycle, what it says wrongly is said at once."""
+        manner, reckoning = self.exchange.manner, self.auditor.reckoning
+        if manner.candor is Candor.HIDES:
+            for way in misleading.ways:
+                misleading.hide(way)
+            await asyncio.sleep(manner.every_s + max(manner.grace_s, self.exchange.kind.grace_s) + _LOOKS_S)
+            self.auditor.grew()
+            for one in reckoning.unfound(self.auditor.doubtful):
+                self.fail(one)
+        for what, kind in LIES.items() if manner.candor is Candor.LIES else ():
+            reckoning.kinds.discard(kind)
+            if misleading.lie(what):
+                await asyncio.sleep(HEARD_S)
+                self.auditor.grew()
+                if kind not in reckoning.kinds:
+                    self.fail(f"the venue lied: {what}, and there is no break of kind {kind}")
+                if manner.policy is Policy.HALT and kind in HALTING and not reckoning.halted:
+                    self.fail(f"the venue lied: {what}, and is not halted")
 
     def _begin_anew(self) -> None:
         """Nodes die or are stopped: the one with the session at least."""
@@ -171,7 +209,8 @@ class World:
     def _left(self) -> list[str]:
         venue = VenueRecord(self._venue_path)
         left = self.auditor.unsettled(venue.works)
-        left += differences(self.auditor.model, venue, self.exchange.office, self.auditor.excused)
+        left += differences(self.auditor.model, venue, self.exchange.account.office, self.auditor.excused)
+        left += self.auditor.reckoning.wrong()
         left += [] if self.cluster is None else self.cluster.left()
         return left + undelivered(self._path, self.consumer.taken)
 
@@ -192,7 +231,12 @@ class World:
         result.root = digest.hexdigest()
         result.entries, result.orders = model.size, len(model.orders)
         result.fills = sum(len(order.executions) for order in model.orders.values())
-        result.shared = self.dice.shared
+        result.shared, result.told = self.dice.shared, self.exchange.manner.tells
+        reckoning = self.auditor.reckoning
+        result.differences, result.adjusted = (
+            reckoning.differences,
+            len(reckoning.adjusted) + len(reckoning.moved),
+        )
         result.steps, result.seconds = self.loop.steps, self.loop.time()
         self.auditor.close()
         self.exchange.paper._end("the run is over")
@@ -240,6 +284,10 @@ class World:
         """A request comes to the venue."""
         self.say(f"arrives  {count}", request)
         self.auditor.arrives(request, count)
+
+    def now(self) -> datetime:
+        """The true time."""
+        return self.clock.now()
 
     # The rest of the world.
 

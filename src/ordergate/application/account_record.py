@@ -11,13 +11,21 @@ from ordergate.application.entry import Entry
 from ordergate.application.ports.journal import RowReader
 from ordergate.application.runner import Runner
 from ordergate.domain.identifiers import order_id_of
-from ordergate.domain.orders.events import FillBusted, FillCorrected, OrderFilled
+from ordergate.domain.instruments import Instrument
+from ordergate.domain.orders.events import (
+    FillBusted,
+    FillCorrected,
+    OrderAdopted,
+    OrderEntered,
+    OrderEvent,
+    OrderFilled,
+)
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
-from ordergate.domain.recon.comparing import named_orders
+from ordergate.domain.orders.states import TERMINAL
 from ordergate.domain.recon.events import PositionAdjusted
 from ordergate.domain.recon.holding import HoldingKind
-from ordergate.domain.recon.statement import Ours, Statement
+from ordergate.domain.recon.statement import Ours, Statement, named_orders
 
 _MOST_BOOKED: Final = 10_000
 """Executions of this session that are looked for in the broker's record."""
@@ -32,12 +40,21 @@ class AccountRecord:
     def __init__(self, broker: str, runner: Runner, reader: RowReader) -> None:
         self._broker, self._runner, self._reader = broker, runner, reader
         self._moved: dict[str, float] = {}
+        self._began = asyncio.get_running_loop().time()
+        orders = runner.engine.state.orders.rows.values()
+        self._symbols = {order.order_id: order.symbol for order in orders if order.broker == broker}
         self._booked: deque[tuple[str, str, datetime]] = deque(maxlen=_MOST_BOOKED)
 
     def follow(self, entries: Sequence[Entry]) -> None:
-        """Notes what was booked."""
+        """Notes what was booked, and which orders ended: their last fills may still come."""
         for entry in entries:
             event = entry.event
+            if isinstance(event, (OrderEntered, OrderAdopted)) and event.order.broker == self._broker:
+                self._symbols[event.order_id] = event.order.symbol
+            if isinstance(event, OrderEvent) and event.path and event.path[-1] in TERMINAL:
+                symbol = self._symbols.pop(event.order_id, None)
+                if symbol is not None:
+                    self._moved[symbol] = asyncio.get_running_loop().time()
             if isinstance(event, _EXECUTIONS) and event.fill.broker == self._broker:
                 self._moved[event.fill.symbol] = asyncio.get_running_loop().time()
                 self._booked.append((event.order_id, event.fill.exec_id, event.fill.time))
@@ -76,10 +93,21 @@ class AccountRecord:
             fills=fills,
             positions=totals[HoldingKind.POSITION],
             cash=totals[HoldingKind.CASH],
-            instruments=dict(state.instruments.rows),
+            instruments=self._instruments(theirs),
             touched=frozenset(touched),
+            fresh=moved_since < self._began,
             by_broker_id={o.broker_order_id: i for i, o in orders.items() if o.broker_order_id is not None},
         )
+
+    def _instruments(self, theirs: Statement) -> dict[str, Instrument]:
+        """Those that we have traded, and those that only the broker has."""
+        engine = self._runner.engine
+        known = dict(engine.state.instruments.rows)
+        for symbol in {said.symbol for said in theirs.executions or () if said.symbol is not None}:
+            instrument = known.get(symbol) or engine.view.instrument(symbol)
+            if instrument is not None:
+                known[symbol] = instrument
+        return known
 
     def _not_there(self, theirs: Statement) -> frozenset[str]:
         """The orders of executions that were booked in this session and that the statement should have, but has not."""

@@ -72,10 +72,10 @@ class Reconciler:
         self._terms = replace(terms.terms, grace_s=grace_s)
         self._record = AccountRecord(broker.name, runner, reader)
         self._loop, self._wanted, self._turn = asyncio.get_running_loop(), asyncio.Event(), asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._stood: dict[str, tuple[Difference, float]] = {}
         self._since = clock.now() - _BACK
-        self._lie: Break | None = None
+        self._lies: asyncio.Queue[Break] = asyncio.Queue()
         self._again: asyncio.TimerHandle | None = None
         self._pause_s = _FIRST_S
 
@@ -83,8 +83,9 @@ class Reconciler:
         """Compares soon, and from then on whenever something asks for it."""
         self._runner.listen(self._committed)
         self._wanted.set()
-        self._task = self._loop.create_task(self._run())
-        self._task.add_done_callback(self._ended)
+        self._tasks = (self._loop.create_task(self._run()), self._loop.create_task(self._halt_for_lies()))
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         failure = None if task.cancelled() else task.exception()
@@ -95,10 +96,10 @@ class Reconciler:
         """Looks no more."""
         self._runner.unlisten(self._committed)
         self._look_again(0)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        tasks, self._tasks = self._tasks, ()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _committed(self, entries: Sequence[Entry]) -> None:
         self._record.follow(entries)
@@ -106,7 +107,7 @@ class Reconciler:
             event = entry.event
             if isinstance(event, BreakRaised) and event.item.broker == self._broker.name:
                 if event.item.kind in _LIES and self._how.policy is Policy.HALT:
-                    self._lie = event.item
+                    self._lies.put_nowait(event.item)
                     self._wanted.set()
             elif self._how.strict and _is_done(event):
                 self._wanted.set()
@@ -118,12 +119,20 @@ class Reconciler:
                     await self._wanted.wait()
             self._wanted.clear()
             try:
-                if self._lie is not None:
-                    await self._halt(f"{self._lie.kind}: {self._lie.detail}")
-                    self._lie = None
                 await self.compare()
             except (Refused, StoreError, OutcomeUnknown) as error:
                 _log.warning("a comparison is tried again", broker=self._broker.name, error=str(error))
+
+    async def _halt_for_lies(self) -> None:
+        """At once: no comparison that is under way is waited for."""
+        while True:
+            lie, halted = await self._lies.get(), False
+            while not halted:
+                try:
+                    halted = await self._halt(f"{lie.kind}: {lie.detail}")
+                except (Refused, StoreError, OutcomeUnknown) as error:
+                    _log.warning("a halt is tried again", broker=self._broker.name, error=str(error))
+                    await self._clock.sleep(_PAUSES_S[0])
 
     def _look_again(self, under_way: int) -> None:
         """Soon, and ever later, as long as something may come right by itself."""
@@ -131,7 +140,7 @@ class Reconciler:
             self._again.cancel()
         self._again = None
         self._pause_s = min(self._pause_s * 2, _LONGEST_S) if under_way else _FIRST_S
-        if under_way and self._task is not None:
+        if under_way and self._tasks:
             self._again = self._loop.call_later(self._pause_s / 2, self._wanted.set)
 
     async def compare(self) -> Comparison:
@@ -145,7 +154,7 @@ class Reconciler:
             if look is None:
                 return Comparison(broker=self._broker.name, at=self._clock.now(), found=Found.NOT_COMPARED)
             open_breaks = await self._say(look)
-            fetched = await self._fetch(look)
+            fetched, _silent = await self._fetch(look)
             if fetched:
                 again = await self._look()
                 if again is not None:
@@ -245,13 +254,17 @@ class Reconciler:
     def _open(self) -> tuple[Break, ...]:
         return tuple(item for item in self._watched() if item.is_open)
 
-    async def _fetch(self, look: _Look) -> frozenset[str]:
-        """Asks for the orders of what was not told, and books what the broker says; the keys of those asked for."""
+    async def _fetch(self, look: _Look) -> tuple[frozenset[str], frozenset[str]]:
+        """Asks for the orders of what was not told, and books what the broker says.
+
+        Gives the keys of those that it told of, and of those of which something was not told.
+        """
         asked: dict[str, set[str]] = {}
         for one in look.counted:
-            if one.look_up and one.order_id is not None:
-                asked.setdefault(one.order_id, set()).add(one.key)
-        fetched: set[str] = set()
+            own = (one.order_id,) if one.look_up and one.order_id is not None else ()
+            for order_id in (*own, *one.asks):
+                asked.setdefault(order_id, set()).add(one.key)
+        fetched, silent = set[str](), set[str]()
         for order_id, keys in sorted(asked.items()):
             order = await self._record.order(order_id)
             if order is None or order.client_id is None:
@@ -261,12 +274,15 @@ class Reconciler:
                     found = await self._broker.lookup(order.client_id, order.broker_order_id)
             except Exception as error:  # somebody's adapter
                 _log.warning("an order could not be looked up", order=order_id, error=repr(error))
+                silent |= keys
                 continue
             if found.presence is Presence.FOUND:
                 for report in found.reports:
                     await self._runner.deliver(report)
                 fetched |= keys
-        return frozenset(fetched)
+            elif found.presence is not Presence.ABSENT:
+                silent |= keys
+        return frozenset(fetched), frozenset(silent)
 
     async def _follow_policy(self, look: _Look) -> bool:
         """Halts or corrects, where that is to be done; whether it halted."""
@@ -284,7 +300,7 @@ class Reconciler:
             if not look.counted:
                 return False
         if self._how.policy is Policy.CORRECT:
-            return await self._correct()
+            return await self._correct(look)
         name, first = self._broker.name, look.counted[0].detail
         return await self._halt(f"{len(look.counted)} differences from {name}'s own record: {first}")
 
@@ -296,10 +312,19 @@ class Reconciler:
             await self._runner.execute(throw, _ORIGIN)
         return True
 
-    async def _correct(self) -> bool:
-        """Books what can be booked; the rest stays a break."""
+    async def _correct(self, look: _Look) -> bool:
+        """Books what can be booked of what the last look showed; the rest stays a break.
+
+        Nothing is booked of what orders may explain that the broker does not tell of now.
+        """
+        fetched, silent = await self._fetch(look)
+        again = await self._look() if fetched else look
+        if again is None:
+            return False
+        await self._say(again, fetched)
+        keys = {one.key for one in again.counted} - silent
         for item in self._open():
-            if item.kind in (BreakKind.POSITION, BreakKind.BALANCE):
+            if item.kind in (BreakKind.POSITION, BreakKind.BALANCE) and item.key in keys:
                 adjust = AdjustBreak(break_id=item.break_id, why="the account's policy is to correct")
                 try:
                     await self._runner.execute(adjust, _ORIGIN)

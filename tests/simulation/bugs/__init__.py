@@ -7,10 +7,10 @@ documents says of it.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.simulation.bugs import binding, committing, reporting, sending, sharing
+from tests.simulation.bugs import binding, committing, reconciling, reporting, sending, sharing
 from tests.simulation.bugs.registry import ALL
 
-__all__ = ["ALL", "binding", "committing", "planted", "reporting", "sending", "sharing"]
+__all__ = ["ALL", "binding", "committing", "planted", "reconciling", "reporting", "sending", "sharing"]
 
 
 @contextmanager

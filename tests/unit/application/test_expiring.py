@@ -9,7 +9,7 @@ from ordergate.domain.errors import Invalid
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders.events import OrderExpired, OrderOverdue, RequestOpened
 from ordergate.domain.orders.reports import End, Finding, LookedUp
-from ordergate.domain.orders.states import Delay, Remedy, State, TimeInForce
+from ordergate.domain.orders.states import Delay, Phase, Remedy, State, TimeInForce
 from ordergate.testing.playbook import BROKER, Playbook, ack, ended
 
 SECOND = timedelta(seconds=1)
@@ -51,6 +51,16 @@ class TestExpire:
         for _ in range(2):
             expire(book)
         assert book.events == []
+
+    def test_one_in_doubt_whose_time_is_over_is_left_to_a_person(self) -> None:
+        book = Playbook().submit(100, limit=10, tif=TimeInForce.GTD, expires_at=Playbook().now + SECOND)
+        book.open_session()
+        book.now += 2 * SECOND
+        book.report(LookedUp(broker=BROKER, finding=Finding.REPEATABLE), request=1)
+        book.expect("RequestDoubted", "BreakRaised", state=State.SUBMITTED)
+        request = book.order.request(1)
+        assert request is not None
+        assert request.phase is Phase.PARKED
 
     def test_one_that_is_proven_absent_too_late_is_not_sent_again(self) -> None:
         book = Playbook().submit(100, limit=10, tif=TimeInForce.GTD, expires_at=Playbook().now + SECOND)

@@ -14,6 +14,7 @@ from ordergate.adapters.brokers.paper import Faults, PaperSettings
 from ordergate.adapters.clock import VirtualClock, run_virtual
 from ordergate.application.comparison import Found, Policy
 from ordergate.application.entry import Origin
+from ordergate.application.ports.brokers import Lookup, Presence
 from ordergate.bootstrap import Gate, open_gate
 from ordergate.domain.breaks import BreakKind, Cause, Resolution
 from ordergate.domain.errors import Conflict, Invalid, NotFound
@@ -21,7 +22,7 @@ from ordergate.domain.instruments import built_in
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import CancelOrder
 from ordergate.domain.orders.reports import Executed
-from ordergate.domain.orders.states import ExecutionKind, OrderType, Side, State
+from ordergate.domain.orders.states import ExecutionKind, OrderType, Side, State, TimeInForce
 from ordergate.domain.recon.commands import AdjustBreak, AssignBreak, ResolveBreak
 from ordergate.domain.recon.statement import Statement
 from ordergate.domain.risk.commands import LiftHalt
@@ -157,9 +158,14 @@ def test_every_planted_break_is_found_in_one_cycle_and_nothing_else():
 
 
 class Deaf(LyingBroker):
-    """Reports of executions are lost on their way, as long as it is so."""
+    """Reports of executions are lost on their way, or lookups have no answer, as long as it is so."""
 
-    deaf = False
+    deaf = silent = False
+
+    async def lookup(self, client_id, broker_order_id=None):
+        if self.silent:
+            return Lookup(presence=Presence.UNAVAILABLE)
+        return await super().lookup(client_id, broker_order_id)
 
     async def connect(self, sink, cursor):
         broker = self
@@ -343,6 +349,72 @@ def test_correcting_books_a_journalled_adjustment_that_names_the_break():
     run_virtual(main())
 
 
+def sums(told: Statement) -> Statement:
+    return Statement(
+        as_of=told.as_of,
+        complete=True,
+        positions=told.positions,
+        balances=told.balances,
+        paid_in=told.paid_in,
+    )
+
+
+def test_where_only_sums_are_told_the_orders_that_may_explain_them_are_asked_for_before_anything_is_booked():
+    """MT5 and the like: a fill that was never told of a working order is fetched, and not booked a second time."""
+
+    async def main():
+        broker = deaf()
+        async with account(broker=broker, policy=Policy.CORRECT, every_s=5) as (gate, _):
+            broker.edits.append(sums)
+            order = await bought(gate, "one", 100, order_type=OrderType.LIMIT, limit_price=Decimal(170))
+            broker.deaf = True
+            market(gate, 168, size=40)
+            await later(gate, 3)
+            assert (await gate.queries.order(order.order_id)).filled_quantity == 0
+            broker.silent = True
+            await later(gate, 60)
+            assert await gate.journal.select("positions") == []  # it cannot be asked: nothing is booked
+            assert set(await kinds(gate)) == {BreakKind.POSITION, BreakKind.BALANCE}
+            broker.silent = False
+            await later(gate, 30)
+            assert (await gate.queries.order(order.order_id)).filled_quantity == 40
+            (position,) = await gate.journal.select("positions")
+            assert position.quantity == 40
+            assert await entries(gate, "PositionAdjusted") == []
+            assert {row.resolution for row in await breaks(gate)} <= {Resolution.FETCHED, Resolution.GONE}
+
+    run_virtual(main())
+
+
+def test_where_only_sums_are_told_the_last_fill_of_an_order_that_just_ended_may_be_under_way():
+    async def main():
+        async with account(broker=deaf()) as (gate, broker):
+            broker.edits.append(sums)
+            await later(gate)
+            market(gate, size=40)
+            broker.deaf = True
+            order = await bought(gate, "one", 100, tif=TimeInForce.IOC)
+            assert (order.state, order.filled_quantity) == (State.CANCELED, 0)
+            found = await gate.compare("paper")
+            assert (found.found, found.under_way) == (Found.UNDER_WAY, 2)
+            await later(gate)
+            assert set(await kinds(gate)) == {BreakKind.POSITION, BreakKind.BALANCE}
+
+    run_virtual(main())
+
+
+def test_a_foreign_trade_in_what_we_never_traded_is_one_break():
+    async def main():
+        async with account() as (gate, broker):
+            await later(gate)
+            said = execution("stranger", "F1", gate.clock.now(), symbol="MSFT")
+            broker.edits.append(lambda told: plus(told, said))
+            found = await gate.compare("paper")
+            assert [item.kind for item in found.breaks] == [BreakKind.UNKNOWN_ORDER]
+
+    run_virtual(main())
+
+
 def test_an_adjustment_by_a_person_needs_a_price_a_fund_and_the_right_kind_of_break():
     async def main():
         async with account() as (gate, broker):
@@ -394,6 +466,23 @@ def test_a_broker_that_lies_about_a_trade_is_halted_where_that_is_the_policy(pol
                 assert halt.trigger is Trigger.RECONCILIATION
                 assert (halt.since - before).total_seconds() < 1
                 assert kind in halt.reason
+
+    run_virtual(main())
+
+
+def test_a_lie_halts_at_once_whatever_comparison_is_under_way():
+    async def main():
+        async with account(policy=Policy.HALT) as (gate, broker):
+            order = await bought(gate, "one")
+            await later(gate)
+            broker.edits.append(more_held)
+            comparing = asyncio.ensure_future(gate.compare("paper"))  # looks again for 7 s
+            await later(gate, 0.5)
+            gate.runner.report(execution(order.client_id, "lie", gate.clock.now(), side=Side.SELL))
+            await later(gate, 0.1)
+            assert not comparing.done()
+            assert gate.runner.engine.state.halts.rows[BROKER].reason.startswith("wrong_side")
+            assert (await comparing).halted
 
     run_virtual(main())
 

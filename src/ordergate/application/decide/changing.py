@@ -184,6 +184,7 @@ def answer_gate(ctx: Context, command: AnswerGate) -> Decision[OrderResult]:
     )
     if not command.approved:
         yield _not_approved(ctx, order, request, command)
+        yield from close_if_done(ctx, order.order_id)
     elif last:
         yield from release(ctx, Release(order_id=order.order_id, number=request.number))
     return _result(ctx, order)
@@ -250,6 +251,7 @@ def _held_back(ctx: Context, order: Order, request: Request, halt: Halt) -> Deci
     if request.kind is not RequestKind.SUBMIT:
         reason = f"{shown_scope(halt.scope)} is halted"
         yield RequestDropped(order_id=order.order_id, number=request.number, reason=reason)
+        yield from close_if_done(ctx, order.order_id)
     elif order.state is State.ACCEPTED:
         yield canceled_by(ctx, order, halt)
 

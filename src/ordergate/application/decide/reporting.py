@@ -21,6 +21,8 @@ from ordergate.domain.orders import reports as r
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.states import TERMINAL, Phase, RequestKind, State
 from ordergate.domain.orders.transitions import Move, allowed, next_state
+from ordergate.domain.risk.limits import shown_scope
+from ordergate.domain.times import format_time
 
 
 def report(ctx: Context, said: r.AnyReport) -> Decision[None]:
@@ -271,19 +273,32 @@ def _looked_up(ctx: Context, order: Order, said: r.LookedUp) -> Decision[None]:
     if here or said.epoch not in (None, request.epoch):
         return  # sent (again) since: what was looked up came before it
     absent = said.finding is r.Finding.ABSENT
-    if said.finding is r.Finding.REPEATABLE and request.kind is RequestKind.SUBMIT:
+    repeatable = said.finding is r.Finding.REPEATABLE and request.kind is RequestKind.SUBMIT
+    barred = _barred(ctx, order) if repeatable else None
+    if repeatable and barred is None:
         # It may have arrived: the order stays SUBMITTED, and a cancel of it open.
         yield from _send_again(ctx, order, replace(request, repeated=True), State.SUBMITTED)
     elif absent and request.kind is RequestKind.SUBMIT:
         reason = said.reason or "the broker proved that it has no such order"
         yield from _disproved(ctx, order, request, reason)
         yield from _send_again(ctx, order, request, State.ACCEPTED)
-    elif said.final or absent:
+    elif said.final or absent or barred is not None:
         yield _doubted(order, request, Phase.PARKED, said.reason)
-        detail = f"{request.kind} {request.client_id}: {said.reason or 'neither found nor proven absent'}"
+        why = said.reason or "neither found nor proven absent"
+        again = "" if barred is None else f"; it is not sent again, for {barred}"
+        detail = f"{request.kind} {request.client_id}: {why}{again}"
         yield from raise_break(ctx, BreakKind.UNRESOLVED, order.broker, detail, order.order_id)
     elif request.phase is Phase.SENT:
         yield _doubted(order, request, Phase.UNKNOWN, said.reason)
+
+
+def _barred(ctx: Context, order: Order) -> str | None:
+    """Why an order that may have left must not be sent again: then only a person can find out what became of it."""
+    halt = stopped(ctx, order)
+    if halt is not None:
+        return f"{shown_scope(halt.scope)} is halted"
+    over = over_by(ctx, order)
+    return None if over is None else f"its time ended at {format_time(over)}"
 
 
 def _send_again(ctx: Context, order: Order, request: Request, state: State) -> Decision[None]:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from ordergate.domain.breaks import BreakKind, Cause
 from ordergate.domain.identifiers import is_client_order_id, order_id_of
-from ordergate.domain.money import ZERO, text
+from ordergate.domain.money import ZERO, plain, text
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import Executed
@@ -43,6 +43,7 @@ class Difference(Struct, frozen=True, gc=False, kw_only=True):
         key: what it is about; the same in every comparison that finds it.
         excused: something under way can explain it.
         look_up: the broker can be asked about the order, and what it says be booked.
+        asks: orders that may explain it, where executions are not told.
     """
 
     kind: BreakKind
@@ -55,6 +56,7 @@ class Difference(Struct, frozen=True, gc=False, kw_only=True):
     theirs: Decimal | None = None
     excused: bool = False
     look_up: bool = False
+    asks: tuple[str, ...] = ()
 
 
 def covers(theirs: Statement) -> frozenset[BreakKind]:
@@ -67,16 +69,6 @@ def covers(theirs: Statement) -> frozenset[BreakKind]:
     if theirs.positions is not None:
         kinds |= {BreakKind.POSITION}
     return kinds if theirs.balances is None else kinds | {BreakKind.BALANCE}
-
-
-def named_orders(theirs: Statement) -> tuple[frozenset[str], frozenset[str]]:
-    """The orders that a statement names: by our ids, and those that only the broker's ids name."""
-    said = theirs.executions or ()
-    named = {*(theirs.working or ()), *(one.client_id for one in said if one.client_id is not None)}
-    others = (
-        one.broker_order_id for one in said if one.client_id is None and one.broker_order_id is not None
-    )
-    return frozenset(map(order_id_of, named)), frozenset(others)
 
 
 def compare(ours: Ours, theirs: Statement, terms: Terms) -> tuple[Difference, ...]:
@@ -171,14 +163,16 @@ def _fills(ours: Ours, theirs: Statement, terms: Terms, moves: _Moves) -> Iterat
         return
     grace_from = theirs.as_of - timedelta(seconds=terms.grace_s)
     there = {(_order_of(ours, said), said.exec_id) for said in theirs.executions}
+    over = {(_order_of(ours, said), said.refers_to) for said in theirs.executions}
     for said in theirs.executions:
-        order = ours.orders.get(_order_of(ours, said))
+        key = _order_of(ours, said), said.exec_id
+        order, fill = ours.orders.get(key[0]), ours.fills.get(key)
+        missing = order is None or fill is None or fill.awaited
+        if missing and said.execution_kind is not ExecutionKind.BUST and key not in over:
+            moves.add(ours, _as_fill(said, order), 1)
         if order is None:
-            moves.add(ours, _as_fill(said, None), 1)
             yield _unknown(said.client_id, "was filled there", said)
-            continue
-        fill = ours.fills.get((order.order_id, said.exec_id))
-        if fill is None or fill.awaited:
+        elif fill is None or fill.awaited:
             yield _missing(ours, order, said, moves, excused=said.time > grace_from)
         else:
             yield from _wrong(ours, fill, said, terms, moves)
@@ -205,8 +199,6 @@ def _missing(ours: Ours, order: Order, said: Executed, moves: _Moves, *, excused
     before = ours.fills.get((order.order_id, said.refers_to or ""))
     if before is not None and before.counts:
         moves.add(ours, before, -1)
-    if not busted:
-        moves.add(ours, _as_fill(said, order), 1)
     what = f"took {said.refers_to} back" if busted else f"is {text(said.quantity)} at {text(said.price)}"
     return Difference(
         kind=BreakKind.BUSTED_FILL if busted else BreakKind.MISSING_FILL,
@@ -280,51 +272,62 @@ def _as_fill(said: Executed, order: Order | None) -> Fill:
 def _positions(ours: Ours, theirs: Statement, terms: Terms, moves: _Moves) -> Iterator[Difference]:
     if theirs.positions is None:
         return
-    unseen = theirs.executions is None
-    live = {order.symbol for order in ours.orders.values() if order.state in _AT_BROKER} if unseen else set()
+    live = _live(ours, theirs)
     for symbol in sorted(ours.positions.keys() | theirs.positions.keys() | moves.quantities.keys()):
-        mine, yours = ours.positions.get(symbol, ZERO), theirs.positions.get(symbol, ZERO)
-        net = mine + moves.quantities[symbol]
-        if not terms.quantities.covers(net, yours):
+        named, yours = moves.quantities[symbol], theirs.positions.get(symbol, ZERO)
+        mine = plain(ours.positions.get(symbol, ZERO) + named)
+        if not terms.quantities.covers(mine, yours):
             yield Difference(
                 kind=BreakKind.POSITION,
                 key=f"position/{symbol}",
-                detail=_sums(mine, net, symbol, yours),
+                detail=f"{text(mine)} {symbol} here{_with(named)}, {text(yours)} at the broker",
                 symbol=symbol,
-                ours=net,
+                ours=mine,
                 theirs=yours,
-                excused=symbol in ours.touched or symbol in live,
+                excused=symbol in ours.touched or symbol in live or ours.fresh,
+                asks=tuple(live.get(symbol, ())),
             )
 
 
 def _money(ours: Ours, theirs: Statement, terms: Terms, moves: _Moves) -> Iterator[Difference]:
     if theirs.balances is None:
         return
-    busy = set(ours.touched)
-    if theirs.executions is None:
-        busy |= {order.symbol for order in ours.orders.values() if order.state in _AT_BROKER}
-    currencies = {ours.instruments[symbol].currency for symbol in busy if symbol in ours.instruments}
+    live = _live(ours, theirs)
+    busy = [symbol for symbol in sorted(ours.touched | live.keys()) if symbol in ours.instruments]
+    asks: dict[str, list[str]] = {ours.instruments[symbol].currency: [] for symbol in busy}
+    for symbol in busy:
+        asks[ours.instruments[symbol].currency] += live.get(symbol, ())
     for currency, yours in sorted(theirs.balances.items()):
         opening = terms.opening.get(currency, (theirs.paid_in or {}).get(currency))
         if opening is None:
             continue  # what was there before is not known, so nothing can be said
-        mine = opening + ours.cash.get(currency, ZERO)
-        net = mine + moves.money[currency]
-        if not terms.balances.covers(net, yours):
+        named = moves.money[currency]
+        mine = plain(opening + ours.cash.get(currency, ZERO) + named)
+        if not terms.balances.covers(mine, yours):
             yield Difference(
                 kind=BreakKind.BALANCE,
                 key=f"balance/{currency}",
-                detail=_sums(mine, net, currency, yours),
+                detail=f"{text(mine)} {currency} here{_with(named)}, {text(yours)} at the broker",
                 symbol=currency,
-                ours=net,
+                ours=mine,
                 theirs=yours,
-                excused=currency in currencies,
+                excused=currency in asks or ours.fresh,
+                asks=tuple(asks.get(currency, ())),
             )
 
 
-def _sums(mine: Decimal, net: Decimal, name: str, yours: Decimal) -> str:
-    explained = "" if net == mine else f" ({text(net)} with the differences of fills)"
-    return f"{text(mine)} {name} here{explained}, {text(yours)} at the broker"
+def _live(ours: Ours, theirs: Statement) -> dict[str, list[str]]:
+    """By symbol, the orders whose executions may have moved the broker's figures alone, where it tells of none."""
+    live: dict[str, list[str]] = {}
+    for order_id, order in sorted(ours.orders.items()):
+        if theirs.executions is None and order.state in _AT_BROKER:
+            live.setdefault(order.symbol, []).append(order_id)
+    return live
+
+
+def _with(named: Decimal) -> str:
+    """Says so where a figure of ours has differences of fills in it, which are breaks of their own."""
+    return f", with {text(plain(named))} of fills that differ" if named else ""
 
 
 def _order_of(ours: Ours, said: Executed) -> str:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.money import ZERO
 from ordergate.domain.orders.executions import Fill
@@ -33,6 +34,16 @@ class Statement(Struct, frozen=True, kw_only=True):
     working: frozenset[str] | None = None
     executions: tuple[Executed, ...] | None = None
     executions_since: datetime | None = None
+
+
+def named_orders(theirs: Statement) -> tuple[frozenset[str], frozenset[str]]:
+    """The orders that a statement names: by our ids, and those that only the broker's ids name."""
+    said = theirs.executions or ()
+    named = {*(theirs.working or ()), *(one.client_id for one in said if one.client_id is not None)}
+    others = (
+        one.broker_order_id for one in said if one.client_id is None and one.broker_order_id is not None
+    )
+    return frozenset(map(order_id_of, named)), frozenset(others)
 
 
 class Tolerance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,7 +82,8 @@ class Ours(Struct, frozen=True, kw_only=True):
         orders: those that can still be at the broker, and those that its statement names.
         fills: the executions of those, by order and execution id, also those that do not count.
         positions, cash: what was traded there.
-        touched: symbols in which something was booked since the broker was asked.
+        touched: symbols in which something was booked, or an order ended, since the broker was asked.
+        fresh: for too short a time that what is under way could have come.
         by_broker_id: the ids of orders by the broker's.
     """
 
@@ -82,4 +94,5 @@ class Ours(Struct, frozen=True, kw_only=True):
     cash: Mapping[str, Decimal]
     instruments: Mapping[str, Instrument]
     touched: frozenset[str] = frozenset()
+    fresh: bool = False
     by_broker_id: Mapping[str, str] = {}

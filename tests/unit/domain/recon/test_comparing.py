@@ -13,9 +13,9 @@ from ordergate.domain.instruments import built_in
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import Executed
-from ordergate.domain.orders.states import OrderType, Side, State, TimeInForce
-from ordergate.domain.recon.comparing import certain, compare, covers, named_orders
-from ordergate.domain.recon.statement import Ours, Statement, Terms, Tolerance
+from ordergate.domain.orders.states import ExecutionKind, OrderType, Side, State, TimeInForce
+from ordergate.domain.recon.comparing import certain, compare, covers
+from ordergate.domain.recon.statement import Ours, Statement, Terms, Tolerance, named_orders
 
 NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
 BEFORE = NOW - timedelta(minutes=5)
@@ -122,6 +122,31 @@ def test_what_fills_do_not_explain_is_a_difference_of_its_own():
     assert kinds(mine, theirs()) == [(BreakKind.EXTRA_FILL, False), (BreakKind.POSITION, False)]
 
 
+def test_a_missing_fill_that_was_taken_back_or_corrected_moves_nothing_twice():
+    other = replace(
+        said(ONE, refers_to="x1", execution_kind=ExecutionKind.CORRECT), exec_id="c1", price=Decimal(181)
+    )
+    both = replace(
+        theirs(said(ONE), other), positions={"AAPL": Decimal(100)}, balances={"USD": Decimal(-17_100)}
+    )
+    missing = (BreakKind.MISSING_FILL, False)
+    assert kinds(ours(orders=(order("one"),)), both) == [missing, missing]
+    none = replace(said(ONE, refers_to="x1", execution_kind=ExecutionKind.BUST), exec_id="b1")
+    gone = replace(theirs(said(ONE), none), positions={}, balances={"USD": Decimal(1000)})
+    assert kinds(ours(orders=(order("one"),)), gone) == [missing, (BreakKind.BUSTED_FILL, False)]
+    theirs_alone = [said(ONE, client_id="foreign"), replace(none, client_id="foreign")]
+    foreign = replace(gone, executions=tuple(theirs_alone))
+    assert kinds(ours(), foreign) == [(BreakKind.UNKNOWN_ORDER, False)]
+
+
+def test_the_figures_of_a_difference_are_without_what_other_differences_explain():
+    there = replace(theirs(said(ONE)), positions={"AAPL": Decimal(107)}, balances={"USD": Decimal(-17_300)})
+    _fill, held, money = compare(ours(orders=(order("one"),)), there, TERMS)
+    assert (held.ours, held.theirs) == (100, 107)
+    assert held.detail == "100 AAPL here, with 100 of fills that differ, 107 at the broker"
+    assert (money.ours, money.theirs) == (-17_000, -17_300)
+
+
 def test_a_report_on_its_way_and_a_fill_booked_since_are_excused():
     late = fill("one", time=NOW - timedelta(seconds=1))
     there = theirs(said(late))
@@ -175,6 +200,12 @@ def test_without_executions_what_works_or_was_booked_just_now_excuses():
     assert kinds(ours(), replace(blind, balances=None)) == [(BreakKind.POSITION, False)]
     live = ours(orders=(order("two", State.PARTIALLY_FILLED),))
     assert kinds(live, replace(blind, balances=None)) == [(BreakKind.POSITION, True)]
+    (held,) = compare(live, replace(blind, balances=None), TERMS)
+    assert held.asks == ("two",)
+    assert kinds(ours(fresh=True), replace(blind, balances={"USD": Decimal(7)})) == [
+        (BreakKind.POSITION, True),
+        (BreakKind.BALANCE, True),
+    ]
     touched = ours(touched=frozenset({"AAPL"}))
     assert kinds(touched, replace(blind, balances={"USD": Decimal(7)})) == [
         (BreakKind.POSITION, True),

@@ -33,6 +33,27 @@ def thrown(book: Limited, level: Level = Level.FUND, mode: Mode = Mode.HALT, **m
     return book.by("ann", switch(level, mode, **more))
 
 
+def test_an_order_that_was_filled_meanwhile_is_closed_when_a_halt_drops_its_replace() -> None:
+    book = Limited().order_of(5, limit=100).replace(7)
+    book.close_session().report(fill("x1", 5, 100, completes=True))
+    book.open_session()
+    thrown(book)
+    assert (book.order.state, len(book.order.requests)) == (State.FILLED, 1)
+    book.step(c.Release(book.order_id, book.order.requests[0].number))
+    book.expect("RequestDropped", "OrderClosed", state=State.CLOSED)
+
+
+def test_an_order_in_doubt_that_must_not_be_sent_again_is_left_to_a_person() -> None:
+    book = Limited().submit(5).open_session()
+    looked_up = r.LookedUp(broker=BROKER, finding=r.Finding.REPEATABLE)
+    thrown(book)
+    book.report(looked_up, request=1)
+    book.expect("RequestDoubted", "BreakRaised", state=State.SUBMITTED)
+    request = book.order.request(1)
+    assert request is not None and request.phase is Phase.PARKED  # noqa: PT018
+    assert "not sent again, for fund fund is halted" in book.events[-1].item.detail
+
+
 @pytest.mark.parametrize("level", SCOPES)
 class TestHalt:
     def test_it_blocks_new_orders_and_replaces(self, level: Level) -> None:

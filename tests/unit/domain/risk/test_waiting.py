@@ -11,6 +11,7 @@ from ordergate.domain.orders.events import OrderSent
 from ordergate.domain.orders.states import Phase, RequestKind, State
 from ordergate.domain.risk.commands import AnswerGate
 from ordergate.domain.risk.limits import Limits
+from ordergate.testing.playbook import ack, fill
 from tests.unit.domain.risk.limited import Limited, stated
 
 LIMITS = stated(approve_above_usd=1_000)
@@ -25,7 +26,19 @@ def sent(book: Limited) -> list[tuple[RequestKind, Decimal | None]]:
     return [(r.kind, r.quantity) for r in book.order.requests if r.phase is Phase.SENT]
 
 
+def full_while_a_replace_waits() -> Limited:
+    """Filled by its broker's own record, and told before its replace was decided on."""
+    book = Limited(LIMITS).submit(9).report(ack())
+    book.replace(20).report(fill("x1", 9, 100, completes=True))
+    assert (book.order.state, len(book.order.requests)) == (State.FILLED, 1)
+    return book
+
+
 class TestOrders:
+    def test_an_order_that_was_filled_meanwhile_is_closed_when_its_replace_is_refused(self) -> None:
+        book = answer(full_while_a_replace_waits(), approved=False, number=2)
+        book.expect("GateAnswered", "RequestDropped", "OrderClosed", state=State.CLOSED)
+
     def test_approved_it_is_sent(self) -> None:
         book = answer(Limited(LIMITS).submit(11))
         book.expect("GateAnswered", "OrderSent", state=State.SUBMITTED)

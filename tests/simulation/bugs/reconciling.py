@@ -1,0 +1,96 @@
+"""Of the comparison with the exchange's account, and of orders whose time is over."""
+
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+from msgspec.structs import replace
+
+from ordergate.application import dispatch, reconciliation
+from ordergate.application.decide import reconciling
+from ordergate.application.reconciliation import Reconciler
+from ordergate.application.workers import Workers
+from ordergate.domain.recon import comparing
+from tests.simulation.bugs.registry import bug
+
+
+@bug
+def what_is_in_flight_is_not_excused() -> Iterator[Any]:
+    """A difference counts at once, though something under way may explain it."""
+    with patch.object(reconciliation, "certain", lambda found, _has_stood: (tuple(found), ())):
+        yield
+
+
+@bug
+def incomplete_statement_read_as_whole() -> Iterator[Any]:
+    """What an incomplete statement leaves out is taken not to be in the account."""
+    ask = Reconciler._ask
+
+    async def believing(self: Any, since: Any) -> Any:
+        told = await ask(self, since)
+        return None if told is None else replace(told, complete=True)
+
+    with patch.object(Reconciler, "_ask", believing):
+        yield
+
+
+@bug
+def corrected_without_another_look() -> Iterator[Any]:
+    """What the first look finds is booked at once: nobody looks again or asks for the orders that may explain it."""
+
+    async def hasty(self: Any, look: Any) -> bool:
+        look.counted += look.perhaps
+        await self._say(look)
+        fetch = self._fetch
+        self._fetch = _asks_nobody
+        try:
+            return bool(await correct(self, look))
+        finally:
+            self._fetch = fetch
+
+    correct, follow = Reconciler._correct, Reconciler._follow_policy
+
+    async def follow_hastily(self: Any, look: Any) -> bool:
+        corrects = self._how.policy is reconciliation.Policy.CORRECT
+        return await hasty(self, look) if corrects else await follow(self, look)
+
+    with patch.object(Reconciler, "_follow_policy", follow_hastily):
+        yield
+
+
+async def _asks_nobody(_look: Any) -> tuple[frozenset[str], frozenset[str]]:
+    return frozenset(), frozenset()
+
+
+@bug
+def fills_that_differ_explain_nothing() -> Iterator[Any]:
+    """A fill that is missing is found in the position and in the money once more."""
+    with patch.object(comparing._Moves, "add", lambda *_given: None):
+        yield
+
+
+@bug
+def breaks_are_raised_by_every_look() -> Iterator[Any]:
+    """A difference that is a break already is raised again by the next comparison."""
+    with patch.object(reconciling, "_watched", lambda _ctx, _broker: []):
+        yield
+
+
+@bug
+def order_that_is_over_is_left_to_the_venue() -> Iterator[Any]:
+    """Nobody cancels an order whose time is over at a venue that does not know its time in force."""
+    start = Workers.__init__
+
+    def trusting(self: Any, *given: Any) -> None:
+        start(self, *given)
+        self._emulated = lambda _broker, _tif: False
+
+    with patch.object(Workers, "__init__", trusting):
+        yield
+
+
+@bug
+def time_in_force_sent_as_it_is() -> Iterator[Any]:
+    """A venue is sent a time in force that it does not know."""
+    with patch.object(dispatch, "fitted", lambda send, *_given: send):
+        yield
