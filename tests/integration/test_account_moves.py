@@ -33,6 +33,7 @@ def homemade(folder, where):
         path="tests.conformance.homemade:HomemadeBroker",
         options={"path": str(folder / "house.json")},
         poll_ms=5,
+        grace_ms=100,
         shard=where,
     )
     funds = {name: FundSection(broker=OWN, shard=where, unlimited=True) for name in ("beta", "gamma")}
