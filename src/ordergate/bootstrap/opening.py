@@ -33,6 +33,7 @@ from ordergate.application.runner import Runner
 from ordergate.application.tail import Tail
 from ordergate.application.view import View
 from ordergate.bootstrap.gate import Gate, beside
+from ordergate.bootstrap.nats import nats_connection, nats_out
 from ordergate.config import AnyBroker, Config, ConfigError
 from ordergate.config import SyncBroker as SyncSection
 from ordergate.protocols.tlog import Signer
@@ -71,9 +72,21 @@ async def open_gate(
         brokers = _brokers(config, url, clock)
         leases = open_leases(url, address)
         try:
-            async with assemble(
-                config, journal, key.signer, clock, ids or TimeIds(), brokers, path, leases, place_beside(url)
-            ) as gate:
+            async with (
+                nats_connection(config) as nats,
+                assemble(
+                    config,
+                    journal,
+                    key.signer,
+                    clock,
+                    ids or TimeIds(),
+                    brokers,
+                    path,
+                    leases,
+                    place_beside(url),
+                ) as gate,
+                nats_out(gate, nats),
+            ):
                 yield gate
         finally:
             await leases.close()

@@ -1,27 +1,50 @@
 """The NATS server that the service speaks with."""
 
 import os
+import re
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ordergate.adapters.nats.connection import Login
+from ordergate.adapters.outlets.nats import Dialect
 from ordergate.config.errors import ConfigError
+from ordergate.config.funds import window
 
 _SCHEMES: Final = ("nats", "tls", "ws", "wss")
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
 class NatsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the server is, or a cluster's servers are, and how it knows us.
 
     `credentials_file` is a .creds file; `token_env` the variable of the environment that holds a token.
+
+    Out go what happens to orders, in each of `dialects`; positions, into the key-value bucket `positions_bucket`; and
+    `alerts`. `stream` takes what no stream takes yet, is made with so many `replicas`, and keeps messages for
+    `max_age`, such as 12h, 30d or forever. `fund_suffix` ends the subjects of dialect `mts` with
+    `.fund.<fund_id>`. `monitor` is the server's monitoring address, for `ordergate doctor`.
     """
 
     servers: tuple[str, ...] = ()
     credentials_file: str | None = None
     token_env: str | None = None
+    dialects: tuple[Dialect, ...] = ()
+    fund_suffix: bool = False
+    positions_bucket: str | None = None
+    alerts: bool = False
+    stream: str = "ORDERGATE_EVENTS"
+    replicas: Annotated[int, Meta(ge=1, le=5)] = 1
+    max_age: str = "30d"
+    monitor: str | None = None
+
+    @property
+    def max_age_s(self) -> float | None:
+        """How long the stream keeps messages; None is for ever."""
+        age = window(self.max_age, "nats.max_age")
+        return None if age is None else age.total_seconds()
 
     def login(self) -> Login:
         """How the server is told who we are.
@@ -55,3 +78,21 @@ def check_nats(section: NatsSection, where: str) -> None:
             )
     if section.credentials_file is not None and section.token_env is not None:
         raise ConfigError(f"{where}nats: write one of credentials_file and token_env")
+    _check_out(section, where)
+
+
+def _check_out(section: NatsSection, where: str) -> None:
+    for key in ("dialects", "positions_bucket", "alerts"):
+        if getattr(section, key) and not section.servers:
+            raise ConfigError(f"{where}nats.{key}: goes nowhere: write nats.servers too")
+    for key in ("stream", "positions_bucket"):
+        name = getattr(section, key)
+        if name is not None and not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"{where}nats.{key}: {name!r}: write a name of at most 200 letters, digits, '-' and '_'"
+            )
+    if section.fund_suffix and Dialect.MTS not in section.dialects:
+        raise ConfigError(f'{where}nats.fund_suffix: is of dialect mts: write "mts" into nats.dialects too')
+    window(section.max_age, f"{where}nats.max_age")
+    if section.monitor is not None and not section.monitor.startswith(("http://", "https://")):
+        raise ConfigError(f"{where}nats.monitor: {section.monitor!r}: write such as http://127.0.0.1:8222")
