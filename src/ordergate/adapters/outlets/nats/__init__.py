@@ -4,11 +4,12 @@ from ordergate.adapters.outlets.nats.alerts import SUBJECTS as ALERT_SUBJECTS
 from ordergate.adapters.outlets.nats.alerts import NatsAlerts
 from ordergate.adapters.outlets.nats.dialects import Dialect, renderers, subjects
 from ordergate.adapters.outlets.nats.events import NatsEvents
-from ordergate.adapters.outlets.nats.positions import BucketTerms, NatsPositions
-from ordergate.adapters.outlets.nats.publishing import Stream, StreamTerms
+from ordergate.adapters.outlets.nats.positions import BucketTerms, NatsPositions, bucket_subject
+from ordergate.adapters.outlets.nats.publishing import RETRY_S, Stream, StreamTerms
 
 __all__ = [
     "ALERT_SUBJECTS",
+    "RETRY_S",
     "BucketTerms",
     "Dialect",
     "NatsAlerts",
@@ -16,6 +17,7 @@ __all__ = [
     "NatsPositions",
     "Stream",
     "StreamTerms",
+    "bucket_subject",
     "renderers",
     "subjects",
 ]

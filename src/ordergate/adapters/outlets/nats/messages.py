@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ordergate.application.entry import kind_of
 from ordergate.application.steps import Step
@@ -14,6 +14,9 @@ from ordergate.application.telling import Told
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import TERMINAL, ExecutionKind, OrderType, Side, State, TimeInForce
+
+Instant = Annotated[datetime, Meta(tz=True)]
+"""In UTC."""
 
 
 class MtsState(StrEnum):
@@ -104,7 +107,7 @@ class FillPart(Struct, frozen=True, gc=False, kw_only=True):
     price: Decimal
     fee: Decimal
     fee_currency: str | None
-    time: datetime
+    time: Instant
     refers_to: str | None
     late: bool
 
@@ -122,7 +125,7 @@ class Said(Struct, frozen=True, gc=False, kw_only=True):
     id: str
     log: str
     index: int
-    time: datetime
+    time: Instant
     event: str
 
 
@@ -155,7 +158,7 @@ class OrderMessage(Said, frozen=True, kw_only=True):
     broker: str
     broker_order_id: str | None
     version: int
-    created_at: datetime
+    created_at: Instant
     order_state: State
     reason_code: str | None
     reason: str | None
@@ -203,7 +206,7 @@ class MtsFill(Said, frozen=True, kw_only=True):
     price: Decimal
     fee: Decimal
     fee_currency: str | None
-    filled_at: datetime
+    filled_at: Instant
     refers_to: str | None
     late: bool
 

@@ -7,7 +7,6 @@ and is filled anew.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +15,7 @@ import structlog
 from msgspec import Struct
 
 from ordergate.adapters.nats import Connection, NatsError
+from ordergate.adapters.outlets.nats.messages import Instant
 from ordergate.adapters.outlets.nats.tokens import token
 from ordergate.application.entry import Entry
 from ordergate.application.ports.journal import Journal, JournalReader
@@ -68,12 +68,12 @@ class PositionValue(Struct, frozen=True, gc=False, kw_only=True):
     quantity: Decimal
     avg_price: Decimal | None
     last_price: Decimal | None
-    last_price_time: datetime | None
+    last_price_time: Instant | None
     market_value_usd: Decimal | None
     unrealized_pl_usd: Decimal | None
     realized_pl_usd: Decimal | None
     realized_pl_ytd_usd: Decimal | None
-    last_updated: datetime
+    last_updated: Instant
     tax_lots: tuple[LotPart, ...]
     more_lots: bool
 
@@ -103,6 +103,11 @@ def touched(entry: Entry) -> Iterable[Key]:
         case m.FundLeft() | m.FundArrived():
             return [(held.position.fund_id, held.position.symbol) for held in event.holdings]
     return []
+
+
+def bucket_subject(bucket: str) -> str:
+    """What a bucket's stream takes."""
+    return f"$KV.{bucket}.>"
 
 
 def key_of(fund_id: str, symbol: str) -> str:

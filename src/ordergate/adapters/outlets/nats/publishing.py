@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from ordergate.adapters.nats import Connection, NatsError
 from ordergate.adapters.outlets.nats.letters import Letter
+from ordergate.application.outlets import LONGEST_PAUSE_S
+from ordergate.application.ports.leases import LEASE_S, SEND_S
 from ordergate.domain.times import format_time
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 ACK_S: Final = 5.0
 """How long an acknowledgement is waited for."""
+RETRY_S: Final = LONGEST_PAUSE_S + ACK_S + LEASE_S + SEND_S
+"""The longest time after which a message is sent again while the server can be reached, by another node perhaps."""
 WINDOW_S: Final = 600.0
 """How long a stream of ours knows a message's id again."""
 _AT_ONCE: Final = 256
