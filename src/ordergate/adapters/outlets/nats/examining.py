@@ -59,6 +59,8 @@ async def examine(connection: Connection, subjects: Sequence[str]) -> Examined:
 async def _examined(client: "Client", subjects: Sequence[str]) -> Examined:
     from nats.js.errors import NotFoundError, ServiceUnavailableError
 
+    said = client.connected_server_version
+    version = f"{said.major}.{said.minor}.{said.patch}"
     manager = client.jsm()
     names: set[str] = set()
     try:
@@ -69,9 +71,9 @@ async def _examined(client: "Client", subjects: Sequence[str]) -> Examined:
             except NotFoundError:
                 continue
     except ServiceUnavailableError:
-        return Examined(version=str(client.connected_server_version), jetstream=False, streams=())
+        return Examined(version=version, jetstream=False, streams=())
     streams = [await _stream(client, name) for name in sorted(names)]
-    return Examined(version=str(client.connected_server_version), jetstream=True, streams=tuple(streams))
+    return Examined(version=version, jetstream=True, streams=tuple(streams))
 
 
 async def _stream(client: "Client", name: str) -> StreamFound:
