@@ -15,6 +15,7 @@ _AT_ONCE: Final = 500
 _FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
 """Between two tries."""
+_HEARD_S: Final = 0.5
 _log = structlog.get_logger("ordergate.outlets")
 
 
@@ -45,6 +46,7 @@ class Follower:
         self._from_its_start = from_its_start
         self._news = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
+        self._over = False
 
     @property
     def lease(self) -> str:
@@ -62,6 +64,7 @@ class Follower:
         Raises:
             StoreError: the store cannot be used.
         """
+        self._over = False
         if not self._from_its_start and self._outlet.name not in await self._journal.cursors():
             end = (await self._journal.head()).size
             await self._journal.move_cursor(self._outlet.name, end, tenure.lease.epoch)
@@ -69,9 +72,10 @@ class Follower:
 
     async def end(self) -> None:
         """Stops; what was not taken for good is delivered again by the next."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+        self._over, running = True, self._running
+        while running is not None and not running.done():
+            running.cancel()  # again, where a library did not pass it on
+            await asyncio.wait({running}, timeout=_HEARD_S)
 
     def committed(self, _entries: Sequence[Entry]) -> None:
         """There is something new; a listener of the runner."""
@@ -80,7 +84,7 @@ class Follower:
     async def run(self, epoch: int = 0) -> None:
         """Runs until cancelled; `epoch` is of its lease."""
         pause = _FIRST_PAUSE_S
-        while True:
+        while not self._over:
             self._news.clear()
             try:
                 while await self._forward(epoch):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nats.js import JetStreamContext
 
 CONNECT_S: Final = 3.0
+_CLOSE_S: Final = 1.0
 _PAUSE_S: Final = 0.25
 """Between two tries to connect again."""
 _log = structlog.get_logger("ordergate.nats")
@@ -90,9 +91,14 @@ class Connection:
         }
 
     async def _abandon(self, client: "Client") -> None:
-        try:
-            await client.close()
-        except Exception as error:
+        """Closes it, and waits no longer than so for that: it flushes first, to a server that may stand still."""
+        closing = asyncio.ensure_future(client.close())
+        for _ in range(2):
+            await asyncio.wait({closing}, timeout=_CLOSE_S)
+            if closing.done():
+                break
+            closing.cancel()
+        if closing.done() and not closing.cancelled() and (error := closing.exception()) is not None:
             _log.debug("a connection was not closed", error=repr(error))
 
     async def close(self) -> None:
