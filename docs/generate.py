@@ -15,7 +15,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 import typer
 
-from ordergate.adapters.outlets.nats import Dialect, dialects, messages, publishing
+from ordergate.adapters.outlets.nats import Dialect, dialects, messages, post
 from ordergate.adapters.outlets.nats import schema as nats_schema
 from ordergate.api.rest.openapi import COMMON, document
 from ordergate.api.rest.operation import Operation
@@ -566,9 +566,9 @@ entries of no fund. The message has the name itself.
 | header | meaning |
 | --- | --- |
 | `Nats-Msg-Id` | the id: log, index of the entry, and (but for `events`) dialect and number within the entry |
-| `{publishing.LOG}`, `{publishing.INDEX}` | the journal, and its entry |
-| `{publishing.TIME}` | when it happened |
-| `{publishing.TOO_LARGE}` | the message was larger than the server takes: it came without its body, of so many bytes |
+| `{post.LOG}`, `{post.INDEX}` | the journal, and its entry |
+| `{post.TIME}` | when it happened |
+| `{post.TOO_LARGE}` | the message was larger than the server takes: it came without its body, of so many bytes |
 """
 
 

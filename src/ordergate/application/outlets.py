@@ -10,12 +10,12 @@ from ordergate.application.entry import Entry, decode
 from ordergate.application.ownership import Tenure
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import Journal
+from ordergate.application.stopping import stopped
 
 _AT_ONCE: Final = 500
 _FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
 """Between two tries."""
-_HEARD_S: Final = 0.5
 _log = structlog.get_logger("ordergate.outlets")
 
 
@@ -46,7 +46,6 @@ class Follower:
         self._from_its_start = from_its_start
         self._news = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
-        self._over = False
 
     @property
     def lease(self) -> str:
@@ -64,7 +63,6 @@ class Follower:
         Raises:
             StoreError: the store cannot be used.
         """
-        self._over = False
         if not self._from_its_start and self._outlet.name not in await self._journal.cursors():
             end = (await self._journal.head()).size
             await self._journal.move_cursor(self._outlet.name, end, tenure.lease.epoch)
@@ -72,10 +70,8 @@ class Follower:
 
     async def end(self) -> None:
         """Stops; what was not taken for good is delivered again by the next."""
-        self._over, running = True, self._running
-        while running is not None and not running.done():
-            running.cancel()  # again, where a library did not pass it on
-            await asyncio.wait({running}, timeout=_HEARD_S)
+        if self._running is not None:
+            await stopped(self._running)
 
     def committed(self, _entries: Sequence[Entry]) -> None:
         """There is something new; a listener of the runner."""
@@ -84,7 +80,7 @@ class Follower:
     async def run(self, epoch: int = 0) -> None:
         """Runs until cancelled; `epoch` is of its lease."""
         pause = _FIRST_PAUSE_S
-        while not self._over:
+        while True:
             self._news.clear()
             try:
                 while await self._forward(epoch):

@@ -66,9 +66,15 @@ class Connection:
         except ImportError as error:
             raise NatsError("NATS needs nats-py: pip install 'ordergate[nats]'") from error
         client = Client()
+
+        async def noted(error: Exception) -> None:
+            _log.debug("nats", error=repr(error))
+            if client.is_connecting or client.is_reconnecting:
+                _let_go(client)
+
         try:
             async with asyncio.timeout(CONNECT_S):
-                await client.connect(list(self._servers), **self._options())
+                await client.connect(list(self._servers), **self._options(), error_cb=noted)
         except Exception as error:  # the library raises many kinds
             await self._abandon(client)
             reason = str(error) or type(error).__name__
@@ -85,7 +91,6 @@ class Connection:
             "reconnect_time_wait": _PAUSE_S,
             "connect_timeout": CONNECT_S,
             "ping_interval": 10,
-            "error_cb": _noted,
             "user_credentials": self._login.credentials,
             "token": self._login.token,
         }
@@ -97,6 +102,7 @@ class Connection:
             await asyncio.wait({closing}, timeout=_CLOSE_S)
             if closing.done():
                 break
+            _let_go(client)
             closing.cancel()
         if closing.done() and not closing.cancelled() and (error := closing.exception()) is not None:
             _log.debug("a connection was not closed", error=repr(error))
@@ -108,5 +114,14 @@ class Connection:
             await self._abandon(client)
 
 
-async def _noted(error: Exception) -> None:
-    _log.debug("nats", error=repr(error))
+def _let_go(client: "Client") -> None:
+    """Closes the socket at once: that of a try to connect that failed, which the library forgets; or of the end.
+
+    The library has no public way to its socket; without this, a server that stands still costs one each few seconds.
+    """
+    transport: Any = getattr(client, "_transport", None)
+    writer = getattr(transport, "_io_writer", None)
+    if writer is not None:
+        writer.transport.abort()
+    elif transport:
+        transport.close()

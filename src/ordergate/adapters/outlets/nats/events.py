@@ -12,7 +12,7 @@ from ordergate.application.entry import Entry
 from ordergate.application.ports.journal import JournalReader
 from ordergate.application.telling import Teller
 
-_BREATH: Final = 25
+_BREATH: Final = 5
 """Entries that are told in one go, before others have their turn."""
 
 

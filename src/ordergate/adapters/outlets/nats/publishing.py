@@ -11,22 +11,20 @@ from msgspec import Struct
 
 from ordergate.adapters.nats import Connection, NatsError
 from ordergate.adapters.outlets.nats.letters import Letter
+from ordergate.adapters.outlets.nats.post import ACK_S, Post
 from ordergate.application.outlets import LONGEST_PAUSE_S
 from ordergate.application.ports.leases import LEASE_S, SEND_S
-from ordergate.domain.times import format_time
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
     from nats.js.api import StreamConfig
 
-ACK_S: Final = 5.0
-"""How long an acknowledgement is waited for."""
 RETRY_S: Final = LONGEST_PAUSE_S + ACK_S + LEASE_S + SEND_S
 """The longest time after which a message is sent again while the server can be reached, by another node perhaps."""
+_AT_ONCE: Final = 32
+"""Messages that are under way; orders have their turn between so many."""
 WINDOW_S: Final = 600.0
 """How long a stream of ours knows a message's id again."""
-_AT_ONCE: Final = 256
-LOG, INDEX, TIME, TOO_LARGE = "Ordergate-Log", "Ordergate-Index", "Ordergate-Time", "Ordergate-Too-Large"
 _log = structlog.get_logger("ordergate.nats")
 
 
@@ -52,6 +50,7 @@ class Stream:
         self._connection, self._terms, self._subjects = connection, terms, tuple(subjects)
         self._turn = asyncio.Lock()
         self._there = False
+        self._post = Post()
 
     async def publish(self, letters: Sequence[Letter]) -> None:
         """Returns once the server has all of them for good.
@@ -60,16 +59,16 @@ class Stream:
             NatsError: it has not, or does not say so; those that it has may be among them.
         """
         try:
-            stream = await self._ready()
-            largest = (await self._connection.client()).max_payload
+            await self._ready()
+            client = await self._connection.client()
             for wave in _waves(letters):
                 for part in _parts(wave):
-                    await _together(stream, part, largest)
+                    await self._post.send(client, part)
         except NatsError:
             self._there = False  # it may have been deleted
             raise
 
-    async def _ready(self) -> "JetStreamContext":
+    async def _ready(self) -> None:
         stream = await self._connection.stream()
         async with self._turn:
             if not self._there:
@@ -79,7 +78,6 @@ class Stream:
                     detail = str(error) or type(error).__name__
                     raise NatsError(f"stream {self._terms.name} cannot be made: {detail}") from error
                 self._there = True
-        return stream
 
     async def _make(self, stream: "JetStreamContext") -> None:
         from nats.js.errors import NotFoundError
@@ -133,32 +131,3 @@ def _waves(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
 
 def _parts(wave: list[Letter]) -> Iterator[list[Letter]]:
     yield from (wave[first : first + _AT_ONCE] for first in range(0, len(wave), _AT_ONCE))
-
-
-async def _together(stream: "JetStreamContext", letters: list[Letter], largest: int) -> None:
-    """Publishes them all at once. Raises NatsError, when all are answered or given up, unless all have arrived."""
-    answers = await asyncio.gather(
-        *(_publish(stream, letter, largest) for letter in letters), return_exceptions=True
-    )
-    for letter, answer in zip(letters, answers, strict=True):
-        if isinstance(answer, Exception):
-            reason = str(answer) or type(answer).__name__
-            raise NatsError(f"{letter.id} was not taken on {letter.subject}: {reason}") from answer
-
-
-async def _publish(stream: "JetStreamContext", letter: Letter, largest: int) -> None:
-    headers = {
-        "Nats-Msg-Id": letter.id,
-        LOG: letter.log,
-        INDEX: str(letter.index),
-        TIME: format_time(letter.time),
-    }
-    payload = letter.payload
-    if len(payload) + _ROOM > largest:
-        _log.error("a message is too large for the server", id=letter.id, size=len(payload), most=largest)
-        payload, headers[TOO_LARGE] = b"", str(len(payload))
-    await stream.publish(letter.subject, payload, timeout=ACK_S, headers=headers)
-
-
-_ROOM: Final = 2_048
-"""For headers, which count for the largest payload."""
