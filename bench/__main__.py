@@ -8,13 +8,13 @@ import msgspec
 import typer
 from rich.console import Console
 
-from bench import commits, engine, growth, lifecycles, memory, page, postgres, rest, risk
+from bench import commits, engine, growth, lifecycles, memory, nats, page, postgres, rest, risk
 from bench.plan import full, quick
 from bench.printing import show
 
 BENCHES: Final = {
     module.NAME: module.measure
-    for module in (commits, lifecycles, postgres, engine, risk, rest, growth, memory)
+    for module in (commits, lifecycles, postgres, engine, risk, rest, nats, growth, memory)
 }
 
 

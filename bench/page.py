@@ -46,6 +46,7 @@ _MEANING: Final = {
     "engine": "What deciding, folding, encoding and hashing cost without any store.",
     "risk": "What the risk gate adds, and whether it stays quick beside many orders and positions.",
     "rest": "What the REST door costs beside the least that FastAPI can do with the same request.",
+    "nats": "Whether accepting orders waits for NATS. It must not.",
     "growth": "Whether an order costs more where there are many already. It must not.",
     "memory": "Whether memory grows with what has been done. It must not.",
 }

@@ -16,6 +16,8 @@ import msgspec
 import typer
 
 from ordergate.adapters.brokers.bus import wire
+from ordergate.adapters.outlets.nats import Dialect, dialects, messages, post
+from ordergate.adapters.outlets.nats import schema as nats_schema
 from ordergate.api.grpc.statuses import STATUS_OF_CODE, STATUS_OF_HTTP
 from ordergate.api.problems import TITLES, DoorCode
 from ordergate.api.rest.openapi import COMMON, document
@@ -564,6 +566,57 @@ def bus_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": definitions}
 
 
+def nats() -> str:
+    states = [
+        (
+            f"`{state}`",
+            f"`{dialects.VERBS[state]}` ({messages.MTS[state]})",
+            f"`{messages.ORDERS[state].lower()}`",
+            messages.UPDATES[state],
+        )
+        for state in State
+    ]
+    fills = [(kind, f"`mts.v1.oms.fills.{verb}`") for kind, verb in dialects.FILL_VERBS.items()]
+    published = [
+        (f"`{subject}`", f"`{kind.__name__}`", first_line(kind)) for subject, kind in nats_schema.PUBLISHED
+    ]
+    rules = [(f"`{dialect}`", first_line(getattr(dialects, dialect))) for dialect in Dialect]
+    return f"""# NATS
+
+What goes out; [how to switch it on](../howto/nats-out.md) is told elsewhere. The
+[JSON Schema](nats.schema.json) has a definition of each; decimals are text, times are RFC 3339 in UTC.
+
+{table(["subject or key", "definition", "meaning"], published)}
+## Dialects
+
+{table(["dialect", "publishes"], rules)}
+Where an order passes several states by one entry, each has a message, with its own time. A state that a dialect has no
+word for comes under the nearest one; then `previous_status` equals `status`, and `order_state` has ordergate's own
+word. Every state in every dialect:
+
+{table(["state", "`mts.v1.oms.orders.` (`status`)", "`orders.` and `status`", "`ORDER_UPDATE` (`status`)"], states)}
+`updates` also tells of changes that bring no state: an acknowledgement, a change of terms, a request. `orders` also
+tells of a fill after the end, under the status that stays. In `mts` every execution has a message, and a correction or
+a bust one of its own verb, so that who adds up what was created counts nothing twice:
+
+{table(["execution", "subject"], fills)}
+## Names in subjects
+
+Letters, digits, `-` and `_` stand for themselves; every other byte of the name, as UTF-8, is `=` and two hexadecimal
+digits: `BTC/USDT` is `BTC=2FUSDT`, `BRK.B` is `BRK=2EB`. The empty name is `=`. In `ordergate.v1.evt`, `_` stands for
+entries of no fund. The message has the name itself.
+
+## Headers
+
+| header | meaning |
+| --- | --- |
+| `Nats-Msg-Id` | the id: log, index of the entry, and (but for `events`) dialect and number within the entry |
+| `{post.LOG}`, `{post.INDEX}` | the journal, and its entry |
+| `{post.TIME}` | when it happened |
+| `{post.TOO_LARGE}` | the message was larger than the server takes: it came without its body, of so many bytes |
+"""
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "order-states.md": order_states,
     "events.md": event_kinds,
@@ -574,6 +627,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "sdk.md": sdk,
     "rest.md": rest,
     "grpc.md": grpc,
+    "nats.md": nats,
 }
 
 
@@ -585,6 +639,7 @@ def pages() -> dict[Path, str]:
         "openapi.json": REST,
         "archive.schema.json": archive_schema(),
         "bus.schema.json": bus_schema(),
+        "nats.schema.json": nats_schema.document(),
     }
     return made | {
         FOLDER / name: json.dumps(document, indent=2) + "\n" for name, document in documents.items()

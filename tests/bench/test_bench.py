@@ -7,7 +7,7 @@ import pytest
 from bench.plan import Plan, tiny
 from bench.results import Result, Table
 
-from bench import commits, desk, engine, growth, lifecycles, memory, page, postgres, rest, risk
+from bench import commits, desk, engine, growth, lifecycles, memory, nats, page, postgres, rest, risk
 from tests.services.postgres import NoPostgres, binaries
 
 
@@ -40,6 +40,12 @@ def test_lifecycles_close_every_order_and_the_floor_writes_the_same(traded: tupl
         assert written["closed orders"] == orders + max(plan.warm_up, in_flight)
         assert written["fills"] == written["closed orders"]
         assert written["journal"] >= 2 * written["closed orders"]
+
+
+def test_orders_are_accepted_whatever_nats_does(plan: Plan) -> None:
+    result = nats.measure(plan)
+    check_shape(result)
+    assert result.proof["accepted"] == 4 * plan.requests // 2
 
 
 @pytest.mark.slow

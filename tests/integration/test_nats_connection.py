@@ -1,6 +1,8 @@
 """The connection to a real server: made late, made again, and honest while it is down."""
 
 import asyncio
+import os
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +63,51 @@ def test_a_server_that_is_not_there_is_named(nats) -> None:
         await connection.close()
 
     _run(run())
+
+
+def test_a_server_that_stands_still_leaves_no_sockets_behind(nats) -> None:
+    """The library makes a socket for each try, and forgets it."""
+    sockets = Path("/proc/self/fd")
+    if not sockets.exists():
+        pytest.skip("there is no /proc here")
+
+    def count() -> int:
+        return sum(1 for one in sockets.iterdir() if one.is_symlink() and "socket" in os.readlink(one))
+
+    async def run() -> None:
+        connection = Connection((nats.url,))
+        client = await connection.client()
+        before = count()
+        nats.pause()
+        client._transport.close()  # lost; every try to connect again is taken by the system, and answered by nobody
+        tries = client._server_pool[0]
+        while tries.reconnects < 3:
+            await asyncio.sleep(0.02)
+        assert count() <= before + 1
+        nats.resume()
+        await (await _until_connected(connection)).flush()
+        await connection.close()
+
+    _run(run())
+
+
+def test_closing_waits_for_no_server_that_stands_still(nats) -> None:
+    async def run() -> None:
+        connection = Connection((nats.url,))
+        client = await connection.client()
+        nats.pause()
+
+        async def flood() -> None:
+            for _ in range(200):
+                await client.publish("s", b"x" * 500_000)
+
+        flooding = asyncio.ensure_future(flood())
+        while client._transport._io_writer.transport.get_write_buffer_size() < 100_000:
+            await asyncio.sleep(0.02)
+        async with asyncio.timeout(5):
+            await connection.close()
+        flooding.cancel()
+        await asyncio.gather(flooding, return_exceptions=True)
+
+    _run(run())
+    nats.resume()

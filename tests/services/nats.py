@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -35,10 +35,11 @@ class Nats:
 
     Args:
         jetstream: lines of its section in the configuration, such as `sync_interval: always`.
+        top: lines outside of it, such as `max_payload: 4096`.
     """
 
-    def __init__(self, folder: Path, *jetstream: str) -> None:
-        self._folder, self._jetstream = folder, jetstream
+    def __init__(self, folder: Path, *jetstream: str, top: Sequence[str] = ()) -> None:
+        self._folder, self._jetstream, self._top = folder, jetstream, top
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
         self.start()
@@ -53,8 +54,9 @@ class Nats:
         shutil.rmtree(ports, ignore_errors=True)
         ports.mkdir(parents=True)
         settings = "\n  ".join((f'store_dir: "{self._folder / "store"}"', *self._jetstream))
+        top = "".join(f"{line}\n" for line in self._top)
         config.write_text(
-            f'host: "127.0.0.1"\nport: {self.port or -1}\nports_file_dir: "{ports}"\njetstream {{\n  {settings}\n}}\n'
+            f'host: "127.0.0.1"\nport: {self.port or -1}\nports_file_dir: "{ports}"\njetstream {{\n  {settings}\n}}\n{top}'
         )
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen([binary(), "-c", str(config)], stdout=log, stderr=log)

@@ -5,6 +5,8 @@ import pytest
 from ordergate.config import ConfigError, load
 from ordergate.config.nats import NatsSection
 
+SERVERS = 'servers = ["nats://127.0.0.1:4222"]\n'
+
 
 def _load(tmp_path, text: str):
     path = tmp_path / "ordergate.toml"
@@ -25,6 +27,16 @@ def test_servers_are_named(tmp_path) -> None:
         ('servers = ["nats://127.0.0.1:many"]', "is no URL"),
         ('credentials_file = "a"\ntoken_env = "B"', "one of credentials_file and token_env"),
         ('server = "nats://127.0.0.1"', "unknown field"),
+        ('dialects = ["mts"]', "nats.dialects: goes nowhere: write nats.servers too"),
+        ("alerts = true", "nats.alerts: goes nowhere"),
+        ('positions_bucket = "P"', "nats.positions_bucket: goes nowhere"),
+        (f'{SERVERS}dialects = ["fix"]', "Invalid enum value 'fix'"),
+        (f'{SERVERS}stream = "a.b"', "nats.stream: 'a.b': write a name"),
+        (f'{SERVERS}positions_bucket = ""', "nats.positions_bucket: '': write a name"),
+        (f"{SERVERS}fund_suffix = true", "is of dialect mts"),
+        (f'{SERVERS}max_age = "a while"', "nats.max_age: 'a while' is no window"),
+        (f"{SERVERS}replicas = 6", "<= 5"),
+        (f'{SERVERS}monitor = "127.0.0.1:8222"', "write such as http://127.0.0.1:8222"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(tmp_path, text: str, said: str) -> None:
@@ -74,6 +86,10 @@ BUS = '[brokers.{0}]\nadapter = "bus"\n{1}\n'
             f"[nats]\n{SERVED}" + BUS.format("one", "broker = 'x'") + BUS.format("two", "broker = 'x'"),
             "is also of broker one",
         ),
+        (
+            f"[nats]\n{SERVED}dialects = ['orders']\n" + BUS.format("one", "sends = 'publish'"),
+            "takes what it reads there for orders",
+        ),
     ],
 )
 def test_inputs_gates_and_brokers_that_cannot_be(tmp_path, text: str, said: str) -> None:
@@ -88,3 +104,12 @@ def test_a_broker_behind_nats_is_read(tmp_path) -> None:
     found = _load(tmp_path, text + '[brokers.paper]\nadapter = "paper"\n')
     assert found.brokers["desk"].capabilities().deduplication == "forever"
     assert {str(kind) for kind in found.brokers["desk"].capabilities().order_types} == {"market", "limit"}
+
+
+def test_what_goes_out_is_named(tmp_path) -> None:
+    found = _load(
+        tmp_path, f'[nats]\n{SERVERS}dialects = ["mts", "orders", "updates", "events"]\nmax_age = "12h"'
+    ).nats
+    assert [str(one) for one in found.dialects] == ["mts", "orders", "updates", "events"]
+    assert found.max_age_s == 43_200
+    assert NatsSection(max_age="forever").max_age_s is None

@@ -14,7 +14,8 @@ from ordergate.application.stopping import stopped
 
 _AT_ONCE: Final = 500
 _FIRST_PAUSE_S: Final = 1.0
-_LONGEST_PAUSE_S: Final = 30.0
+LONGEST_PAUSE_S: Final = 30.0
+"""Between two tries."""
 _log = structlog.get_logger("ordergate.outlets")
 
 
@@ -87,7 +88,7 @@ class Follower:
             except Exception as error:
                 _log.warning("an outlet did not take entries", outlet=self._outlet.name, error=str(error))
                 await self._clock.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                pause = min(pause * 2, LONGEST_PAUSE_S)
             else:
                 await self._news.wait()
 

@@ -34,6 +34,7 @@ from ordergate.bootstrap.connecting import bus_broker
 from ordergate.bootstrap.gate import Gate, beside
 from ordergate.bootstrap.gates import close_gates, make_gates
 from ordergate.bootstrap.kafka import kafka_archive
+from ordergate.bootstrap.nats import nats_connection, nats_out
 from ordergate.config import AnyBroker, Config, ConfigError
 from ordergate.config import BusBroker as BusSection
 from ordergate.config import SyncBroker as SyncSection
@@ -76,6 +77,7 @@ async def open_gate(
         try:
             async with (
                 kafka_archive(config, journal) as outlets,
+                nats_connection(config) as nats,
                 assemble(
                     config,
                     journal,
@@ -87,6 +89,7 @@ async def open_gate(
                     leases,
                     place_beside(url),
                 ) as gate,
+                nats_out(gate, nats),
             ):
                 for outlet in outlets:
                     await gate.follow(outlet)

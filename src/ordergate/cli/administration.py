@@ -39,6 +39,7 @@ from ordergate.application.ports.journal import Head
 from ordergate.cli import terminal as t
 from ordergate.cli.desk import open_desk
 from ordergate.cli.door import look
+from ordergate.cli.nats_checks import NATS_CHECKS
 from ordergate.cli.places import ShardName, places
 from ordergate.cli.server_checks import SERVER_CHECKS
 from ordergate.config import Config
@@ -188,7 +189,11 @@ def doctor(
 
 
 def _checked(config: Config, url: str) -> list[dict[str, str]]:
-    wanted = {**_CHECKS, **(SERVER_CHECKS if on_server(url) else {})}
+    wanted = {
+        **_CHECKS,
+        **(SERVER_CHECKS if on_server(url) else {}),
+        **(NATS_CHECKS if config.nats.servers else {}),
+    }
     found = [_check(name, look, config, url) for name, look in wanted.items()]
     first: dict[str, str] = {}
     for check in found:

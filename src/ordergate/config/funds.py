@@ -52,7 +52,7 @@ def check_fund(name: str, section: FundSection, brokers: Iterable[str], where: s
     checked(parse_name, section.base_currency, f"{where}.base_currency")
     for strategy in section.strategies:
         checked(parse_name, strategy, f"{where}.strategies")
-    _window(section.dedupe_window, f"{where}.dedupe_window")
+    window(section.dedupe_window, f"{where}.dedupe_window")
     for key in ("slippage_alert_bps", "slippage_alert_pips"):
         checked(parse_positive, getattr(section, key), f"{where}.{key}")
 
@@ -66,7 +66,12 @@ def checked(parse: Callable[[object, str], object], value: object, where: str) -
         raise ConfigError(f"{where}: {error.detail}") from error
 
 
-def _window(text: str, where: str) -> timedelta | None:
+def window(text: str, where: str) -> timedelta | None:
+    """A span of time; None is for ever.
+
+    Raises:
+        ConfigError: it is not written like one.
+    """
     if text == "forever":
         return None
     match = _WINDOW.fullmatch(text)
@@ -84,7 +89,7 @@ def fund_of(name: str, section: FundSection) -> Fund:
         asset_classes=section.asset_classes,
         strategies=section.strategies,
         tax_lot_method=section.tax_lot_method,
-        dedupe_window=_window(section.dedupe_window, f"funds.{name}.dedupe_window"),
+        dedupe_window=window(section.dedupe_window, f"funds.{name}.dedupe_window"),
         unlimited=section.unlimited,
         slippage=_slippage(section),
     )

@@ -4,32 +4,54 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ordergate.adapters.brokers.bus import BusSettings
-from ordergate.adapters.brokers.bus.settings import subjects_of
+from ordergate.adapters.brokers.bus.settings import Way, subjects_of
 from ordergate.adapters.nats.connection import Login
+from ordergate.adapters.outlets.nats import Dialect
 from ordergate.api.nats.settings import Inputs
 from ordergate.api.nats.signatures import public_key_of
 from ordergate.config.errors import ConfigError
+from ordergate.config.funds import window
 from ordergate.protocols.subjects import covers
 
 _SCHEMES: Final = ("nats", "tls", "ws", "wss")
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
 class NatsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the server is, or a cluster's servers are, and how it knows us.
 
     `credentials_file` is a .creds file; `token_env` the variable of the environment that holds a token.
+
+    Out go what happens to orders, in each of `dialects`; positions, into the key-value bucket `positions_bucket`; and
+    `alerts`. `stream` takes what no stream takes yet, is made with so many `replicas`, and keeps messages for
+    `max_age`, such as 12h, 30d or forever. `fund_suffix` ends the subjects of dialect `mts` with
+    `.fund.<fund_id>`. `monitor` is the server's monitoring address, for `ordergate doctor`.
     """
 
     servers: tuple[str, ...] = ()
     credentials_file: str | None = None
     token_env: str | None = None
     inputs: Inputs = Inputs()
+    dialects: tuple[Dialect, ...] = ()
+    fund_suffix: bool = False
+    positions_bucket: str | None = None
+    alerts: bool = False
+    stream: str = "ORDERGATE_EVENTS"
+    replicas: Annotated[int, Meta(ge=1, le=5)] = 1
+    max_age: str = "30d"
+    monitor: str | None = None
+
+    @property
+    def max_age_s(self) -> float | None:
+        """How long the stream keeps messages; None is for ever."""
+        age = window(self.max_age, "nats.max_age")
+        return None if age is None else age.total_seconds()
 
     def login(self) -> Login:
         """How the server is told who we are.
@@ -62,11 +84,9 @@ def check_nats(section: NatsSection, where: str) -> None:
                 f"{where}nats.servers: holds a user or password: write credentials_file or token_env"
             )
     _check_inputs(section, f"{where}nats.inputs")
+    _check_out(section, where)
     if section.credentials_file is not None and section.token_env is not None:
         raise ConfigError(f"{where}nats: write one of credentials_file and token_env")
-
-
-_STREAM: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def _check_inputs(section: NatsSection, where: str) -> None:
@@ -74,7 +94,7 @@ def _check_inputs(section: NatsSection, where: str) -> None:
     if (inputs.signals or inputs.commands) and not section.servers:
         raise ConfigError(f"{where}: takes messages from a server, and nats.servers names none")
     for name in ("signals_stream", "commands_stream"):
-        if not _STREAM.fullmatch(getattr(inputs, name)):
+        if not _NAME.fullmatch(getattr(inputs, name)):
             raise ConfigError(f"{where}.{name}: write a name of letters, digits, '_' and '-'")
     keys = [inputs.hmac_key_env, inputs.hmac_key_file, inputs.ed25519_key]
     if inputs.signed_only and not any(key is not None for key in keys):
@@ -96,7 +116,7 @@ def check_bus_brokers(brokers: Mapping[str, BusSettings], section: NatsSection, 
     for name, settings in brokers.items():
         if not section.servers:
             raise ConfigError(f"{where}brokers.{name}: is behind NATS, and nats.servers names no server")
-        if settings.stream is not None and not _STREAM.fullmatch(settings.stream):
+        if settings.stream is not None and not _NAME.fullmatch(settings.stream):
             raise ConfigError(f"{where}brokers.{name}.stream: write a name of letters, digits, '_' and '-'")
         for subject in (subjects_of(name, settings).reports, *settings.subjects):
             for other, owner in owners.items():
@@ -105,3 +125,25 @@ def check_bus_brokers(brokers: Mapping[str, BusSettings], section: NatsSection, 
                         f"{where}brokers.{name}: {subject} is also of broker {owner}: a report must say whose it is"
                     )
         owners |= dict.fromkeys((subjects_of(name, settings).reports, *settings.subjects), name)
+        if settings.sends is Way.PUBLISH and Dialect.ORDERS in section.dialects:
+            raise ConfigError(
+                f'{where}nats.dialects: "orders" tells on orders.submitted.* what has been sent, and the connector of '
+                f"broker {name} takes what it reads there for orders: leave one of the two out"
+            )
+
+
+def _check_out(section: NatsSection, where: str) -> None:
+    for key in ("dialects", "positions_bucket", "alerts"):
+        if getattr(section, key) and not section.servers:
+            raise ConfigError(f"{where}nats.{key}: goes nowhere: write nats.servers too")
+    for key in ("stream", "positions_bucket"):
+        name = getattr(section, key)
+        if name is not None and not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"{where}nats.{key}: {name!r}: write a name of at most 200 letters, digits, '-' and '_'"
+            )
+    if section.fund_suffix and Dialect.MTS not in section.dialects:
+        raise ConfigError(f'{where}nats.fund_suffix: is of dialect mts: write "mts" into nats.dialects too')
+    window(section.max_age, f"{where}nats.max_age")
+    if section.monitor is not None and not section.monitor.startswith(("http://", "https://")):
+        raise ConfigError(f"{where}nats.monitor: {section.monitor!r}: write such as http://127.0.0.1:8222")

@@ -1,7 +1,8 @@
 """Subjects of NATS: tokens for what is no token, what a pattern covers, and where dead letters go.
 
 A token is made of `A-Z a-z 0-9 _ -`; every other byte of a text's UTF-8 is written `=XX`, in hexadecimal digits, so
-that each text has one token and each token one text: `BTC/USDT` is `BTC=2FUSDT`. Keys of a NATS bucket take the same.
+that each text has one token and each token one text: `BTC/USDT` is `BTC=2FUSDT`. The empty text is `=` alone.
+Keys of a NATS bucket take the same.
 """
 
 import re
@@ -17,22 +18,22 @@ CODE, REASON, CAME_ON, CAME_FROM, ORDER = (
     "Ordergate-Message",
     "Ordergate-Order",
 )
-_PLAIN: Final = re.compile(rb"[A-Za-z0-9_-]")
+_EMPTY: Final = "="
+_OTHERS: Final = re.compile(rb"[^A-Za-z0-9_-]")
 _TOKEN: Final = re.compile(r"(?:[A-Za-z0-9_-]|=[0-9A-F]{2})+")
 _NO_HEADER: Final = re.compile(r"[^ -~]+")
 _LONGEST_REASON: Final = 500
 
 
 def token(text: str) -> str:
-    """The token of a text that is not empty."""
-    return "".join(
-        chr(byte) if _PLAIN.match(bytes((byte,))) else f"={byte:02X}"
-        for byte in text.encode(errors="replace")
-    )
+    """The token of a text."""
+    return _OTHERS.sub(lambda found: b"=%02X" % found[0][0], text.encode(errors="replace")).decode() or _EMPTY
 
 
 def text_of(written: str) -> str | None:
     """The text of a token; None where it is none."""
+    if written == _EMPTY:
+        return ""
     if not _TOKEN.fullmatch(written):
         return None
     raw = re.sub(r"=([0-9A-F]{2})", lambda found: chr(int(found[1], 16)), written)

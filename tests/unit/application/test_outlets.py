@@ -1,6 +1,7 @@
 """Followers: everything, in order, at least once; whatever fails, orders go on."""
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -11,6 +12,8 @@ from ordergate.adapters.journals.database import open_journal
 from ordergate.adapters.journals.memory import MemoryJournal
 from ordergate.application import outlets
 from ordergate.application.outlets import Follower
+from ordergate.application.ownership import Tenure
+from ordergate.application.ports.leases import FOREVER, Lease
 from ordergate.domain.errors import StoreError
 from ordergate.protocols.tlog import Signer
 from ordergate.testing.scripted_broker import ScriptedBroker
@@ -234,5 +237,29 @@ def test_an_outlet_in_trouble_does_not_hold_up_orders(trouble):
             assert (await gate.journal.head()).size >= 50
             assert outlet.calls
             assert await gate.journal.cursor("outlet") == 0
+
+    run_virtual(talk())
+
+
+def test_one_that_does_not_hear_that_it_is_over_is_told_again():
+    """Some libraries keep a cancellation to themselves."""
+
+    class Deaf(Outlet):
+        async def deliver(self, entries):
+            self.calls.append(len(entries))
+            for _ in range(2):
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+            raise ConnectionError("given up")
+
+    async def talk():
+        journal, outlet, day = MemoryJournal(), Deaf(), BusyDay(1)
+        await day.run(await Desk.open(journal, SIGNER), 20)
+        follower = Follower(outlet, journal, VirtualClock(datetime(2026, 1, 5, tzinfo=UTC)))
+        await follower.begin(Tenure(Lease(name="outlet", epoch=1, until=FOREVER)))
+        while not outlet.calls:
+            await asyncio.sleep(0)
+        await follower.end()
+        assert len(outlet.calls) == 1
 
     run_virtual(talk())

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nats.js import JetStreamContext
 
 CONNECT_S: Final = 3.0
+_CLOSE_S: Final = 1.0
 _PAUSE_S: Final = 0.25
 """Between two tries to connect again."""
 _log = structlog.get_logger("ordergate.nats")
@@ -76,9 +77,15 @@ class Connection:
         except ImportError as error:
             raise NatsError("NATS needs nats-py: pip install 'ordergate[nats]'") from error
         client = Client()
+
+        async def noted(error: Exception) -> None:
+            _log.debug("nats", error=repr(error))
+            if client.is_connecting or client.is_reconnecting:
+                _let_go(client)
+
         try:
             async with asyncio.timeout(CONNECT_S):
-                await client.connect(list(self._servers), **self._options())
+                await client.connect(list(self._servers), **self._options(), error_cb=noted)
         except Exception as error:  # the library raises many kinds
             await self._abandon(client)
             reason = str(error) or type(error).__name__
@@ -96,15 +103,20 @@ class Connection:
             "reconnect_time_wait": _PAUSE_S,
             "connect_timeout": CONNECT_S,
             "ping_interval": 10,
-            "error_cb": _noted,
             "user_credentials": self._login.credentials,
             "token": self._login.token,
         }
 
     async def _abandon(self, client: "Client") -> None:
-        try:
-            await client.close()
-        except Exception as error:
+        """Closes it, and waits no longer than so for that: it flushes first, to a server that may stand still."""
+        closing = asyncio.ensure_future(client.close())
+        for _ in range(2):
+            await asyncio.wait({closing}, timeout=_CLOSE_S)
+            if closing.done():
+                break
+            _let_go(client)
+            closing.cancel()
+        if closing.done() and not closing.cancelled() and (error := closing.exception()) is not None:
             _log.debug("a connection was not closed", error=repr(error))
 
     async def close(self) -> None:
@@ -114,5 +126,14 @@ class Connection:
             await self._abandon(client)
 
 
-async def _noted(error: Exception) -> None:
-    _log.debug("nats", error=repr(error))
+def _let_go(client: "Client") -> None:
+    """Closes the socket at once: that of a try to connect that failed, which the library forgets; or of the end.
+
+    The library has no public way to its socket; without this, a server that stands still costs one each few seconds.
+    """
+    transport: Any = getattr(client, "_transport", None)
+    writer = getattr(transport, "_io_writer", None)
+    if writer is not None:
+        writer.transport.abort()
+    elif transport:
+        transport.close()
