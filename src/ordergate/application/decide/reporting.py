@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ordergate.application.decide.context import Context, Decision, close_if_done, raise_break, started
 from ordergate.application.decide.executing import executed
 from ordergate.application.decide.expiring import expired, over_by
-from ordergate.application.decide.halting import canceled_by, stopped
+from ordergate.application.decide.halting import canceled_by, say_if_stopped, stopped
 from ordergate.application.decide.wrong import name_of, request_of, wrong_report
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.identifiers import order_id_of
@@ -206,7 +206,13 @@ def _marked(ctx: Context, order: Order, said: r.Marked) -> Decision[None]:
 def _request_refused(ctx: Context, order: Order, said: r.RequestRefused) -> Decision[None]:
     request = request_of(order, said)
     if request is not None and request.kind is not RequestKind.SUBMIT:
-        yield e.RequestDropped(order_id=order.order_id, number=request.number, reason=said.reason)
+        yield from _dropped(ctx, order, request, said.reason)
+
+
+def _dropped(ctx: Context, order: Order, request: Request, reason: str | None) -> Decision[None]:
+    yield e.RequestDropped(order_id=order.order_id, number=request.number, reason=reason)
+    if request.kind is RequestKind.CANCEL:
+        yield from say_if_stopped(ctx, order.order_id)
 
 
 def _confirmed(ctx: Context, order: Order, said: r.Confirmed) -> Decision[None]:
@@ -238,7 +244,7 @@ def _answered_submit(ctx: Context, order: Order, request: Request, said: r.Answe
 
 def _answered_change(ctx: Context, order: Order, request: Request, said: r.Answered) -> Decision[None]:
     if said.outcome is r.Outcome.REJECTED:
-        yield e.RequestDropped(order_id=order.order_id, number=request.number, reason=said.reason)
+        yield from _dropped(ctx, order, request, said.reason)
     elif said.outcome is not r.Outcome.ACCEPTED and request.phase is Phase.SENT:
         yield _doubted(order, request, Phase.UNKNOWN, said.reason)
 
