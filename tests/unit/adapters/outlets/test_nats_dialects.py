@@ -19,6 +19,7 @@ from ordergate.application.alerting import alert_of
 from ordergate.application.entry import Entry, decode, encode
 from ordergate.application.telling import Teller, Told
 from ordergate.domain import moving as m
+from ordergate.domain.contingencies.events import ProtectionFailed
 from ordergate.domain.events import AnyEvent
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.decision import RiskDecision
@@ -58,7 +59,7 @@ EVENTS = {
     e.BreakRaised: OTHER, n.BreakChanged: OTHER, n.BreakAssigned: OTHER, n.BreakResolved: OTHER,
     n.PositionAdjusted: OTHER, k.LimitsSet: OTHER, k.TradingHalted: OTHER, k.TradingResumed: OTHER,
     k.StrategyEnabled: OTHER, k.StrategySeen: OTHER, k.FundValued: OTHER, m.FundExpected: OTHER, m.FundLeft: OTHER,
-    m.FundArrived: OTHER, m.KeysArrived: OTHER, m.FundOpened: OTHER,
+    m.FundArrived: OTHER, m.KeysArrived: OTHER, m.FundOpened: OTHER, ProtectionFailed: OTHER,
 }  # fmt: skip
 FILL_SUBJECTS = {
     e.OrderFilled: "mts.v1.oms.fills.created",
@@ -96,7 +97,16 @@ BY_HAND = [
         e.SlippageExceeded(order_id="ord-1", fill_id="f", price=Decimal(2), benchmark=Decimal(1)),
         before=State.FILLED,
     ),
-]
+    Told(
+        Entry(
+            index=7, time=NOW, actor="a", principal="p", source="s",
+            event=ProtectionFailed(
+                order_id="ord-1", fund_id="alpha", symbol="BTC/USDT", quantity=Decimal(1), stop_price=Decimal(1),
+                code="MARGIN", reason="too little",
+            ),
+        )
+    ),
+]  # fmt: skip
 """Of the kinds that a busy day has none of."""
 
 
