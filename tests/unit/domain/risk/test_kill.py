@@ -143,6 +143,9 @@ class TestHalt:
         assert book.answer.asked == 1
         book.report(r.RequestRefused(broker=BROKER))
         assert book.events[-1].count == 1, "counted from the halt on"
+        due = halting.next_cancel(book.engine.state)
+        assert due is not None
+        assert round((due - book.now).total_seconds(), 3) == 1
 
     def test_others_trade_on(self, level: Level) -> None:
         book = Limited().limits(Limits(), Level.FUND, "other")
