@@ -188,13 +188,20 @@ class Auditor:
             stands = Decimal(rows[0][0]) if rows else ZERO
             if stands != ours:
                 self._say([f"the account's {kind} of {name} is {stands}, fills and adjustments make {ours}"])
+        key = f"paper:BaseToken:{currency}"
+        of_funds = sum(
+            (
+                Decimal(row[0])
+                for row in self._query("SELECT amount FROM balances WHERE position_key = ?", key)
+            ),
+            ZERO,
+        )
+        if of_funds != paid:
+            self._say([f"the funds have {of_funds} of {currency}, the account {paid}"])
 
     def _cash(self, fund: str, currency: str) -> Decimal:
+        """A booked difference of a position moves none: it was not paid for."""
         total = sum((amount for f, c, amount in self.reckoning.moved if (f, c) == (fund, currency)), ZERO)
-        for owner, symbol, quantity, price in self.reckoning.adjusted:
-            size, _base, paid_in = TRADED[symbol]
-            if owner == fund and paid_in == currency:
-                total -= quantity * price * size
         for order in self.model.orders.values():
             size, _base, paid_in = TRADED[order.symbol]
             if order.fund == fund and paid_in == currency:

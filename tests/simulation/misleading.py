@@ -10,11 +10,12 @@ from msgspec.structs import replace
 
 from ordergate.adapters.brokers.paper.orders import Status
 from ordergate.domain.instruments import built_in
-from ordergate.domain.orders.reports import Executed, Working
+from ordergate.domain.orders.reports import AnyReport, Executed, Working
 from ordergate.domain.orders.states import ExecutionKind, Side
 from tests.simulation.account import Hidden
 from tests.simulation.candor import Candor
 from tests.simulation.exchange import NAME, Exchange
+from tests.simulation.line import Line
 from tests.simulation.workload import MARKETS, Market
 
 WAYS: Final = ("unnamed", "named", "foreign", "money")
@@ -128,18 +129,24 @@ class Misleading:
         if what == "too_much":
             exchange.say(lie)
         elif what == "backwards":
-            line.tell(Working(**names))
+            _tell_twice(line, Working(**names))
         elif what == "foreign":
-            line.tell(replace(lie, client_id=f"foreign-L{self._count}", broker_order_id=None))
+            _tell_twice(line, replace(lie, client_id=f"foreign-L{self._count}", broker_order_id=None))
         elif what == "negative":
-            line.tell(replace(lie, quantity=-lie.quantity))
+            _tell_twice(line, replace(lie, quantity=-lie.quantity))
         elif what == "wrong_side":
-            line.tell(replace(lie, side=_OTHER[lie.side or Side.BUY]))
+            _tell_twice(line, replace(lie, side=_OTHER[lie.side or Side.BUY]))
         else:
             other = next(symbol for symbol in MARKETS if symbol != lie.symbol)
-            line.tell(replace(lie, symbol=other))
+            _tell_twice(line, replace(lie, symbol=other))
         return True
 
     def _status(self, said: Executed) -> Status | None:
         order = self._exchange.order_of(said.client_id or "", said.broker_order_id)
         return None if order is None else order.status
+
+
+def _tell_twice(line: Line, lie: AnyReport) -> None:
+    """As every report may be: it is one break."""
+    for _ in range(2):
+        line.tell(lie)

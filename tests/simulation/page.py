@@ -52,7 +52,7 @@ decides what is asked of them: after a change of the code, the same number is an
 | the venue | fills in parts, refuses, ends orders of all times in force when their time is over, corrects and busts trades at any time; in three of five runs it does not know GTD, or GTD and DAY, or OPG |
 | statements | fail, never come, come 25 s late, have every second row and say so; orders and reports are under way meanwhile |
 | what is hidden | a trade that only the sums show; a trade of one of our orders, or of somebody else's, that statements name; money that is moved |
-| lies | a success without an order; executions of an unknown order, of a negative quantity, on the wrong side, in another symbol; an order that has ended works again; more is executed than was ordered, and stands in the account |
+| lies | a success without an order; executions of an unknown order, of a negative quantity, on the wrong side, in another symbol; an order that has ended works again; more is executed than was ordered, and stands in the account; all of it is said more than once |
 | clients | talk to any node, ask concurrently with one key, repeat, hang up, use a key with other content, cancel and replace whenever |
 | the shared store | commits fail, hang, come seconds late after their client has given up, lose their answer before or after they took effect; reads are slow or fail; nobody reaches it, or one node does not, for seconds; whoever waits for a turn ends the connection of who holds it for too long |
 | the nodes | one dies (as by kill -9) anywhere, in a turn too: what it had begun is rolled back; one stands still (as by kill -STOP) for up to 20 s, anywhere: in its turn, with a lease just given, between its last look at the lease and the bytes on the line; their clocks differ by up to 4 s; one never comes back |
@@ -74,8 +74,9 @@ of states):
 - positions, costs, fees, lots and balances are what the executions make: cost less realized is what was paid;
 - no break but late fills, overfills, an end of an order that is full by the terms known so far, and unresolved
   requests, where the venue is honest; comparing finds nothing else but executions and ends that were not told yet;
-- an adjustment books just what is hidden, no more and nowhere else: a position that is right is never moved;
-- no difference has two breaks, none is raised again while it is there or, where it cannot come back, at all;
+- an adjustment books just what is hidden, no more and nowhere else: a position that is right is never moved; what the
+  funds have of a currency is together what the account has;
+- no difference and no report, however often it is delivered, has two breaks, none is raised again while it is there or, where it cannot come back, at all;
 - no order expires before its time, and none that waits for an opening trades before it.
 
 Whenever it happens:

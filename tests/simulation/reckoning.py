@@ -17,11 +17,14 @@ HONEST: Final = frozenset({"late_fill", "overfill", "unresolved", "conflicting_e
 _NOT_TOLD_YET: Final = frozenset({"missing_fill", "busted_fill", "not_working"})
 """Kinds that a comparison with such a venue can find, for as long as its reports are lost and it cannot be asked."""
 _HIDDEN: Final = frozenset({"position", "balance", "unknown_order"})
+_OF_REPORTS: Final = frozenset({"conflicting_end", "bad_execution", "wrong_side", "wrong_instrument"})
+"""Kinds of which each break is about a report that changed nothing."""
 _LIES: Final = frozenset(
     {"unknown_order", "bad_execution", "wrong_side", "wrong_instrument", "still_working"}
 )
-_ONCE: Final = ("fill/", "not-working/", "order/")
-"""Differences that are never there again once they are gone."""
+_REPORT: Final = "report/"
+_ONCE: Final = ("fill/", "not-working/", "order/", _REPORT)
+"""What is never there again once it is gone, and a report however often it is delivered."""
 
 
 class Reckoning:
@@ -63,7 +66,9 @@ class Reckoning:
     def _raise(self, item: dict[str, Any]) -> list[str]:
         kind, key = item["kind"], item.get("key")
         problems = []
-        if kind not in self._possible(key is not None):
+        if kind in _OF_REPORTS and key is None:
+            problems.append(f"raises a break of kind {kind} that nobody will know again: {item['detail']}")
+        if kind not in self._possible(key is not None and not key.startswith(_REPORT)):
             problems.append(f"raises a break of kind {kind}: {item['detail']}")
         if key is not None:
             if any(other.get("key") == key for other in self.open.values()):
@@ -124,7 +129,7 @@ class Reckoning:
     @property
     def differences(self) -> int:
         """How many breaks comparisons have raised."""
-        return self._raised.total()
+        return sum(count for key, count in self._raised.items() if not key.startswith(_REPORT))
 
     # In the end.
 

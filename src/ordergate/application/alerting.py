@@ -64,6 +64,11 @@ def alert_of(entry: Entry, log: str) -> Alert | None:
 
 
 _Told = tuple[AlertKind, str] | None
+_TOLD_AT: Final = 2
+"""The refusal of a cancel that is told: after the first one the order may just have been filled."""
+_NOT_CANCELED: Final = (
+    "it works under a halt, and its broker refuses to cancel it: it is asked again, ever less often"
+)
 
 
 def _rejected(event: e.OrderRejected) -> _Told:
@@ -100,6 +105,8 @@ def _slipped(event: e.SlippageExceeded) -> _Told:
 def _overdue(event: e.OrderOverdue) -> _Told:
     if event.why is Delay.TIME_OVER:
         return None  # as it should be, at a broker without such orders
+    if event.why is Delay.NOT_CANCELED:
+        return (AlertKind.STALE_ORDER, _NOT_CANCELED) if event.count == _TOLD_AT else None
     return AlertKind.STALE_ORDER, f"{event.why} since {event.since:%Y-%m-%dT%H:%M:%SZ}: {event.remedy}"
 
 

@@ -31,6 +31,7 @@ from ordergate.application.decide import (
 )
 from ordergate.application.decide.context import Context, Decision, raise_break
 from ordergate.application.decide.protecting import protected
+from ordergate.application.decide.wrong import report_key
 from ordergate.application.entry import Encoded, Entry, Origin, encode
 from ordergate.application.view import View
 from ordergate.domain import moving as m
@@ -129,12 +130,14 @@ class Engine:
         """Journals a report that no decision could be made on, whole, for a person to book or drop."""
         detail = _writable(f"{type(report).__name__} could not be handled: {type(error).__name__}: {error}")
         order = reporting.find_order(self._context, report)
+        order_id = None if order is None else order.order_id
         decision = raise_break(
             self._context,
             BreakKind.QUARANTINED,
             report.broker,
             detail[:_LONGEST_DETAIL],
-            None if order is None else order.order_id,
+            order_id,
+            key=report_key(BreakKind.QUARANTINED, report, order_id),
         )
         cursor = None if report.cursor is None else _writable(report.cursor)
         said = Confirmed(broker=report.broker, cursor=cursor)

@@ -7,7 +7,7 @@ from typing import Any
 from ordergate.application.entry import Entry, decode
 from ordergate.application.ports.journal import Head, JournalReader
 from ordergate.domain.book import Book
-from ordergate.domain.breaks import Resolution
+from ordergate.domain.breaks import Break, Resolution
 from ordergate.domain.errors import AuditError
 from ordergate.domain.fold import advance_cursor, evolve
 from ordergate.domain.money import EXACT
@@ -48,10 +48,15 @@ async def load_state(reader: JournalReader) -> Book:
 
 
 async def _load_breaks(state: Book, reader: JournalReader) -> None:
+    reported: list[Break] = []
     for resolution in (None, Resolution.EXPLAINED):
         for row in await reader.select("breaks", {"resolution": resolution}):
             if row.is_watched:
                 state.breaks.load(row)
+            elif row.is_reported:
+                reported.append(row)
+    for row in sorted(reported, key=lambda row: row.raised_at):
+        state.reported.break_changed(None, row)
 
 
 async def last_instant(reader: JournalReader, head: Head) -> datetime | None:

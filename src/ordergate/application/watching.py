@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from ordergate.application.decide.halting import next_cancel
 from ordergate.application.decide.silence import armed
 from ordergate.application.entry import Entry, Origin
 from ordergate.application.ports.clock import Clock
@@ -101,13 +102,15 @@ class Watch:
         stirred.clear()
 
     def _due_in_s(self) -> float | None:
-        """Until a day begins for what is held, a change of limits is over, or a strategy has been silent for too long.
+        """Until a day begins for what is held, a change of limits is over, a strategy has been silent for too long,
+        or a cancel that was refused under a halt is asked for again.
 
         None where nothing is due.
         """
         now, state = self._clock.now(), self._runner.engine.state
         due = [row.reverts_at for row in state.limits.rows.values() if row.reverts_at is not None]
         due += [one.until for one in armed(state, now)]
+        due += [at for at in (next_cancel(state),) if at is not None]
         if any(position.quantity for position in state.positions.rows.values()):
             due.append(now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
         return min(max((min(due) - now).total_seconds(), 0.0), _LONGEST_REST_S) if due else None

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
-from ordergate.domain.breaks import Break
+from ordergate.domain.breaks import Break, ReportedBreaks
 from ordergate.domain.funds import Fund
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.moves import Move
@@ -140,6 +140,7 @@ class Book:
     Attributes:
         exposures: what funds may come to hold, kept as orders and positions change.
         traffic: what was asked for within the last seconds.
+        reported: what reports have raised breaks for.
         stated: the names of the limits of each scope that has any.
     """
 
@@ -151,13 +152,8 @@ class Book:
         self.sessions = Table("sessions", Session, log, ("broker",), None)
         self.exposures, self.traffic = Exposures(self.instruments.get), Traffic()
         self.orders = Table(
-            "orders",
-            Order,
-            log,
-            ("order_id",),
-            lambda r: r.state not in TERMINAL,
-            self.exposures.order_changed,
-        )
+            "orders", Order, log, ("order_id",), lambda r: r.state not in TERMINAL, self.exposures.order_changed,
+        )  # fmt: skip
         self.fills = Table("fills", Fill, log, ("order_id", "exec_id"), None)
         self.positions = Table(
             "positions", Position, log, ("fund_id", "symbol"), lambda r: bool(r.quantity),
@@ -170,7 +166,10 @@ class Book:
         )  # fmt: skip
         self.balances = Table("balances", Balance, log, ("fund_id", "position_key"), None)
         self.keys = Table("keys", Key, log, ("fund_id", "kind", "key"), _never)
-        self.breaks = Table("breaks", Break, log, ("break_id",), lambda r: r.is_watched)
+        self.reported = ReportedBreaks()
+        self.breaks = Table(
+            "breaks", Break, log, ("break_id",), lambda r: r.is_watched, self.reported.break_changed
+        )
         self.refusals = Table("refusals", Refusal, log, ("number",), _never)
         self.moves = Table("moves", Move, log, ("fund_id",), None)
         self.stated: dict[Scope, frozenset[str]] = {}

@@ -3,8 +3,14 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
+
+REPORT: Final = "report/"
+"""Keys that begin so are of reports, and none of differences."""
+MOST_REPORTED: Final = 10_000
+"""Reports that are known again, the last ones."""
 
 
 class BreakKind(StrEnum):
@@ -64,8 +70,9 @@ class Break(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One thing that does not fit; `break_id` names the journal entry that raised it.
 
     Attributes:
-        key: what a difference between the records is about: while it is there, there is no second of that key. None
-            for what was not found by comparing, and once an explained one is gone.
+        key: what it is about: while that is there, there is no second of that key. A difference between the records, or
+            a report, which may come again. None for what was booked, which a report says once, and once an explained
+            difference is gone.
         symbol: or the currency of a balance.
         ours, theirs: the two numbers, where it is about numbers: in the instrument's unit, or money.
         owner: the person who looks into it.
@@ -98,4 +105,36 @@ class Break(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     @property
     def is_watched(self) -> bool:
         """Whether comparisons look whether it is still there: explained, it is not raised anew as long as it is."""
-        return self.key is not None and self.resolution in (None, Resolution.EXPLAINED)
+        compared = self.key is not None and not self.is_reported
+        return compared and self.resolution in (None, Resolution.EXPLAINED)
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether a report is what it is about."""
+        return self.key is not None and self.key.startswith(REPORT)
+
+
+class ReportedBreaks:
+    """The reports that have raised a break, by broker and key: what is delivered again is no second one."""
+
+    def __init__(self) -> None:
+        self._keys: dict[tuple[str, str], None] = {}
+
+    def __contains__(self, name: tuple[str, str]) -> bool:
+        return name in self._keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def break_changed(self, before: Break | None, after: Break | None) -> None:
+        """Takes note of a break as it was and is; None is not there."""
+        item = after or before
+        if item is None or item.key is None or not item.is_reported:
+            return
+        name = item.broker, item.key
+        if after is None:
+            self._keys.pop(name, None)
+            return
+        self._keys[name] = None
+        if len(self._keys) > MOST_REPORTED:
+            del self._keys[next(iter(self._keys))]

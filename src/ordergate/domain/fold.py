@@ -305,7 +305,7 @@ _NOT_FILLED: Final = (State.CREATED, State.ACCEPTED, State.SUBMITTED)
 def _overdue(state: Book, event: e.OrderOverdue, _index: int, time: datetime) -> None:
     order = _order(state, event)
     before = order.noticed(event.why)
-    noticed = Overdue(event.why, time, 1 if before is None else before.times + 1)
+    noticed = Overdue(event.why, time, event.count or (1 if before is None else before.times + 1))
     others = tuple(one for one in order.overdue or () if one is not before)
     _put(state, event, order, time, overdue=(*others, noticed))
 

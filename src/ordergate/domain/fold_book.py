@@ -40,6 +40,8 @@ def book_fill(state: Book, fill: Fill, time: datetime, *, taken_back: bool) -> F
         state.lots.put(lot)
     state.positions.put(replace(position, oldest_open=state.oldest_open(position), updated_at=time))
     moved = deltas(fill, fill.quantity, instrument)
+    if order is None:
+        moved = moved[:1]  # an adjustment was not paid for: money that differs is adjusted by itself
     for delta in moved:
         before = state.balances.get((fill.fund_id, delta.position_key))
         amount = (before.amount if before else ZERO) + (-delta.amount if taken_back else delta.amount)

@@ -1,6 +1,7 @@
 """Of the comparison with the exchange's account, and of orders whose time is over."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from unittest.mock import patch
 
@@ -10,6 +11,11 @@ from ordergate.application import dispatch, reconciliation
 from ordergate.application.decide import reconciling
 from ordergate.application.reconciliation import Reconciler
 from ordergate.application.workers import Workers
+from ordergate.domain import fold_recon
+from ordergate.domain.book import Book
+from ordergate.domain.breaks import ReportedBreaks
+from ordergate.domain.orders.executions import Fill
+from ordergate.domain.positions.ledger import Balance, deltas
 from ordergate.domain.recon import comparing
 from tests.simulation.bugs.registry import bug
 
@@ -73,6 +79,30 @@ def fills_that_differ_explain_nothing() -> Iterator[Any]:
 def breaks_are_raised_by_every_look() -> Iterator[Any]:
     """A difference that is a break already is raised again by the next comparison."""
     with patch.object(reconciling, "_watched", lambda _ctx, _broker: []):
+        yield
+
+
+@bug
+def adjusted_position_is_paid_for() -> Iterator[Any]:
+    """A difference of a position that is booked moves the fund's money, too, which is a difference of its own."""
+    book_fill = fold_recon.book_fill
+
+    def paid(state: Book, fill: Fill, time: datetime, *, taken_back: bool) -> Fill:
+        for delta in deltas(fill, fill.quantity, state.instruments.rows[fill.symbol])[1:]:
+            key = fill.fund_id, delta.position_key
+            before = state.balances.get(key)
+            amount = delta.amount + (before.amount if before else 0)
+            state.balances.put(Balance(fund_id=key[0], position_key=key[1], amount=amount))
+        return book_fill(state, fill, time, taken_back=taken_back)
+
+    with patch.object(fold_recon, "book_fill", paid):
+        yield
+
+
+@bug
+def report_that_comes_again_is_another_break() -> Iterator[Any]:
+    """What a venue says of a trade that cannot be is a break as often as it is delivered."""
+    with patch.object(ReportedBreaks, "__contains__", lambda _self, _name: False):
         yield
 
 

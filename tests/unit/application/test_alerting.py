@@ -39,6 +39,12 @@ def rejected(code: str) -> e.OrderRejected:
     )
 
 
+def not_canceled(count: int) -> e.OrderOverdue:
+    return e.OrderOverdue(
+        order_id="o", why=Delay.NOT_CANCELED, since=START, remedy=Remedy.CANCEL, count=count
+    )
+
+
 HALT = Halt(level=Level.FUND, name="f", mode=Mode.HALT, reason="too much lost", by="ann", since=START)
 BREAK = Break(
     break_id="b",
@@ -61,6 +67,8 @@ CASES: list[tuple[Any, AlertKind, str]] = [
      AlertKind.SLIPPAGE, "fill o-f1 at 101 slipped by 100 of at most 50 bps"),
     (e.OrderOverdue(order_id="o", why=Delay.UNFILLED, since=START, remedy=Remedy.CANCEL),
      AlertKind.STALE_ORDER, "unfilled since 2026-03-02T15:00:00Z: cancel"),
+    (not_canceled(2), AlertKind.STALE_ORDER,
+     "it works under a halt, and its broker refuses to cancel it: it is asked again, ever less often"),
     (ProtectionFailed(order_id="o", fund_id="f", symbol="AAPL", quantity=Decimal(60), stop_price=Decimal(95),
                       code="RISK_HALTED", reason="fund f is halted"),
      AlertKind.UNPROTECTED, "60 AAPL of fund f have no stop at 95: RISK_HALTED: fund f is halted"),
@@ -80,6 +88,8 @@ def test_every_kind_has_a_case() -> None:
 @pytest.mark.parametrize("event", [
     rejected("RISK_ORDER_QTY"),  # who asked has been told
     e.OrderOverdue(order_id="o", why=Delay.TIME_OVER, since=START, remedy=Remedy.CANCEL),  # as it should be
+    not_canceled(1),  # it may just have been filled
+    not_canceled(3),  # it was told
     e.OrderConfirmed(order_id="o"),
 ])  # fmt: skip
 def test_what_is_not(event: Any) -> None:

@@ -275,6 +275,40 @@ def test_a_position_that_differs_is_a_break_and_halts_where_that_is_the_policy(p
     run_virtual(main())
 
 
+async def balance(gate: Gate, name: str) -> Decimal:
+    """What the funds together have of an asset, by the ledger."""
+    rows = await gate.journal.select("balances")
+    return sum((row.amount for row in rows if row.position_key == f"paper:BaseToken:{name}"), Decimal(0))
+
+
+@pytest.mark.parametrize("quantity", [5, -5, -150])
+def test_a_balance_is_what_the_broker_has_whatever_price_a_position_is_adjusted_at(quantity: int):
+    """A trade that nobody told: shares and money differ, and each is adjusted by itself, once."""
+
+    async def main():
+        async with account(policy=Policy.CORRECT) as (gate, broker):
+            await bought(gate, "one")
+            await later(gate)
+            market(gate)
+            side = Side.BUY if quantity > 0 else Side.SELL
+            hidden = execution(
+                "x", "X1", gate.clock.now(), quantity=abs(quantity), price=170, symbol="AAPL", side=side
+            )
+            broker.edits.append(lambda told: moved(told, hidden, 1))
+            await gate.compare("paper")
+            assert len(await entries(gate, "PositionAdjusted")) == 2
+            assert (await gate.compare("paper")).found is Found.AGREES
+            theirs = await broker.statement(gate.clock.now())
+            assert await balance(gate, "AAPL") == theirs.positions.get("AAPL", 0) == 100 + quantity
+            assert await balance(gate, "USD") == theirs.balances["USD"] - theirs.paid_in["USD"]
+            (position,) = await gate.journal.select("positions")
+            assert position.cost - position.realized_pnl == 100 * 181 + quantity * Decimal(
+                "180.5"
+            )  # of the lots
+
+    run_virtual(main())
+
+
 def test_what_comes_right_within_the_looks_halts_nobody():
     async def main():
         async with account(policy=Policy.HALT) as (gate, broker):

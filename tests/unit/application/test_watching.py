@@ -3,8 +3,10 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
+from structlog.testing import capture_logs
 
 from ordergate.adapters.clock import run_virtual
 from ordergate.adapters.journals.memory import MemoryJournal
@@ -88,6 +90,35 @@ async def working(gate: Gate, broker: ScriptedBroker, key: str = "working") -> O
     await gate.quiet()
     broker.sink.report(Acknowledged(broker="paper", client_id=f"{order.order_id}.1", broker_order_id=key))
     return await now_is(gate, order.order_id)
+
+
+def test_a_broker_that_refuses_to_cancel_is_asked_ever_less_often_until_it_does() -> None:
+    """Not every half second: the journal and the order's requests would be spent on it."""
+
+    async def halted(gate: Gate, broker: ScriptedBroker) -> None:
+        order = await working(gate, broker)
+        broker.answers.extend([REJECTED] * 7)
+        began = gate.clock.now()
+        with capture_logs() as logs:
+            await gate.execute(ThrowSwitch(level=Level.FIRM, name="", reason="drill"))
+            await gate.clock.sleep(10 * 60)
+        cancels = [e for e in await entries(gate, "RequestOpened") if e.order_id == order.order_id]
+        after = [(entry.time - began).total_seconds() for entry in cancels]
+        assert len(after) == 8
+        assert after[0] < 0.01
+        pauses = [later - earlier for earlier, later in pairwise(after)]
+        for pause, least in zip(pauses, (1, 2, 4, 8, 16, 32, 60), strict=True):
+            assert least <= pause < least + 1
+        assert [
+            line["order"] for line in logs if line["event"] == "alert" and line["kind"] == "stale_order"
+        ] == [order.order_id]
+        broker.sink.report(Ended(broker="paper", client_id=f"{order.order_id}.1", end=End.CANCELED))
+        assert (await now_is(gate, order.order_id)).state is State.CANCELED
+        size = gate.runner.engine.size
+        await gate.clock.sleep(10 * 60)
+        assert gate.runner.engine.size == size
+
+    run(configured(), halted)
 
 
 class TestTime:

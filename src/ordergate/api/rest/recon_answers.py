@@ -49,7 +49,9 @@ class Break(BaseModel):
     detail: str
     raised_at: Instant
     order_id: str | None
-    key: str | None = Field(description="What a difference is about; null for what no comparison found.")
+    key: str | None = Field(
+        description="What a difference, or a report that changed nothing, is about; null for what was booked."
+    )
     symbol: str | None = Field(description="Or the currency of a balance.")
     cause: Cause | None = Field(description="Where it can be told.")
     ours: Number | None

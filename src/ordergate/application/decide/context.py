@@ -72,9 +72,16 @@ def started(request: Request, epoch: int | None, at: datetime) -> Request:
 
 
 def raise_break(
-    ctx: Context, kind: BreakKind, broker: str, detail: str, order_id: str | None = None
+    ctx: Context,
+    kind: BreakKind,
+    broker: str,
+    detail: str,
+    order_id: str | None = None,
+    key: str | None = None,
 ) -> Decision[None]:
-    """Journals something that does not fit."""
+    """Journals something that does not fit; nothing, where that report has been one already."""
+    if key is not None and (broker, key) in ctx.state.reported:
+        return
     yield BreakRaised(
         item=Break(
             break_id=f"brk-{ctx.index()}",
@@ -83,6 +90,7 @@ def raise_break(
             detail=detail,
             raised_at=ctx.tick(),
             order_id=order_id,
+            key=key,
         )
     )
 

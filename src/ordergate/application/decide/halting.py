@@ -1,5 +1,6 @@
 """The kill switch: blocks at once, cancels what works, and is lifted by somebody else."""
 
+from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
@@ -8,9 +9,9 @@ from ordergate.application.decide.context import Context, Decision, started
 from ordergate.domain.book import Book
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound, quoted
 from ordergate.domain.identifiers import MOST_REQUESTS
-from ordergate.domain.orders.events import OrderCanceled, RequestOpened
+from ordergate.domain.orders.events import OrderCanceled, OrderOverdue, RequestOpened
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import UNSENT, WORKING, RequestKind, State
+from ordergate.domain.orders.states import UNSENT, WORKING, Delay, Remedy, RequestKind, State
 from ordergate.domain.risk.commands import LiftHalt, ThrowSwitch
 from ordergate.domain.risk.events import TradingHalted, TradingResumed
 from ordergate.domain.risk.kill_switch import HALTABLE, Halt, Mode, scopes_of, strictest, tightens
@@ -18,6 +19,11 @@ from ordergate.domain.risk.limits import FIRM, Level, Scope, shown_scope
 
 MOST_AT_ONCE: Final = 1_000
 """Orders canceled in one step; the rest follow in the next ones, and nothing new is taken meanwhile."""
+
+FIRST_PAUSE: Final = timedelta(seconds=1)
+LONGEST_PAUSE: Final = timedelta(minutes=1)
+"""Between a cancel that a broker refuses and the next one: doubled each time, up to the longest."""
+_MOST_DOUBLINGS: Final = 6
 
 CANCELED_BY_HALT: Final = "CANCELED_BY_HALT"
 
@@ -69,7 +75,7 @@ def throw(ctx: Context, command: ThrowSwitch) -> Decision[HaltResult]:
             trigger=command.trigger,
         )
         yield TradingHalted(halt=halt)
-    return (yield from go_on(ctx, ctx.state.halts.rows[scope]))
+    return (yield from go_on(ctx, ctx.state.halts.rows[scope], at_once=command.trigger is None))
 
 
 def _check_name(ctx: Context, level: Level, name: str) -> None:
@@ -83,9 +89,18 @@ def _check_name(ctx: Context, level: Level, name: str) -> None:
         raise Invalid(Code.BAD_VALUE, f"{quoted(name)}: {wanted}", "#/name")
 
 
-def go_on(ctx: Context, halt: Halt) -> Decision[HaltResult]:
-    """Cancels what works under a halt and has no cancel on its way yet."""
-    wanted = [order for order in ctx.state.orders.rows.values() if _is_stopped(ctx, order, halt)]
+def go_on(ctx: Context, halt: Halt, *, at_once: bool = False) -> Decision[HaltResult]:
+    """Cancels what works under a halt and has no cancel on its way yet.
+
+    Args:
+        at_once: also what was refused so lately that it is not asked for again yet.
+    """
+    now = ctx.now()
+    wanted = [
+        order
+        for order in ctx.state.orders.rows.values()
+        if _is_stopped(ctx.state, order, halt) and (at_once or not _pauses(order, halt, now))
+    ]
     canceled = asked = 0
     for order in wanted[:MOST_AT_ONCE]:
         if order.state in UNSENT:
@@ -101,7 +116,45 @@ def go_on(ctx: Context, halt: Halt) -> Decision[HaltResult]:
     return HaltResult(halt=halt, canceled=canceled, asked=asked, left=len(wanted) - canceled - asked)
 
 
-def _is_stopped(ctx: Context, order: Order, halt: Halt) -> bool:
+def next_cancel(state: Book) -> datetime | None:
+    """When `go_on` next asks for a cancel that was refused; None where it waits for none."""
+    due = (
+        at
+        for halt in state.halts.rows.values()
+        if halt.holds
+        for order in state.orders.rows.values()
+        if (at := _asked_again_at(order, halt)) is not None and _is_stopped(state, order, halt)
+    )
+    return min(due, default=None)
+
+
+def _pauses(order: Order, halt: Halt, now: datetime) -> bool:
+    at = _asked_again_at(order, halt)
+    return at is not None and now < at
+
+
+def _asked_again_at(order: Order, halt: Halt) -> datetime | None:
+    """When a cancel that was refused since the halt began is asked for again; None where none was."""
+    refused = order.noticed(Delay.NOT_CANCELED)
+    if refused is None or refused.at <= halt.since:
+        return None
+    return refused.at + min(FIRST_PAUSE * (1 << min(refused.times - 1, _MOST_DOUBLINGS)), LONGEST_PAUSE)
+
+
+def say_if_stopped(ctx: Context, order_id: str) -> Decision[None]:
+    """Notes that the broker has refused to cancel what must not work: how often, since the halt began."""
+    order = ctx.state.orders.rows[order_id]
+    halt = stopped(ctx, order)
+    if halt is None or order.state not in WORKING:
+        return
+    before = order.noticed(Delay.NOT_CANCELED)
+    count = 1 if before is None or before.at <= halt.since else before.times + 1
+    yield OrderOverdue(
+        order_id=order_id, why=Delay.NOT_CANCELED, since=halt.since, remedy=Remedy.CANCEL, count=count
+    )
+
+
+def _is_stopped(state: Book, order: Order, halt: Halt) -> bool:
     if halt.scope not in scopes_of(order.fund_id, order.strategy_id, order.broker):
         return False
     if order.state in WORKING:
@@ -109,11 +162,11 @@ def _is_stopped(ctx: Context, order: Order, halt: Halt) -> bool:
             return False
     elif order.state not in UNSENT:
         return False
-    return halt.mode is Mode.HALT or not _only_reduces(ctx, order)
+    return halt.mode is Mode.HALT or not _only_reduces(state, order)
 
 
-def _only_reduces(ctx: Context, order: Order) -> bool:
-    cell = ctx.state.exposures.cell(order.fund_id, order.symbol)
+def _only_reduces(state: Book, order: Order) -> bool:
+    cell = state.exposures.cell(order.fund_id, order.symbol)
     if cell is None:
         return False
     least, most = cell.quantities()
@@ -135,7 +188,7 @@ def canceled_by(ctx: Context, order: Order, halt: Halt) -> OrderCanceled:
 def stopped(ctx: Context, order: Order) -> Halt | None:
     """The halt under which an order must not leave now."""
     halt = strictest(ctx.state.halts.rows, scopes_of(order.fund_id, order.strategy_id, order.broker))
-    if halt is None or (halt.mode is Mode.REDUCE_ONLY and _only_reduces(ctx, order)):
+    if halt is None or (halt.mode is Mode.REDUCE_ONLY and _only_reduces(ctx.state, order)):
         return None
     return halt
 

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from ordergate.application.decide.context import Context, Decision, close_if_done, raise_break, started
 from ordergate.application.decide.executing import executed
 from ordergate.application.decide.expiring import expired, over_by
-from ordergate.application.decide.halting import canceled_by, stopped
-from ordergate.application.decide.wrong import name_of, request_of, wrong_report
+from ordergate.application.decide.halting import canceled_by, say_if_stopped, stopped
+from ordergate.application.decide.wrong import name_of, report_key, request_of, wrong_report
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.orders import events as e
@@ -30,16 +30,14 @@ def report(ctx: Context, said: r.AnyReport) -> Decision[None]:
     order = find_order(ctx, said)
     if order is None:
         named = said.client_id or said.broker_order_id
-        yield from raise_break(
-            ctx, BreakKind.UNKNOWN_ORDER, said.broker, f"{name_of(said)} of order {named!r}"
-        )
+        yield from _strange(ctx, BreakKind.UNKNOWN_ORDER, said, f"{name_of(said)} of order {named!r}")
         return
     if order.state in (State.CREATED, State.PENDING_RISK):
         yield from _illegal(ctx, order, said)
         return
     wrong = wrong_report(order, said)
     if wrong is not None:
-        yield from raise_break(ctx, wrong[0], order.broker, wrong[1], order.order_id)
+        yield from _strange(ctx, wrong[0], said, wrong[1], order)
         return
     if order.state is State.ACCEPTED and _proves_sent(said):
         yield from _left_after_all(ctx, order, said)
@@ -63,7 +61,15 @@ def find_order(ctx: Context, said: r.AnyReport) -> Order | None:
 
 def _illegal(ctx: Context, order: Order, said: r.AnyReport) -> Decision[None]:
     detail = f"{name_of(said)} of an order in state {order.state}"
-    yield from raise_break(ctx, BreakKind.ILLEGAL_REPORT, order.broker, detail, order.order_id)
+    yield from _strange(ctx, BreakKind.ILLEGAL_REPORT, said, detail, order)
+
+
+def _strange(
+    ctx: Context, kind: BreakKind, said: r.AnyReport, detail: str, order: Order | None = None
+) -> Decision[None]:
+    """What changes nothing would be raised again by every delivery: it is known by the report itself."""
+    order_id = None if order is None else order.order_id
+    yield from raise_break(ctx, kind, said.broker, detail, order_id, key=report_key(kind, said, order_id))
 
 
 def _proves_sent(said: r.AnyReport) -> bool:
@@ -98,7 +104,7 @@ def _working(ctx: Context, order: Order, said: r.Working) -> Decision[None]:
         if said.asked_after is not None and done_at is not None and done_at > said.asked_after:
             return  # it may have worked still when the broker looked
         detail = f"it works at the broker, and is {order.state} here"
-        yield from raise_break(ctx, BreakKind.STILL_WORKING, order.broker, detail, order.order_id)
+        yield from _strange(ctx, BreakKind.STILL_WORKING, said, detail, order)
         return
     yield from _present(ctx, order, said)
 
@@ -123,7 +129,7 @@ def _ended(ctx: Context, order: Order, said: r.Ended) -> Decision[None]:
         return
     if order.state in TERMINAL or order.state is State.FILLED:
         detail = f"the broker says {said.end}, the order is {order.state}; the first end stands"
-        yield from raise_break(ctx, BreakKind.CONFLICTING_END, order.broker, detail, order.order_id)
+        yield from _strange(ctx, BreakKind.CONFLICTING_END, said, detail, order)
         return
     if not allowed(order.state, move):
         yield from _illegal(ctx, order, said)
@@ -206,7 +212,13 @@ def _marked(ctx: Context, order: Order, said: r.Marked) -> Decision[None]:
 def _request_refused(ctx: Context, order: Order, said: r.RequestRefused) -> Decision[None]:
     request = request_of(order, said)
     if request is not None and request.kind is not RequestKind.SUBMIT:
-        yield e.RequestDropped(order_id=order.order_id, number=request.number, reason=said.reason)
+        yield from _dropped(ctx, order, request, said.reason)
+
+
+def _dropped(ctx: Context, order: Order, request: Request, reason: str | None) -> Decision[None]:
+    yield e.RequestDropped(order_id=order.order_id, number=request.number, reason=reason)
+    if request.kind is RequestKind.CANCEL:
+        yield from say_if_stopped(ctx, order.order_id)
 
 
 def _confirmed(ctx: Context, order: Order, said: r.Confirmed) -> Decision[None]:
@@ -238,7 +250,7 @@ def _answered_submit(ctx: Context, order: Order, request: Request, said: r.Answe
 
 def _answered_change(ctx: Context, order: Order, request: Request, said: r.Answered) -> Decision[None]:
     if said.outcome is r.Outcome.REJECTED:
-        yield e.RequestDropped(order_id=order.order_id, number=request.number, reason=said.reason)
+        yield from _dropped(ctx, order, request, said.reason)
     elif said.outcome is not r.Outcome.ACCEPTED and request.phase is Phase.SENT:
         yield _doubted(order, request, Phase.UNKNOWN, said.reason)
 

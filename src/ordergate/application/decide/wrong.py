@@ -1,8 +1,9 @@
 """What is wrong with a broker's report by itself, whatever its order's state."""
 
+import hashlib
 from typing import Final
 
-from ordergate.domain.breaks import BreakKind
+from ordergate.domain.breaks import REPORT, BreakKind
 from ordergate.domain.money import ONE, is_sane
 from ordergate.domain.orders import reports as r
 from ordergate.domain.orders.order import Order, Request
@@ -10,10 +11,29 @@ from ordergate.domain.orders.states import ExecutionKind, RequestKind
 
 _OF_A_REQUEST: Final = (r.Answered, r.Replaced, r.RequestRefused, r.LookedUp)
 
+_TERMS: Final = (
+    "outcome", "end", "mark", "on", "finding", "quantity", "limit_price", "stop_price", "ratio",
+)  # fmt: skip
+_DIGITS: Final = 32
+
 
 def name_of(said: r.AnyReport) -> str:
     """The kind of a report."""
     return type(said).__name__
+
+
+def report_key(kind: BreakKind, said: r.AnyReport, order_id: str | None) -> str:
+    """What a break of a report is about: the same for every delivery of it, whatever has become of its order.
+
+    An execution is known by its id, anything else by what it asks to be believed.
+    """
+    about = order_id or said.client_id or said.broker_order_id
+    if isinstance(said, r.Executed):
+        what: tuple[object, ...] = (said.exec_id,)
+    else:
+        what = name_of(said), said.client_id, *(getattr(said, term, None) for term in _TERMS)
+    digest = hashlib.sha256(repr((about, *what)).encode(errors="backslashreplace")).hexdigest()
+    return f"{REPORT}{kind}/{digest[:_DIGITS]}"
 
 
 def request_of(order: Order, said: r.AnyReport) -> Request | None:

@@ -245,11 +245,16 @@ class OrderRestated(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, t
 
 
 class OrderOverdue(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderOverdue/1"):
-    """Something takes too long, since then; the remedy, where it is one for the broker, stands in the next entries."""
+    """Something takes too long, since then; the remedy, where it is one for the broker, stands in the next entries.
+
+    Attributes:
+        count: how often it was noticed since then; None goes on from what the order has of that kind.
+    """
 
     why: Delay
     since: datetime
     remedy: Remedy
+    count: int | None = None
 
 
 class SlippageExceeded(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="SlippageExceeded/1"):

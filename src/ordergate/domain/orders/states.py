@@ -105,12 +105,14 @@ class Delay(StrEnum):
 
     UNFILLED: it works and has not traded. UNANSWERED: its broker has not said whether it has it. TIME_OVER: its time
     is over, at a broker that does not end it by itself. PAST_TIME: the broker should have ended it, and has not.
+    NOT_CANCELED: it works under a halt, and its broker has refused to cancel it.
     """
 
     UNFILLED = "unfilled"
     UNANSWERED = "unanswered"
     TIME_OVER = "time_over"
     PAST_TIME = "past_time"
+    NOT_CANCELED = "not_canceled"
 
 
 class Remedy(StrEnum):

@@ -1,5 +1,8 @@
 """The ledger: every fill moves balances, one delta each; a balance is the sum of its deltas.
 
+An adjustment is one delta: of a position that of what is held, of money that of the currency. So balances stay what the
+broker has, whatever price a position was booked at.
+
 `position_key` is `venue:type:symbol`. What is bought and what is paid with are BaseTokens of the venue; a fee
 is a delta of its own.
 """

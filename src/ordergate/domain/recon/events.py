@@ -29,7 +29,8 @@ class PositionAdjusted(Event, frozen=True, kw_only=True, omit_defaults=True, tag
     """The difference of a break was booked into a fund, so that the records agree. It is no fill: nothing was traded.
 
     Attributes:
-        trade: what is booked of a position, as if it had been traded at that price; None for money.
+        trade: what is booked of a position: lots, cost and profit as if it had been traded at that price, and no money;
+            None for money.
         currency, amount: what is booked of money; None for a position.
         by: a principal.
     """

@@ -14,6 +14,7 @@ from ordergate.domain.risk.commands import AnswerGate, LiftHalt, SetLimits, Thro
 from ordergate.domain.risk.events import TradingHalted, TradingResumed
 from ordergate.domain.risk.kill_switch import Mode, Trigger
 from ordergate.domain.risk.limits import Level, Limits
+from ordergate.domain.times import MICROSECOND
 from ordergate.testing.playbook import BROKER, ack, ended, fill
 from tests.unit.domain.risk.limited import NAMES, Limited, stated
 
@@ -54,6 +55,21 @@ def test_an_order_in_doubt_that_must_not_be_sent_again_is_left_to_a_person() -> 
     assert "not sent again, for fund fund is halted" in book.events[-1].item.detail
 
 
+def test_what_only_reduces_may_stay_and_is_not_asked_for_again() -> None:
+    book = Limited().held(5).order_of(5, side=Side.SELL, limit=200)
+    thrown(book, mode=Mode.HALT)
+    book.report(r.RequestRefused(broker=BROKER))
+    assert halting.next_cancel(book.engine.state) is not None
+    book.by("bob", lifted()).by("ann", switch(mode=Mode.REDUCE_ONLY))
+    assert not book.order.requests
+    assert halting.next_cancel(book.engine.state) is None
+
+
+def test_a_cancel_that_is_refused_without_a_halt_is_no_delay() -> None:
+    book = Limited().order_of(5).cancel()
+    book.report(r.RequestRefused(broker=BROKER)).expect("RequestDropped")
+
+
 @pytest.mark.parametrize("level", SCOPES)
 class TestHalt:
     def test_it_blocks_new_orders_and_replaces(self, level: Level) -> None:
@@ -85,10 +101,51 @@ class TestHalt:
     def test_a_cancel_that_was_refused_is_asked_for_again(self, level: Level) -> None:
         book = Limited().order_of(5)
         thrown(book, level)
-        book.report(r.RequestRefused(broker=BROKER, reason="busy"))
+        book.report(r.RequestRefused(broker=BROKER, reason="busy")).expect("RequestDropped", "OrderOverdue")
         assert not book.order.requests
-        book.step(ValueFunds())
+        book.later(1.1).step(ValueFunds())
         assert book.order.open_request(RequestKind.CANCEL) is not None
+
+    def test_a_refused_cancel_is_asked_for_ever_less_often(self, level: Level) -> None:
+        book = Limited().order_of(5)
+        thrown(book, level)
+        pauses = []
+        for _ in range(9):
+            book.later(0.1).report(r.RequestRefused(broker=BROKER, reason="busy"))
+            refused_at = book.now
+            due = halting.next_cancel(book.engine.state)
+            assert due is not None
+            book.now = due - MICROSECOND
+            book.step(ValueFunds())
+            assert not book.events
+            book.now = due
+            book.step(ValueFunds())
+            book.expect("RequestOpened")
+            assert halting.next_cancel(book.engine.state) is None, "a cancel is on its way"
+            pauses.append(round((due - refused_at).total_seconds(), 3))
+        assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+        assert book.replayed().orders.rows == book.engine.state.orders.rows
+        book.report(ended(r.End.CANCELED)).expect("OrderCanceled", state=State.CANCELED)
+        assert halting.next_cancel(book.engine.state) is None
+
+    def test_a_halt_that_is_ordered_again_or_anew_does_not_wait(self, level: Level) -> None:
+        book = Limited().order_of(5)
+        thrown(book, level)
+        for _ in range(5):
+            book.report(r.RequestRefused(broker=BROKER)).later(60).step(ValueFunds())
+        book.report(r.RequestRefused(broker=BROKER))
+        thrown(book, level)
+        assert book.answer.asked == 1
+        book.report(r.RequestRefused(broker=BROKER))
+        book.by("bob", lifted(level))
+        assert halting.next_cancel(book.engine.state) is None
+        thrown(book, level, trigger=Trigger.LOSS)
+        assert book.answer.asked == 1
+        book.report(r.RequestRefused(broker=BROKER))
+        assert book.events[-1].count == 1, "counted from the halt on"
+        due = halting.next_cancel(book.engine.state)
+        assert due is not None
+        assert round((due - book.now).total_seconds(), 3) == 1
 
     def test_others_trade_on(self, level: Level) -> None:
         book = Limited().limits(Limits(), Level.FUND, "other")
