@@ -32,6 +32,7 @@ from ordergate.application.queries import show_order
 from ordergate.bootstrap import Gate, nats_in, open_gate
 from ordergate.cli import terminal as t
 from ordergate.cli.demo_companions import KNOWN, Companion, named, started
+from ordergate.cli.demo_waiting import heed_cancellation
 from ordergate.cli.orders import print_orders
 from ordergate.cli.reading import print_fills, print_positions
 from ordergate.cli.replay import TimedSignal, replay
@@ -182,8 +183,12 @@ async def _accompanied(
             gate.feed(quote)
         for companion in companions:
             await companion.act(gate)
+            heed_cancellation()
         await gate.quiet()
-        found = {companion.name: await companion.compare(gate) for companion in companions}
+        found = {}
+        for companion in companions:
+            found[companion.name] = await companion.compare(gate)
+            heed_cancellation()
         return await _result(gate, url) | {"with": found}
 
 

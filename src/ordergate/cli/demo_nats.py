@@ -30,10 +30,10 @@ _BUCKET: Final = "ORDERGATE_POSITIONS"
 _FILLED_S: Final = 10.0
 _TRIES: Final = 3
 _WRONG: Final = ("missing", "foreign", "different")
-_SIGNAL: Final = ("sent on", "signal", "as", "became", "state", "filled", "why")
+_SIGNAL: Final = ("sent on", "signal", "kept as", "became", "state", "filled", "why")
 _SUBJECT: Final = ("dialect", "subject", "messages", "journal")
 _POSITION: Final = (
-    "key", "quantity", "book's", "average", "book's average", "at entry", "last changed by",
+    "key", "quantity", "book's", "average", "book's average", "at entry", "last changed by entry",
 )  # fmt: skip
 _LETTER: Final = ("subject", "message", "code", "reason")
 
@@ -154,11 +154,12 @@ class NatsCompanion:
 
     def say(self, found: Mapping[str, Any]) -> None:
         """See `Companion`."""
-        t.print_table("NATS, signals that came in", _SIGNAL, [_signal_row(one) for one in found["signals"]])
+        rows = [_signal_row(one) for one in found["signals"]]
+        t.print_table("NATS, signals that came in", _SIGNAL, rows, ("filled",))
         _say_messages(found["stream"])
         _say_positions(found["positions"])
-        rows = [[one[name] for name in _LETTER] for one in found["dead_letters"]]
-        t.print_table(f"NATS, dead letters in {DEAD_STREAM}", _LETTER, rows)
+        letters = [[one[name] for name in _LETTER] for one in found["dead_letters"]]
+        t.print_table(f"NATS, dead letters in {DEAD_STREAM}", _LETTER, letters)
 
     def _connection(self) -> Connection:
         return Connection(self._section.servers, self._section.login(), "ordergate demo")

@@ -11,6 +11,13 @@ PATIENCE_S: Final = 60.0
 _PAUSE_S: Final = 0.02
 
 
+def heed_cancellation() -> None:
+    """Ends the task if it is to end: `asyncio.wait_for` of Python 3.11, with which libraries wait, can lose that."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def until(what: str, come: Callable[[], Awaitable[bool]], within_s: float = PATIENCE_S) -> None:
     """Returns once it has come.
 
@@ -19,7 +26,8 @@ async def until(what: str, come: Callable[[], Awaitable[bool]], within_s: float 
     """
     try:
         async with asyncio.timeout(within_s):
-            while not await come():  # noqa: ASYNC110 - nobody tells of it
+            while not await come():
+                heed_cancellation()
                 await asyncio.sleep(_PAUSE_S)
     except TimeoutError:
         raise t.InputError(f"{what}: not within {within_s:.0f} s") from None
