@@ -23,6 +23,7 @@ from ordergate.config.funds import FundSection
 from ordergate.config.nats import NatsSection
 from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder, SubmitOrder
 from ordergate.domain.orders.states import OrderType, Side, State, TimeInForce
+from ordergate.sdk.signals import FillTracker, subscribe_fills
 from tests.services.connector import Connector
 from tests.services.mail import Mail, mail, until
 from tests.services.nats import Nats
@@ -241,6 +242,47 @@ def test_raw_fills_of_every_subject_and_what_is_none(nats: Nats, tmp_path: Path)
             found = sorted((subject, headers["Ordergate-Code"]) for subject, headers, _data in letters)
             assert found == sorted((f"ordergate.v1.dead.{subject}", code) for subject, _body, code in bad)
             assert len(await gate.queries.fills()) == 4
+            assert await breaks(gate) == []
+
+    run(main())
+
+
+def test_who_follows_fills_hears_those_of_nats_once(nats: Nats, tmp_path: Path) -> None:
+    """Seed 001's Example 3, whose callback books what it hears: the fill stands in the journal already."""
+
+    async def main() -> None:
+        async with trading(nats, tmp_path, replace(DESK, statements=False), size=0) as (
+            gate,
+            connector,
+            post,
+        ):
+            tracker, heard = FillTracker(gate), []
+
+            async def on_fill(event: dict[str, Any]) -> None:
+                told = event["order_id"], event["fill_price"], event["fill_quantity"], event["timestamp"]
+                await tracker.process_fill(*told)
+                await tracker.update_position(event)
+                heard.append(event)
+
+            subscription = await subscribe_fills("mt5.fills.*", callback=on_fill, gate=gate)
+            order = await buy(gate)
+            await becomes(gate, order.order_id, State.SUBMITTED)
+            for ticket, quantity in ((901, 40), (901, 40), (902, 60), (901, 40)):
+                fill = raw_fill(connector.orders[0], quantity, ticket=ticket)
+                await post.send("mt5.fills.AAPL", {**fill, "comment": f"order_id:{order.order_id}"})
+            await becomes(gate, order.order_id, State.FILLED)
+
+            async def both() -> bool:
+                return len(heard) == 2
+
+            await until(both)
+            await subscription.close()
+            assert [(event["fill_quantity"], event["side"], event["broker"]) for event in heard] == [
+                (Decimal(40), "buy", "desk"),
+                (Decimal(60), "buy", "desk"),
+            ]
+            assert len(await gate.queries.fills()) == 2
+            assert await held(gate) == 100
             assert await breaks(gate) == []
 
     run(main())

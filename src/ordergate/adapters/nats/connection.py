@@ -1,6 +1,7 @@
 """The connection to a NATS server: made when somebody first needs it, and again whenever it is lost."""
 
 import asyncio
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -72,11 +73,7 @@ class Connection:
         return (await self.client()).jetstream()
 
     async def _connected(self) -> "Client":
-        try:
-            from nats.aio.client import Client  # only here: most gates never need it
-        except ImportError as error:
-            raise NatsError("NATS needs nats-py: pip install 'ordergate[nats]'") from error
-        client = Client()
+        client: Client = library().Client()
 
         async def noted(error: Exception) -> None:
             _log.debug("nats", error=repr(error))
@@ -124,6 +121,19 @@ class Connection:
         client, self._client = self._client, None
         if client is not None:
             await self._abandon(client)
+
+
+def library() -> ModuleType:
+    """nats.aio.client.
+
+    Raises:
+        NatsError: it is not installed.
+    """
+    try:
+        import nats.aio.client  # only here: most gates never need it
+    except ImportError as error:
+        raise NatsError("NATS needs nats-py: pip install 'ordergate[nats]'") from error
+    return nats.aio.client
 
 
 def _let_go(client: "Client") -> None:
