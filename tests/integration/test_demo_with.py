@@ -250,7 +250,11 @@ def _demo(*arguments: str) -> Iterator[subprocess.Popen]:
         try:
             yield demo
         finally:
-            demo.kill()
+            demo.terminate()  # killed at once it would leave its server behind
+            try:
+                demo.wait(20)
+            except subprocess.TimeoutExpired:
+                demo.kill()
 
 
 def _check_stopped(demo: subprocess.Popen, server: int) -> None:
@@ -338,6 +342,24 @@ def test_a_server_that_does_not_come_up_is_told_with_what_it_said(tmp_path: Path
     server = demo_servers.running(command, demo_servers.free_port(), tmp_path / "log")
     with pytest.raises(OrdergateError, match="no such luck"), server:
         pass
+
+
+def test_control_c_amid_a_start_leaves_no_server(
+    tmp_path: Path, started: list[subprocess.Popen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    popen = demo_servers.subprocess.Popen
+
+    def interrupted(*arguments, **options):
+        process = popen(*arguments, **options)
+        signal.raise_signal(signal.SIGINT)  # before anybody has been given the process
+        return process
+
+    monkeypatch.setattr(demo_servers.subprocess, "Popen", interrupted)
+    command = (sys.executable, "-c", "import time; time.sleep(600)")
+    server = demo_servers.running(command, demo_servers.free_port(), tmp_path / "log")
+    with pytest.raises(KeyboardInterrupt), server:
+        pass
+    assert ended(started[0].pid)
 
 
 def test_one_that_does_not_agree_fails_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,16 @@
 
 import importlib.util
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from ordergate.cli import terminal as t
 
@@ -25,27 +27,53 @@ def running(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
     Raises:
         InputError: it cannot be started, or does not listen.
     """
-    with log.open("ab") as said:
-        try:
-            process = subprocess.Popen(  # noqa: S603
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                start_new_session=True,  # Control-C is for the demo, which has something to tell the server yet
-            )
-        except OSError as error:
-            raise t.InputError(f"{command[0]} cannot be started: {error.strerror or error}") from error
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with log.open("ab") as said, _interrupt_held():
+            process = _begun(command, said)
         _wait(process, port, log)
         yield
     finally:
-        process.terminate()
-        try:
-            process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            _end(process)
+
+
+def _begun(command: Sequence[str], said: IO[bytes]) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,  # Control-C is for the demo, which has something to tell the server yet
+        )
+    except OSError as error:
+        raise t.InputError(f"{command[0]} cannot be started: {error.strerror or error}") from error
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def _interrupt_held() -> Iterator[None]:
+    """Meanwhile Control-C waits: amid a start it would leave a process that nobody knows."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
