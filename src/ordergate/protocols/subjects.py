@@ -18,6 +18,8 @@ CODE, REASON, CAME_ON, CAME_FROM, ORDER = (
     "Ordergate-Message",
     "Ordergate-Order",
 )
+TOO_LARGE, HASH = "Ordergate-Too-Large", "Ordergate-SHA-256"
+"""Of a message that goes without its body: the body's size in bytes, and its hash in hexadecimal digits."""
 _EMPTY: Final = "="
 _OTHERS: Final = re.compile(rb"[^A-Za-z0-9_-]")
 _TOKEN: Final = re.compile(r"(?:[A-Za-z0-9_-]|=[0-9A-F]{2})+")

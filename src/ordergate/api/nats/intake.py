@@ -153,6 +153,7 @@ class Intake:
                 message.data,
                 message.headers,
                 message.came_from,
+                message.at,
                 dead.code,
                 dead.reason,
                 dead.order_id,

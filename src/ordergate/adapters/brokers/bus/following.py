@@ -159,14 +159,22 @@ class Reports:
                     if told.sequence.consumer != expected:
                         raise NatsError("a report was lost on its way: it is fetched again")
                     expected += 1
-                    await self._taken(given, told.sequence.stream, told.timestamp)
+                    await self._taken(given, told)
         finally:
             with suppress(Exception):
                 await subscription.unsubscribe()
 
-    async def _taken(self, given: Any, sequence: int, at: datetime) -> None:
+    async def _taken(self, given: Any, told: Any) -> None:
+        sequence, at = told.sequence.stream, told.timestamp
         cursor = cursor_of(sequence, at)
         await self._take(
-            Came(subject=given.subject, data=given.data, headers=given.headers, at=at, cursor=cursor)
+            Came(
+                subject=given.subject,
+                data=given.data,
+                headers=given.headers,
+                at=at,
+                cursor=cursor,
+                place=f"{told.stream}/{sequence}",
+            )
         )
         self._cursor, self.sequence = cursor, sequence

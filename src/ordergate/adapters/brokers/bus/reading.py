@@ -60,7 +60,8 @@ class Came(Struct, frozen=True, kw_only=True):
 
     Attributes:
         at: when the server took it.
-        cursor: its place.
+        cursor: its place, for the journal.
+        place: the stream and the number in it.
     """
 
     subject: str
@@ -68,6 +69,7 @@ class Came(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] | None
     at: datetime
     cursor: str
+    place: str
 
 
 def reports_of(broker: str, subjects: Subjects, came: Came) -> AnyReport:

@@ -24,7 +24,9 @@ AT = datetime(2026, 11, 30, 12, tzinfo=UTC)
 def read(subject: str, body: Any, headers: dict[str, str] | None = None) -> Any:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return reports_of(
-        "desk", SUBJECTS, Came(subject=subject, data=data, headers=headers, at=AT, cursor="7@1")
+        "desk",
+        SUBJECTS,
+        Came(subject=subject, data=data, headers=headers, at=AT, cursor="7@1", place="DESK/7"),
     )
 
 
