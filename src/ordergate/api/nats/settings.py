@@ -11,7 +11,8 @@ class Inputs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         signals: takes `signals.approved.>`.
         commands: takes `mts.v1.oms.VERB`, and answers requests on `ordergate.v1.cmd.FUND.order.VERB`.
-        max_age_s: a signal, or a submit of a stream, that is older when it is first looked at makes no order.
+        max_age_s: a signal, or a submit of a stream, that is older when it is first looked at makes no order, and a
+            replace of a stream changes none.
         signed_only: a signal without the risk service's signature makes no order.
         hmac_key_env, hmac_key_file: where the secret is that the risk service signs with.
         ed25519_key: its public key, the base64 of 32 bytes, where it signs with a private one.
