@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ordergate.application import tallying
 from ordergate.bootstrap import Gate
 from tests.integration.test_nats_commands import FUND, config, order
 from tests.integration.test_nats_signals import config_for, orders, run, taking
@@ -48,6 +49,7 @@ def test_a_replace_that_comes_again_does_not_undo_a_later_one(nats: Nats, tmp_pa
 
 def test_what_is_sent_at_once_is_done_in_sequence(nats: Nats, tmp_path: Path) -> None:
     count = 12
+    again = tallying.messages["commands", "again"]
 
     async def main() -> None:
         async with mail(nats.url) as post:
@@ -68,6 +70,7 @@ def test_what_is_sent_at_once_is_done_in_sequence(nats: Nats, tmp_path: Path) ->
                     return sum(o.state == "CANCELED" for o in await gate.queries.orders()) == count
 
                 await until(canceled)
+        assert tallying.messages["commands", "again"] == again  # none was tried before its turn
 
     run(main())
 

@@ -59,6 +59,17 @@ def covers(pattern: str, subject: str) -> bool:
     return len(ours) == len(theirs)
 
 
+def overlap(one: str, other: str) -> bool:
+    """Whether some subject is one of both patterns."""
+    ours, theirs = one.split("."), other.split(".")
+    for mine, yours in zip(ours, theirs, strict=False):
+        if ">" in (mine, yours):
+            return True
+        if "*" not in (mine, yours) and mine != yours:
+            return False
+    return len(ours) == len(theirs)
+
+
 def dead_headers(code: str, reason: str, subject: str, came_from: str) -> Mapping[str, str]:
     """What a dead letter says of itself; its body is the message's, byte for byte.
 
