@@ -96,8 +96,7 @@ def _check_inputs(section: NatsSection, where: str) -> None:
     for name in ("signals_stream", "commands_stream"):
         if not _NAME.fullmatch(getattr(inputs, name)):
             raise ConfigError(f"{where}.{name}: write a name of letters, digits, '_' and '-'")
-    keys = [inputs.hmac_key_env, inputs.hmac_key_file, inputs.ed25519_key]
-    if inputs.signed_only and not any(key is not None for key in keys):
+    if inputs.signed_only and not inputs.has_key:
         raise ConfigError(
             f"{where}.signed_only: write what signatures are checked with: hmac_key_env, hmac_key_file or ed25519_key"
         )
