@@ -376,8 +376,14 @@ def test_a_connector_that_can_less_than_configured_gets_nothing(nats: Nats, tmp_
                     return any(log["event"] == "the connector is not as configured" for log in logs)
 
                 await until(told)
+
+                async def asked_often() -> bool:
+                    return sum(verb == "hello" for verb, _body in connector.asked) >= 3
+
+                await until(asked_often)
                 assert connector.orders == []
-        assert "replaces, deduplication forever" in next(log["why"] for log in logs if "why" in log)
+        (why,) = [log["why"] for log in logs if log["event"] == "the connector is not as configured"]
+        assert "replaces, deduplication forever" in why
 
     run(main())
 

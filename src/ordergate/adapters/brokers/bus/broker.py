@@ -74,6 +74,7 @@ class BusBroker:
         self._sink: Sink | None = None
         self._following: asyncio.Task[None] | None = None
         self._greeted = False
+        self._lacks: str | None = None
         self._began = 0.0
         self._sent: dict[str, float] = {}
         self._tickets: dict[str, str] = {}
@@ -264,8 +265,11 @@ class BusBroker:
         _raw, said = await self._call.ask(self._subjects.call("hello"), wire.HelloOut(), wire.HelloIn)
         lacks = wire.lacking(self._capabilities, said)
         if lacks is not None:
-            _log.error("the connector is not as configured", broker=self._name, why=lacks)
+            if lacks != self._lacks:
+                _log.error("the connector is not as configured", broker=self._name, why=lacks)
+            self._lacks = lacks
             raise NotAsked(f"the connector {lacks}")
+        self._lacks = None
         self._greeted = True
 
     async def _publish(self, order: wire.OrderOut) -> Answer:
