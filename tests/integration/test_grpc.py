@@ -177,6 +177,9 @@ WRONG: list[tuple[str, dict[str, Any], str, str, list[str]]] = [
     ("CheckRisk", {}, "INVALID_ARGUMENT", "missing", ["fund_id"]),
     ("GetOrder", {}, "INVALID_ARGUMENT", "missing", ["order_id"]),
     ("GetOrder", {"order_id": "ord-none"}, "NOT_FOUND", "order_not_found", ["order_id"]),
+    ("GetOrder", {"order_id": "no\0 \u20ac"}, "INVALID_ARGUMENT", "bad_value", ["order_id"]),
+    ("Cancel", {"order_id": "no\0"}, "INVALID_ARGUMENT", "bad_value", ["order_id"]),
+    ("Replace", {"order_id": "x" * 33, "any_version": True}, "INVALID_ARGUMENT", "bad_value", ["order_id"]),
     ("Cancel", {}, "INVALID_ARGUMENT", "missing", ["order_id"]),
     ("Cancel", {"order_id": "ord-none"}, "NOT_FOUND", "order_not_found", ["order_id"]),
     ("Cancel", {"order_id": "ord-none", "reason": "x" * 1_001}, "INVALID_ARGUMENT", "bad_value", ["reason"]),
@@ -208,6 +211,7 @@ def test_what_is_wrong_is_named(
     [
         ({"after": -2}, "after"),
         ({"after": 10**18}, "after"),
+        ({"after": 10**9}, "after"),
         ({"heartbeat_s": 0}, "heartbeat_s"),
         ({"heartbeat_s": 3_601}, "heartbeat_s"),
         ({"shard": "eu"}, "shard"),

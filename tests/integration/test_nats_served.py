@@ -1,7 +1,10 @@
 """What comes in over NATS beside the other doors: a real `ordergate serve`, and shards behind one door."""
 
 import asyncio
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,3 +81,24 @@ def test_one_shard_alone_does_not_take_what_is_for_all(nats: Nats, tmp_path: Pat
                     await asyncio.sleep(0)
 
     run(main())
+
+
+def test_a_key_that_is_none_is_told_before_anything_starts(tmp_path: Path) -> None:
+    settings = tmp_path / "ordergate.toml"
+    settings.write_text(
+        '[nats]\nservers = ["nats://127.0.0.1:1"]\n[nats.inputs]\nsignals = true\nhmac_key_env = "SHORT_KEY"\n'
+    )
+    command = [sys.executable, "-m", "ordergate", "serve", "--port", "0", "--config", str(settings)]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "SHORT_KEY": "short"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "nats.inputs.hmac_key_env: the variable that it names" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [found.name for found in tmp_path.iterdir()] == ["ordergate.toml"]

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 
 from ordergate.api.nats.settings import Inputs
 from ordergate.application import tallying
-from ordergate.bootstrap import Gate, nats_in, open_gate
-from ordergate.config import Config
+from ordergate.bootstrap import Gate, check_nats_in, nats_in, open_gate
+from ordergate.config import Config, ConfigError
 from ordergate.config.nats import NatsSection
 from ordergate.domain.errors import StoreError
 from tests.services.mail import mail, until
@@ -120,6 +120,7 @@ BAD = [
     (signal(symbol="NOSUCH"), "unknown_symbol"),
     (signal(expires_at=LONG_AGO), "signal_expired"),
     (signal(timestamp=LONG_AGO), "signal_too_old"),
+    (signal(timestamp="2099-01-01T00:00:00Z"), "signal_from_the_future"),
     (signal(metadata="x" * 70_000), "body_too_large"),
 ]
 
@@ -208,16 +209,62 @@ def test_a_wrong_signature_is_refused_also_where_none_is_needed(
     nats: Nats, tmp_path: Path, monkeypatch
 ) -> None:
     monkeypatch.setenv("RISK_SECRET", SECRET)
+    config = config_for(nats, hmac_key_env="RISK_SECRET", signed_only=False)
+
+    async def main() -> None:
+        async with taking(config, f"sqlite:///{tmp_path / 'o.db'}") as gate, mail(nats.url) as post:
+            for number, name in enumerate(("Ordergate-Signature", "ordergate-signature")):
+                await post.send("signals.approved.EURUSD", signal(number), {name: "hmac-sha256=00"})
+            await post.send("signals.approved.EURUSD", signal(2))
+            await post.dead(2)
+            assert [o.signal_id for o in await orders(gate, 1)] == ["sig-2"]
+
+    run(main())
+
+
+def test_a_key_is_for_signed_signals_alone_as_left_out(nats: Nats, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("RISK_SECRET", SECRET)
     config = config_for(nats, hmac_key_env="RISK_SECRET")
 
     async def main() -> None:
         async with taking(config, f"sqlite:///{tmp_path / 'o.db'}") as gate, mail(nats.url) as post:
-            await post.send("signals.approved.EURUSD", signal(1), {"Ordergate-Signature": "hmac-sha256=00"})
-            await post.send("signals.approved.EURUSD", signal(2))
-            await post.dead(1)
+            await post.send("signals.approved.EURUSD", signal(1))
+            good = json.dumps(signal(2)).encode()
+            await post.send("signals.approved.EURUSD", good, {"ordergate-signature": _hmac(good)})
+            both = {"Ordergate-Signature": _hmac(b""), "ordergate-signature": _hmac(good)}
+            await post.send("signals.approved.EURUSD", good, both)
+            letters = await post.dead(2)
+            assert {headers["Ordergate-Code"] for _s, headers, _d in letters} == {"bad_signature"}
             assert [o.signal_id for o in await orders(gate, 1)] == ["sig-2"]
 
     run(main())
+
+
+def test_a_signature_that_nobody_here_can_check_is_refused(nats: Nats, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with taking(config_for(nats), f"sqlite:///{tmp_path / 'o.db'}") as gate, mail(nats.url) as post:
+            body = json.dumps(signal(1)).encode()
+            await post.send("signals.approved.EURUSD", body, {"Ordergate-Signature": _hmac(body)})
+            await post.send("signals.approved.EURUSD", signal(2))
+            ((_subject, headers, _data),) = await post.dead(1)
+            assert headers["Ordergate-Code"] == "bad_signature"
+            assert "no key is configured here" in headers["Ordergate-Reason"]
+            assert [o.signal_id for o in await orders(gate, 1)] == ["sig-2"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("named", [{"hmac_key_env": "RISK_SECRET"}, {"hmac_key_file": "secret"}])
+def test_a_key_that_is_none_is_named_by_its_setting(
+    nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: dict[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RISK_SECRET", "short")
+    (tmp_path / "secret").write_text("short")
+    (setting,) = named
+    with pytest.raises(ConfigError, match=rf"nats\.inputs\.{setting}: .* at least 16 characters") as raised:
+        check_nats_in(config_for(nats, **named))
+    assert "short" not in str(raised.value)
 
 
 def test_a_server_killed_between_delivery_and_acknowledgement(nats: Nats, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ class Mail:
         except NotFoundError:
             return []
         found = []
-        for sequence in range(state.first_seq, state.last_seq + 1):
+        for sequence in range(max(state.first_seq, 1), state.last_seq + 1):
             found.append(await self.stream.get_msg(stream, sequence))
         return found
 

@@ -87,6 +87,20 @@ BUS = '[brokers.{0}]\nadapter = "bus"\n{1}\n'
             "is also of broker one",
         ),
         (
+            f"[nats]\n{SERVED}" + BUS.format("one", "subjects = ['mts.v1.brokers.*.fills.raw']"),
+            "one.subjects: .* leave one of the two out",
+        ),
+        (
+            f"[nats]\n{SERVED}" + BUS.format("one", "subjects = ['a.*.c', 'a.b.*']"),
+            "one.subjects: .* leave one of the two out",
+        ),
+        (
+            f"[nats]\n{SERVED}"
+            + BUS.format("one", "")
+            + BUS.format("two", "subjects = ['mts.v1.brokers.one.fills.raw']"),
+            "brokers.two: .* is also of broker one",
+        ),
+        (
             f"[nats]\n{SERVED}dialects = ['orders']\n" + BUS.format("one", "sends = 'publish'"),
             "takes what it reads there for orders",
         ),

@@ -2,7 +2,7 @@
 
 from ordergate.bootstrap.gate import Gate
 from ordergate.bootstrap.moving import Moved, check_target, move_fund
-from ordergate.bootstrap.nats_in import nats_in
+from ordergate.bootstrap.nats_in import check_nats_in, nats_in
 from ordergate.bootstrap.opening import MEMORY, assemble, leave_to_itself, open_gate, reading_aside
 from ordergate.bootstrap.opening_shards import all_reading_aside, open_any, open_shard, open_shards
 from ordergate.bootstrap.shards import Shards
@@ -14,6 +14,7 @@ __all__ = [
     "Shards",
     "all_reading_aside",
     "assemble",
+    "check_nats_in",
     "check_target",
     "leave_to_itself",
     "move_fund",

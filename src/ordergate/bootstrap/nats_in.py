@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from ordergate.adapters.nats import Connection
 from ordergate.adapters.nats.letters import DeadLetters
 from ordergate.adapters.nats.streams import find_or_make, pull
-from ordergate.adapters.outlets.webhook import read_secret
+from ordergate.adapters.outlets.webhook import SecretError, read_secret
 from ordergate.api.gate import Gate
 from ordergate.api.nats.door import NatsDoor
 from ordergate.api.nats.link import Consumed
@@ -15,6 +15,9 @@ from ordergate.api.nats.settings import Inputs
 from ordergate.api.nats.signatures import Verifier, public_key_of
 from ordergate.bootstrap.connecting import connection_of
 from ordergate.config import Config, ConfigError
+
+_LEAST_SECRET: Final = 16
+"""Characters; see `read_secret`."""
 
 
 class _Server:
@@ -51,6 +54,14 @@ class _Server:
         return await pull(stream, kept.config.name or consumed.stream, config)
 
 
+def check_nats_in(config: Config) -> None:
+    """Raises ConfigError where something that `nats_in` needs of this machine is not there."""
+    inputs = config.nats.inputs
+    if inputs.signals or inputs.commands:
+        config.nats.login()
+        verifier_of(inputs)
+
+
 @asynccontextmanager
 async def nats_in(config: Config, gate: Gate) -> AsyncIterator[None]:
     """Meanwhile signals and commands are taken from the configured server, as far as the configuration says.
@@ -58,7 +69,7 @@ async def nats_in(config: Config, gate: Gate) -> AsyncIterator[None]:
     A server that is away holds nothing up: what it keeps is taken once it is there.
 
     Raises:
-        ConfigError, SecretError: credentials, or what signatures are checked with, are not there; or the gate is one
+        ConfigError: credentials, or what signatures are checked with, are not there; or the gate is one
             shard of several, and would take what is for the others.
     """
     inputs = config.nats.inputs
@@ -79,10 +90,25 @@ async def nats_in(config: Config, gate: Gate) -> AsyncIterator[None]:
 
 
 def verifier_of(inputs: Inputs) -> Verifier:
-    """Who must have signed signals. Raises SecretError where the secret is not there."""
-    named = inputs.hmac_key_env is not None or inputs.hmac_key_file is not None
+    """Who must have signed signals. Raises ConfigError where the secret is not there."""
     return Verifier(
-        secret=read_secret(inputs.hmac_key_env, inputs.hmac_key_file) if named else None,
+        secret=_secret_of(inputs),
         public_key=None if inputs.ed25519_key is None else public_key_of(inputs.ed25519_key),
-        needed=inputs.signed_only,
+        needed=inputs.needs_signature,
     )
+
+
+def _secret_of(inputs: Inputs) -> bytes | None:
+    if inputs.hmac_key_env is None and inputs.hmac_key_file is None:
+        return None
+    try:
+        return read_secret(inputs.hmac_key_env, inputs.hmac_key_file)
+    except (
+        SecretError
+    ):  # it speaks of alerts, and of a variable that may be the secret itself, put here by mistake
+        kind = "variable" if inputs.hmac_key_env is not None else "file"
+        setting = "hmac_key_env" if inputs.hmac_key_env is not None else "hmac_key_file"
+        raise ConfigError(
+            f"nats.inputs.{setting}: the {kind} that it names is not there, or has no secret of at least "
+            f"{_LEAST_SECRET} characters, which signals are signed with"
+        ) from None

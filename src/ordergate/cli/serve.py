@@ -13,7 +13,7 @@ import typer
 
 from ordergate.adapters.journals.door import DoorFile, remove_door, write_door
 from ordergate.adapters.journals.location import safe_to_show
-from ordergate.bootstrap import Gate, all_reading_aside, leave_to_itself, nats_in, open_any
+from ordergate.bootstrap import Gate, all_reading_aside, check_nats_in, leave_to_itself, nats_in, open_any
 from ordergate.bootstrap.grpc import answering, listening
 from ordergate.cli import terminal as t
 from ordergate.cli.places import Place, ShardName, only, places
@@ -114,6 +114,7 @@ async def _serve(
     from ordergate.api.rest.app import build  # only here: other commands need not wait for a web framework
     from ordergate.api.rest.server import Server, stopped_by_signals
 
+    check_nats_in(settings)
     with ExitStack() as signals:  # caught until the gate is closed, but not while it is still opening
         address = _url_of(listener)
         async with (

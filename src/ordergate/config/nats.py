@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 from msgspec import Meta, Struct
 
 from ordergate.adapters.brokers.bus import BusSettings
-from ordergate.adapters.brokers.bus.settings import Way, subjects_of
+from ordergate.adapters.brokers.bus.settings import Way, reported_on
 from ordergate.adapters.nats.connection import Login
 from ordergate.adapters.outlets.nats import Dialect
 from ordergate.api.nats.settings import Inputs
 from ordergate.api.nats.signatures import public_key_of
 from ordergate.config.errors import ConfigError
 from ordergate.config.funds import window
-from ordergate.protocols.subjects import covers
+from ordergate.protocols.subjects import overlap
 
 _SCHEMES: Final = ("nats", "tls", "ws", "wss")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
@@ -96,8 +96,7 @@ def _check_inputs(section: NatsSection, where: str) -> None:
     for name in ("signals_stream", "commands_stream"):
         if not _NAME.fullmatch(getattr(inputs, name)):
             raise ConfigError(f"{where}.{name}: write a name of letters, digits, '_' and '-'")
-    keys = [inputs.hmac_key_env, inputs.hmac_key_file, inputs.ed25519_key]
-    if inputs.signed_only and not any(key is not None for key in keys):
+    if inputs.signed_only and not inputs.has_key:
         raise ConfigError(
             f"{where}.signed_only: write what signatures are checked with: hmac_key_env, hmac_key_file or ed25519_key"
         )
@@ -111,20 +110,26 @@ def _check_inputs(section: NatsSection, where: str) -> None:
 
 
 def check_bus_brokers(brokers: Mapping[str, BusSettings], section: NatsSection, where: str) -> None:
-    """Raises ConfigError unless there is a server, and no two brokers have a subject in common."""
+    """Raises ConfigError unless there is a server, and each subject of reports is of one broker, and there once."""
     owners: dict[str, str] = {}
     for name, settings in brokers.items():
         if not section.servers:
             raise ConfigError(f"{where}brokers.{name}: is behind NATS, and nats.servers names no server")
         if settings.stream is not None and not _NAME.fullmatch(settings.stream):
             raise ConfigError(f"{where}brokers.{name}.stream: write a name of letters, digits, '_' and '-'")
-        for subject in (subjects_of(name, settings).reports, *settings.subjects):
+        for subject in reported_on(name, settings):
             for other, owner in owners.items():
-                if covers(other, subject) or covers(subject, other):
+                if not overlap(other, subject):
+                    continue
+                if owner == name:
                     raise ConfigError(
-                        f"{where}brokers.{name}: {subject} is also of broker {owner}: a report must say whose it is"
+                        f"{where}brokers.{name}.subjects: {subject} has subjects of {other}, which are followed "
+                        "already: leave one of the two out"
                     )
-        owners |= dict.fromkeys((subjects_of(name, settings).reports, *settings.subjects), name)
+                raise ConfigError(
+                    f"{where}brokers.{name}: {subject} is also of broker {owner}: a report must say whose it is"
+                )
+            owners[subject] = name
         if settings.sends is Way.PUBLISH and Dialect.ORDERS in section.dialects:
             raise ConfigError(
                 f'{where}nats.dialects: "orders" tells on orders.submitted.* what has been sent, and the connector of '

@@ -18,6 +18,8 @@ CODE, REASON, CAME_ON, CAME_FROM, ORDER = (
     "Ordergate-Message",
     "Ordergate-Order",
 )
+TOO_LARGE, HASH = "Ordergate-Too-Large", "Ordergate-SHA-256"
+"""Of a message that goes without its body: the body's size in bytes, and its hash in hexadecimal digits."""
 _EMPTY: Final = "="
 _OTHERS: Final = re.compile(rb"[^A-Za-z0-9_-]")
 _TOKEN: Final = re.compile(r"(?:[A-Za-z0-9_-]|=[0-9A-F]{2})+")
@@ -53,6 +55,17 @@ def covers(pattern: str, subject: str) -> bool:
         if place >= len(theirs) or theirs[place] == ">":
             return False
         if part not in ("*", theirs[place]):
+            return False
+    return len(ours) == len(theirs)
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether some subject is one of both patterns."""
+    ours, theirs = one.split("."), other.split(".")
+    for mine, yours in zip(ours, theirs, strict=False):
+        if ">" in (mine, yours):
+            return True
+        if "*" not in (mine, yours) and mine != yours:
             return False
     return len(ours) == len(theirs)
 

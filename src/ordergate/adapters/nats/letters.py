@@ -1,7 +1,13 @@
-"""Dead letters: what could not be used, kept byte for byte with the reason, for a person to look at."""
+"""Dead letters: what could not be used, kept byte for byte with the reason, for a person to look at.
+
+What is too large for the server with our headers goes without its body, and says its size and its hash instead: the
+stream that it came from has it.
+"""
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -9,12 +15,18 @@ import structlog
 from ordergate.adapters.nats.connection import Connection, NatsError
 from ordergate.adapters.nats.streams import DAY_S, find_or_make
 from ordergate.application import tallying
-from ordergate.protocols.subjects import DEAD, ORDER, dead_headers
+from ordergate.domain.times import format_time
+from ordergate.protocols.subjects import DEAD, HASH, ORDER, REASON, TOO_LARGE, dead_headers
 
 STREAM: Final = "ORDERGATE_DEAD"
 KEPT_S: Final = 30 * DAY_S
 _TAKEN_S: Final = 5.0
 _ID: Final = "Nats-Msg-Id"
+_LONGEST_SUBJECT: Final = 1_000
+"""A server cuts the connection where a subject and what belongs to it have more than 4096 bytes."""
+_ROOM: Final = 64
+"""For the first line and the last of the headers, and the size and reply of a publish."""
+_TOO_LARGE_FOR_THE_STREAM: Final = 10054
 _log = structlog.get_logger("ordergate.nats")
 
 
@@ -35,6 +47,7 @@ class DeadLetters:
         data: bytes,
         headers: Mapping[str, str] | None,
         came_from: str,
+        at: datetime,
         code: str,
         reason: str,
         order_id: str | None = None,
@@ -42,30 +55,64 @@ class DeadLetters:
         """Returns once the server has the letter for good; the same message makes one letter, in a while.
 
         Args:
-            came_from: names the message among all.
+            came_from: names the message among all of its time.
+            at: when the message came.
             order_id: of the order that it is about, where there is one.
 
         Raises:
             NatsError: it has not.
         """
-        stream = await self._connection.stream()
-        said = dict(dead_headers(code, reason, subject, came_from))
+        said = {
+            **dead_headers(code, reason, subject, came_from),
+            _ID: f"{came_from}/{format_time(at)}/{code}",
+        }
         if order_id is not None:
             said[ORDER] = order_id
         kept = {k: v for k, v in (headers or {}).items() if not k.lower().startswith("nats-")}
         try:
             async with asyncio.timeout(_TAKEN_S):
-                if not self._there:
-                    await find_or_make(stream, STREAM, (f"{DEAD}.>",), max_age_s=KEPT_S)
-                    self._there = True
-                await stream.publish(
-                    f"{DEAD}.{subject}", data, headers={**kept, **said, _ID: f"{came_from}/{code}"}
-                )
+                await self._put(f"{DEAD}.{subject}"[:_LONGEST_SUBJECT].rstrip("."), data, kept, said)
         except Exception as error:  # the library raises many kinds
             self._there = False
             why = str(error) or type(error).__name__
             raise NatsError(f"a dead letter of {subject} was not taken: {why}") from error
         tallying.dead_letters[self._taken_by, code] += 1
-        _log.warning(
-            "a dead letter", subject=subject, message=came_from, code=code, reason=said["Ordergate-Reason"]
-        )
+        _log.warning("a dead letter", subject=subject, message=came_from, code=code, reason=said[REASON])
+
+    async def _put(self, subject: str, data: bytes, kept: Mapping[str, str], said: Mapping[str, str]) -> None:
+        from nats.js.errors import APIError
+
+        client = await self._connection.client()
+        stream = client.jetstream()
+        if not self._there:
+            await find_or_make(stream, STREAM, (f"{DEAD}.>",), max_age_s=KEPT_S)
+            self._there = True
+        body, packed = packed_for(client.max_payload, data, kept, said)
+        try:
+            await stream.publish(subject, body, headers=packed)
+        except APIError as error:
+            if error.err_code != _TOO_LARGE_FOR_THE_STREAM:
+                raise
+            body, packed = packed_for(0, data, kept, said)
+            await stream.publish(subject, body, headers=packed)
+
+
+def packed_for(
+    most: int, data: bytes, kept: Mapping[str, str], said: Mapping[str, str]
+) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of a letter that has at most so many bytes, as far as leaving out helps.
+
+    Args:
+        kept: the sender's headers, which go together with the body.
+        said: ours, which always stay.
+    """
+    whole = {**kept, **said}
+    if len(data) + _size(whole) <= most:
+        return data, whole
+    return b"", {**said, TOO_LARGE: str(len(data)), HASH: hashlib.sha256(data).hexdigest()}
+
+
+def _size(headers: Mapping[str, str]) -> int:
+    return _ROOM + sum(
+        len(f"{name}: {value}\r\n".encode(errors="replace")) for name, value in headers.items()
+    )

@@ -1,4 +1,7 @@
-"""Streams and consumers: taken as they are where they exist, and made where they do not."""
+"""Streams and consumers: taken as they are where they exist, and made where they do not.
+
+A stream of ours, as its name says, gets the subjects that it lacks; what somebody else has made stays as it is.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +13,8 @@ if TYPE_CHECKING:
     from nats.js import JetStreamContext
     from nats.js.api import StreamInfo
 
+OURS: Final = "ORDERGATE_"
+"""How the names of the streams begin that we make, as left out of the configuration."""
 DAY_S: Final = 86_400
 DUPLICATES_S: Final = 120
 """Within which the server knows a message id again."""
@@ -21,7 +26,7 @@ async def find_or_make(
     """The stream that keeps those subjects: of that name, else whichever does, else a new one, in files.
 
     Raises:
-        NatsError: another stream has some of them and not all; or the server cannot do it now.
+        NatsError: a stream of somebody's has some of them and not all; or the server cannot do it now.
     """
     found = await info(stream, name)
     if found is None:
@@ -30,13 +35,25 @@ async def find_or_make(
     if found is None:
         return await _make(stream, name, subjects, max_age_s)
     kept = found.config.subjects or []
-    for subject in subjects:
-        if not any(covers(pattern, subject) for pattern in kept):
-            raise NatsError(
-                f"stream {found.config.name} keeps {', '.join(kept)} and not {subject}: let it keep all of "
-                f"{', '.join(subjects)}"
-            )
-    return found
+    lacks = [subject for subject in subjects if not any(covers(pattern, subject) for pattern in kept)]
+    if not lacks:
+        return found
+    if found.config.name == name and name.startswith(OURS):
+        return await _widen(stream, found, lacks)
+    raise NatsError(
+        f"stream {found.config.name} keeps {', '.join(kept)} and not {lacks[0]}: let it keep all of "
+        f"{', '.join(subjects)}"
+    )
+
+
+async def _widen(stream: "JetStreamContext", found: "StreamInfo", lacks: Sequence[str]) -> "StreamInfo":
+    kept = found.config.subjects or []
+    narrow = [pattern for pattern in kept if not any(covers(wider, pattern) for wider in lacks)]
+    try:
+        return await stream.update_stream(found.config.evolve(subjects=[*narrow, *lacks]))
+    except Exception as error:
+        why = f"stream {found.config.name} keeps {', '.join(kept)}, and {', '.join(lacks)} cannot be added"
+        raise _failed(why, error) from error
 
 
 async def info(stream: "JetStreamContext", name: str) -> "StreamInfo | None":

@@ -21,6 +21,7 @@ from ordergate.application.decide.context import OrderResult
 from ordergate.application.entry import decode, kind_of
 from ordergate.application.queries import show_order
 from ordergate.application.telling import Teller, Told
+from ordergate.domain.identifiers import parse_order_id
 from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder, parse_reason
 from ordergate.domain.orders.order import Order
 from ordergate.domain.risk.limits import Level
@@ -53,6 +54,11 @@ def _shown(order: Order) -> dict[str, Any]:
     return show_order(order)
 
 
+def _order_id(call: Call) -> str:
+    """The order that a call names. Raises Invalid."""
+    return parse_order_id(call.text("order_id"), "#/order_id")
+
+
 async def submit(door: Door, call: Call) -> dict[str, Any]:
     """Submit."""
     result: OrderResult = await door.gate.execute(submit_of(call.body), call.origin(), call.raw())
@@ -63,14 +69,14 @@ async def submit(door: Door, call: Call) -> dict[str, Any]:
 async def cancel(door: Door, call: Call) -> dict[str, Any]:
     """Cancel."""
     reason = parse_reason(call.body.get("reason"), "#/reason")
-    command = CancelOrder(order_id=call.text("order_id"), reason=reason)
+    command = CancelOrder(order_id=_order_id(call), reason=reason)
     result: OrderResult = await door.gate.execute(command, call.origin(), call.raw())
     return _shown(result.order)
 
 
 async def replace(door: Door, call: Call) -> dict[str, Any]:
     """Replace."""
-    order_id, version = call.text("order_id"), call.body.get("version")
+    order_id, version = _order_id(call), call.body.get("version")
     if (version is None) is not bool(call.body.get("any_version")):
         error = Detail(code=DoorCode.IF_MATCH_MISSING, detail=_NO_VERSION, pointer="#/version")
         raise Failure(problem(428, DoorCode.IF_MATCH_MISSING, _NO_VERSION, errors=(error,)))
@@ -85,7 +91,7 @@ async def replace(door: Door, call: Call) -> dict[str, Any]:
 
 async def get_order(door: Door, call: Call) -> dict[str, Any]:
     """GetOrder."""
-    return show_order(await door.gate.queries.order(call.text("order_id")))
+    return show_order(await door.gate.queries.order(_order_id(call)))
 
 
 async def list_orders(door: Door, call: Call) -> dict[str, Any]:
@@ -145,8 +151,7 @@ class Updates:
     async def _updates(self, call: Call) -> AsyncGenerator[pb.OrderUpdate, None]:
         fund, every_s = call.body.get("fund_id"), _heartbeat_of(call.body.get("heartbeat_s", HEARTBEAT_S))
         journal = self._shard_of(fund, call.body.get(SHARD)).journal
-        after = call.body.get("after")
-        first = (await journal.head()).size if after is None else index_of(str(after), "after") + 1
+        first = _first(call.body.get("after"), (await journal.head()).size)
         teller, clock = Teller(journal), self._door.gate.clock
         with self._door.listening() as news:
             feed = Feed(self._door, journal, Sieve(journal, fund=fund, of_orders=True), news, every_s)
@@ -166,6 +171,20 @@ class Updates:
             if len(found) == 1:
                 return next(iter(found.values()))
         return shard_of(self._door, named)
+
+
+def _first(after: int | None, size: int) -> int:
+    """The index to begin at, in a journal of that size; an index that it has not is of another. Raises Failure."""
+    if after is None:
+        return size
+    first = index_of(str(after), "after") + 1
+    if first > size:
+        last = f"ends with {size - 1}" if size else "is empty"
+        detail = (
+            f"{after} is no index of this journal, which {last}: begin with -1, and compare what you have"
+        )
+        raise failure(400, DoorCode.BAD_PARAMETER, detail, parameter="after")
+    return first
 
 
 def _heartbeat_of(given: int) -> int:

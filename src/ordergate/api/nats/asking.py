@@ -119,7 +119,13 @@ class Asking:
             await given.respond(_encoded(told, message))
         elif isinstance(told, Problem) and said != "refused":  # else nobody would ever know
             await self._letters.bury(
-                message.subject, message.data, message.headers, message.came_from, told.code, told.detail
+                message.subject,
+                message.data,
+                message.headers,
+                message.came_from,
+                message.at,
+                told.code,
+                told.detail,
             )
 
 

@@ -3,7 +3,7 @@
 from ordergate.api.gate import Gate
 from ordergate.api.nats import ordering, signals
 from ordergate.api.nats.asking import Asking
-from ordergate.api.nats.intake import Handler, Intake, Terms
+from ordergate.api.nats.intake import Handler, Intake, Lane, Terms
 from ordergate.api.nats.link import Consumed, Letters, Server
 from ordergate.api.nats.settings import Inputs
 from ordergate.api.nats.signatures import Verifier
@@ -28,10 +28,12 @@ class NatsDoor:
             self._add("signals", settings.signals_stream, (signals.SUBJECT,), take)
         if settings.commands:
             take = ordering.Ordering(gate, settings.max_age_s).take
-            self._add("commands", settings.commands_stream, ordering.SUBJECTS, take)
+            self._add("commands", settings.commands_stream, ordering.SUBJECTS, take, ordering.lane_of)
             self._parts.append(Asking(gate, server, letters, f"ordergate-{self._book}"))
 
-    def _add(self, name: str, stream: str, subjects: tuple[str, ...], take: Handler) -> None:
+    def _add(
+        self, name: str, stream: str, subjects: tuple[str, ...], take: Handler, lane: Lane | None = None
+    ) -> None:
         consumed = Consumed(
             stream=stream,
             subjects=subjects,
@@ -39,7 +41,7 @@ class NatsDoor:
             kept_s=self._settings.kept_s,
             ack_wait_s=self._settings.ack_wait_s,
         )
-        terms = Terms(max_deliver=self._settings.max_deliver)
+        terms = Terms(max_deliver=self._settings.max_deliver, lane=lane)
         self._parts.append(Intake(name, self._server, consumed, self._letters, terms, take))
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""Messages of a stream, taken one after the other by whichever node has room, each answered when it is done for good.
+"""Messages of a stream, taken by whichever node has room, each answered when it is done for good.
 
 A message is acknowledged after the journal has what became of it, or the dead letters have the message. Where the
 store or the server is away it comes again, later each time; nothing that one message does stops the others.
@@ -47,11 +47,15 @@ class NotNow(Exception):
 Handler = Callable[[Message], Awaitable[str]]
 """Does what a message asks for and says what became of it, in a word for the figures; raises Dead or NotNow."""
 
+Lane = Callable[[Message], str | None]
+"""What a message is about, where those about the same are taken one after the other; None for one that may pass."""
+
 
 class Terms(Struct, frozen=True, kw_only=True):
     """How messages are taken; see `settings.Inputs`."""
 
     max_deliver: int
+    lane: Lane | None = None
     largest: int = LARGEST
 
 
@@ -69,6 +73,7 @@ class Intake:
         self._letters, self._terms, self._handle = letters, terms, handle
         self._running: asyncio.Task[None] | None = None
         self._under_way: set[asyncio.Task[None]] = set()
+        self._last: dict[str, asyncio.Task[None]] = {}
 
     def start(self) -> None:
         """Begins to take messages, as soon as the server is there."""
@@ -111,17 +116,33 @@ class Intake:
                         await subscription.consumer_info()  # raises where the server has lost it
                     continue
                 for given in batch:
-                    task = asyncio.get_running_loop().create_task(self._one(given))
-                    self._under_way.add(task)
-                    task.add_done_callback(self._under_way.discard)
+                    self._begin(given)
                 while len(self._under_way) >= _AT_ONCE:
                     await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await _leave(subscription)
 
-    async def _one(self, given: Any) -> None:
+    def _begin(self, given: Any) -> None:
+        message = message_of(given)
+        short = len(message.data) <= self._terms.largest
+        lane = self._terms.lane(message) if self._terms.lane is not None and short else None
+        before = None if lane is None else self._last.get(lane)
+        task = asyncio.get_running_loop().create_task(self._one(given, message, before))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        if lane is not None:
+            self._last[lane] = task
+            task.add_done_callback(lambda done: self._leave_lane(lane, done))
+
+    def _leave_lane(self, lane: str, done: asyncio.Task[None]) -> None:
+        if self._last.get(lane) is done:
+            del self._last[lane]
+
+    async def _one(self, given: Any, message: Message, before: asyncio.Task[None] | None) -> None:
+        """Takes a message, once the one before it in its lane has been."""
+        if before is not None:
+            await asyncio.wait({before})
         try:
-            message = message_of(given)
             try:
                 said = await self._outcome(message)
             except NotNow as later:
@@ -153,6 +174,7 @@ class Intake:
                 message.data,
                 message.headers,
                 message.came_from,
+                message.at,
                 dead.code,
                 dead.reason,
                 dead.order_id,

@@ -28,6 +28,7 @@ class Letters(Protocol):
         data: bytes,
         headers: Mapping[str, str] | None,
         came_from: str,
+        at: datetime,
         code: str,
         reason: str,
         order_id: str | None = None,

@@ -1,21 +1,27 @@
 """Commands that nobody waits for: `mts.v1.oms.VERB`, or `mts.v1.oms.VERB.fund.FUND`, kept by a stream."""
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
+
+from msgspec.structs import replace
 
 from ordergate.api.gate import Gate
 from ordergate.api.nats.commands import ASKING, VERBS, Asked, Done
 from ordergate.api.nats.intake import Dead, NotNow
 from ordergate.api.nats.link import Message
 from ordergate.api.nats.reading import json_of, origin_of, text_of
+from ordergate.api.nats.sequence import check_newest, is_done
 from ordergate.api.problems import Failure
-from ordergate.domain.errors import NotFound
+from ordergate.domain.errors import Code, Conflict, NotFound, OrdergateError
 from ordergate.domain.times import format_time
 from ordergate.protocols.subjects import text_of as text_of_token
 
 _ROOT: Final = "mts.v1.oms"
 _LOOKS: Final = 3
 """For an order that a command names."""
+_TRIES: Final = 5
+"""To replace an order that changes meanwhile."""
 SUBJECTS: Final = (f"{_ROOT}.*", *(f"{_ROOT}.{verb}.fund.*" for verb in VERBS))
 """None of them is one of what goes out below the same root, such as `mts.v1.oms.orders.created.fund.FUND`."""
 
@@ -24,7 +30,7 @@ class Ordering:
     """Takes commands from a stream.
 
     Args:
-        most_s: an order that was asked for longer ago is not made.
+        most_s: an order that was asked for longer ago is not made, and a replace not done.
     """
 
     def __init__(self, gate: Gate, most_s: int) -> None:
@@ -46,9 +52,7 @@ class Ordering:
         text = text_of(message.data)
         asked = Asked(body=json_of(text), text=text, origin=origin_of(message), fund=fund)
         try:
-            if verb == "submit" and self._gate.clock.now() - message.at > self._most:
-                await self._check_known(asked, message)
-            done = await VERBS[verb](self._gate, asked)
+            done = await self._done(verb, asked, message)
         except NotFound as missing:
             if message.deliveries < _LOOKS:  # what makes the order may be taken by another node just now
                 raise NotNow(str(missing)) from missing
@@ -57,13 +61,57 @@ class Ordering:
             if failed.problem.outcome == "rejected":
                 return "refused"  # the journal has it
             raise
-        return _said(verb, done, message)
+        return "replayed" if done is None else _said(verb, done, message)
 
-    async def _check_known(self, asked: Asked, message: Message) -> None:
-        """Raises Dead unless it made its order in time, and only the acknowledgement was lost."""
-        if not (await VERBS["preview"](self._gate, asked)).replayed:
-            detail = f"it is of {format_time(message.at)}: after {self._most.total_seconds():g} s it makes no order"
-            raise Dead("command_too_old", detail)
+    async def _done(self, verb: str, asked: Asked, message: Message) -> Done | None:
+        """What became of it; None where it was done before, and only the acknowledgement was lost."""
+        order_id = order_named(asked.body)
+        if verb == "submit":
+            if self._is_old(message) and not (await VERBS["preview"](self._gate, asked)).replayed:
+                raise self._too_old(message, "makes no order")
+        elif order_id is not None and await is_done(self._gate, order_id, message):
+            return None
+        elif verb == "replace":
+            if self._is_old(message):
+                raise self._too_old(message, "changes no order")
+            if order_id is not None and asked.body.get("version") is None:
+                return await self._replaced(asked, order_id, message)
+        return await VERBS[verb](self._gate, asked)
+
+    async def _replaced(self, asked: Asked, order_id: str, message: Message) -> Done:
+        """Replaces the order as it is now, unless a later replace was faster; other nodes take the stream too."""
+        for _ in range(_TRIES):
+            version = (await self._gate.queries.order(order_id)).version
+            await check_newest(self._gate, order_id, message)
+            try:
+                return await VERBS["replace"](
+                    self._gate, replace(asked, body={**asked.body, "version": version})
+                )
+            except Conflict as conflict:
+                if conflict.code is not Code.ORDER_VERSION:
+                    raise
+        raise NotNow(f"order {order_id} changes all the time")
+
+    def _is_old(self, message: Message) -> bool:
+        return self._gate.clock.now() - message.at > self._most
+
+    def _too_old(self, message: Message, then: str) -> Dead:
+        detail = f"it is of {format_time(message.at)}: after {self._most.total_seconds():g} s it {then}"
+        return Dead("command_too_old", detail)
+
+
+def lane_of(message: Message) -> str | None:
+    """The order that a message names: what names one order is done in the stream's sequence."""
+    try:
+        return order_named(json_of(text_of(message.data)))
+    except (OrdergateError, Failure):
+        return None
+
+
+def order_named(body: Any) -> str | None:
+    """The order's id in a body; None where there is none."""
+    given = body.get("order_id") if isinstance(body, Mapping) else None
+    return given if isinstance(given, str) else None
 
 
 def _said(verb: str, done: Done, message: Message) -> str:

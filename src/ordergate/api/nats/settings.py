@@ -11,8 +11,9 @@ class Inputs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         signals: takes `signals.approved.>`.
         commands: takes `mts.v1.oms.VERB`, and answers requests on `ordergate.v1.cmd.FUND.order.VERB`.
-        max_age_s: a signal, or a submit of a stream, that is older when it is first looked at makes no order.
-        signed_only: a signal without the risk service's signature makes no order.
+        max_age_s: a signal, or a submit of a stream, that is older when it is first looked at makes no order, and a
+            replace of a stream changes none.
+        signed_only: a signal without the risk service's signature makes no order; as left out, where there is a key.
         hmac_key_env, hmac_key_file: where the secret is that the risk service signs with.
         ed25519_key: its public key, the base64 of 32 bytes, where it signs with a private one.
         signals_stream, commands_stream: of the streams that keep them, where others do not keep those subjects yet.
@@ -24,7 +25,7 @@ class Inputs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     signals: bool = False
     commands: bool = False
     max_age_s: Annotated[int, Meta(ge=1)] = 300
-    signed_only: bool = False
+    signed_only: bool | None = None
     hmac_key_env: str | None = None
     hmac_key_file: str | None = None
     ed25519_key: str | None = None
@@ -33,3 +34,13 @@ class Inputs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kept_s: Annotated[int, Meta(ge=60)] = 7 * 86_400
     max_deliver: Annotated[int, Meta(ge=1, le=1_000)] = 20
     ack_wait_s: Annotated[int, Meta(ge=1, le=3_600)] = 30
+
+    @property
+    def has_key(self) -> bool:
+        """Whether signatures can be checked."""
+        return (self.hmac_key_env or self.hmac_key_file or self.ed25519_key) is not None
+
+    @property
+    def needs_signature(self) -> bool:
+        """Whether an unsigned signal makes no order."""
+        return self.has_key if self.signed_only is None else self.signed_only

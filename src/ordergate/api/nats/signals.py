@@ -14,6 +14,8 @@ from ordergate.domain.signals import Signal, SubmitSignal, parse_signal
 from ordergate.domain.times import format_time
 
 SUBJECT: Final = "signals.approved.>"
+_SKEW: Final = timedelta(seconds=60)
+"""By which a strategy's clock may be ahead of ours."""
 
 
 class Signals:
@@ -40,10 +42,9 @@ class Signals:
             raise Dead("bad_signature", wrong)
         text = text_of(message.data)
         signal = parse_signal(json_of(text))
-        if self._is_late(signal, message) and not await self._is_known(signal):
-            since = format_time(signal.time or message.at)
-            seconds = f"{self._most.total_seconds():g} s"
-            raise Dead("signal_too_old", f"it is of {since}: after {seconds} it makes no order")
+        untimely = self._untimely(signal, message)
+        if untimely is not None and not await self._is_known(signal):
+            raise untimely
         origin = origin_of(message)
         result: SignalResult = await self._gate.execute(SubmitSignal(signal), origin, text)
         if result.order is None:
@@ -56,8 +57,19 @@ class Signals:
             raise Dead("repeated", reason, result.order.order_id)
         return "replayed"
 
-    def _is_late(self, signal: Signal, message: Message) -> bool:
-        return self._gate.clock.now() - (signal.time or message.at) > self._most
+    def _untimely(self, signal: Signal, message: Message) -> Dead | None:
+        """Why it is no signal of now, by its own clock or the server's; None where it is one."""
+        now = self._gate.clock.now()
+        since = message.at if signal.time is None else min(signal.time, message.at)
+        if now - since > self._most:
+            seconds = f"{self._most.total_seconds():g} s"
+            return Dead("signal_too_old", f"it is of {format_time(since)}: after {seconds} it makes no order")
+        if signal.time is not None and signal.time - now > _SKEW:
+            ahead = f"it is of {format_time(signal.time)}, and now it is {format_time(now)}"
+            return Dead(
+                "signal_from_the_future", f"{ahead}: its time may be {_SKEW.total_seconds():g} s ahead"
+            )
+        return None
 
     async def _is_known(self, signal: Signal) -> bool:
         """Whether it made an order in time, and only the acknowledgement was lost."""

@@ -1,7 +1,7 @@
 """The risk service's word on a signal: a signature over the message's bytes, in a header.
 
 `Ordergate-Signature: hmac-sha256=HEX`, under a shared secret, or `ed25519=BASE64`, by its private key. A signature that
-does not hold is refused even where none is needed.
+does not hold, or that nobody here can check, is refused even where none is needed.
 """
 
 import base64
@@ -34,12 +34,14 @@ class Verifier(Struct, frozen=True, kw_only=True):
 
     def wrong(self, data: bytes, headers: Mapping[str, str] | None) -> str | None:
         """Why a message is not to be trusted; None where it may be."""
-        given = (headers or {}).get(SIGNATURE)
-        if given is None:
+        given = [value for name, value in (headers or {}).items() if name.lower() == SIGNATURE.lower()]
+        if not given:
             return f"has no header {SIGNATURE}, and only signed ones are taken" if self.needed else None
+        if len(given) > 1:
+            return f"has several headers {SIGNATURE}: one is taken"
         if self.secret is None and self.public_key is None:
-            return None  # nobody here could tell
-        kind, _, value = given.partition("=")
+            return "is signed, and no key is configured here to check that: write hmac_key_env or ed25519_key"
+        kind, _, value = given[0].partition("=")
         if kind == HMAC and self.secret is not None:
             holds = _holds_hmac(self.secret, data, value)
         elif kind == ED25519 and self.public_key is not None:

@@ -14,7 +14,7 @@ from ordergate.adapters.brokers.bus import wire
 from ordergate.adapters.brokers.bus.calling import Call, NotAnswered, NotAsked
 from ordergate.adapters.brokers.bus.following import Reports
 from ordergate.adapters.brokers.bus.reading import Came, Unreadable, reports_of
-from ordergate.adapters.brokers.bus.settings import BusSettings, Way, subjects_of
+from ordergate.adapters.brokers.bus.settings import BusSettings, Way, reported_on, subjects_of
 from ordergate.adapters.nats.connection import Connection
 from ordergate.adapters.nats.letters import DeadLetters
 from ordergate.application import tallying
@@ -67,13 +67,14 @@ class BusBroker:
         self.reports = Reports(
             connection,
             settings.stream or f"ORDERGATE_BROKER_{token(name)}",
-            (self._subjects.reports, self._subjects.raw_fills, *settings.subjects),
+            reported_on(name, settings),
             settings.kept_s,
             self._take,
         )
         self._sink: Sink | None = None
         self._following: asyncio.Task[None] | None = None
         self._greeted = False
+        self._lacks: str | None = None
         self._began = 0.0
         self._sent: dict[str, float] = {}
         self._tickets: dict[str, str] = {}
@@ -119,6 +120,8 @@ class BusBroker:
         wrong = self._wrong(send)
         if wrong is not None:
             return Answer(outcome=Outcome.REJECTED, reason=wrong)
+        if (deaf := self._deaf()) is not None:
+            return deaf
         async with self._doing():
             self._remember(self._sent, send.client_id, asyncio.get_running_loop().time())
             if self._settings.sends is Way.PUBLISH:
@@ -137,7 +140,7 @@ class BusBroker:
         if not self._capabilities.replaces:
             reason = "this broker changes no orders: cancel and make a new one"
             return Answer(outcome=Outcome.REJECTED, reason=reason)
-        return await self._change("replace", change)
+        return self._deaf() or await self._change("replace", change)
 
     async def _change(self, verb: str, change: Change | Withdraw) -> Answer:
         if self._settings.sends is Way.PUBLISH:
@@ -215,6 +218,13 @@ class BusBroker:
             return f"a number is missing or not above zero: {', '.join(map(str, numbers))}"
         return None
 
+    def _deaf(self) -> Answer | None:
+        """What an order is answered while nobody would hear of its fills; None while reports are followed."""
+        if self._sink is None or self.reports.there.is_set():
+            return None
+        why = self.reports.why or "the server was not asked yet"
+        return Answer(outcome=Outcome.NOT_SENT, reason=f"the broker's reports cannot be followed: {why}")
+
     async def _request(self, verb: str, question: Callable[[], Any]) -> Answer:
         """How a request ended. Whatever may have left and is not answered is unknown."""
         if self._sink is None:
@@ -255,8 +265,11 @@ class BusBroker:
         _raw, said = await self._call.ask(self._subjects.call("hello"), wire.HelloOut(), wire.HelloIn)
         lacks = wire.lacking(self._capabilities, said)
         if lacks is not None:
-            _log.error("the connector is not as configured", broker=self._name, why=lacks)
+            if lacks != self._lacks:
+                _log.error("the connector is not as configured", broker=self._name, why=lacks)
+            self._lacks = lacks
             raise NotAsked(f"the connector {lacks}")
+        self._lacks = None
         self._greeted = True
 
     async def _publish(self, order: wire.OrderOut) -> Answer:
@@ -288,8 +301,9 @@ class BusBroker:
                 raise Unreadable("body_too_large", f"{len(came.data)} bytes: at most {LARGEST} are read")
             report = await self._named(reports_of(self._name, self._subjects, came))
         except Unreadable as wrong:
-            place = f"{self._name}/{came.cursor}"
-            await self._letters.bury(came.subject, came.data, came.headers, place, wrong.code, wrong.reason)
+            await self._letters.bury(
+                came.subject, came.data, came.headers, came.place, came.at, wrong.code, wrong.reason
+            )
             tallying.messages[f"broker {self._name}", "dead"] += 1
             return
         if self._sink is not None:

@@ -60,6 +60,7 @@ class Reports:
     Attributes:
         sequence: of the last message that was taken.
         there: set while the stream can be followed.
+        why: it could not be followed last.
     """
 
     def __init__(
@@ -70,26 +71,31 @@ class Reports:
         self._cursor: str | None = None
         self.sequence = 0
         self.there = asyncio.Event()
+        self.why: str | None = None
+        self._pause = _FIRST_PAUSE_S
+        self._told = False
 
     async def run(self, cursor: str | None) -> None:
         """Runs until cancelled, from behind a cursor."""
         self._cursor, self.sequence = cursor, 0
-        pause, told = _FIRST_PAUSE_S, False
+        self._pause, self._told = _FIRST_PAUSE_S, False
         while True:
             try:
-                subscription = await self._subscribe()
-                pause, told = _FIRST_PAUSE_S, False
-                await self._follow(subscription)
+                await self._follow(await self._subscribe())
             except Exception as error:  # whatever the library raises: the server is asked again
-                if not told:
-                    _log.warning(
-                        "reports cannot be followed", stream=self._stream, error=str(error) or repr(error)
-                    )
-                told = True
+                self.why = str(error) or repr(error)
+                if not self._told:
+                    _log.error("reports cannot be followed: orders wait", stream=self._stream, error=self.why)
+                self._told = True
             finally:
                 self.there.clear()
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE_S)
+            await asyncio.sleep(self._pause)
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE_S)
+
+    def _went_well(self) -> None:
+        if self._told:
+            _log.info("reports are followed again", stream=self._stream)
+        self._pause, self._told = _FIRST_PAUSE_S, False
 
     async def _subscribe(self) -> Any:
         stream = await self._connection.stream()
@@ -153,20 +159,30 @@ class Reports:
                 except TimeoutError:
                     if client.is_connected:
                         await subscription.consumer_info()  # raises where the server has lost it
+                        self._went_well()
                     continue
                 for given in batch:
                     told = given.metadata
                     if told.sequence.consumer != expected:
                         raise NatsError("a report was lost on its way: it is fetched again")
                     expected += 1
-                    await self._taken(given, told.sequence.stream, told.timestamp)
+                    await self._taken(given, told)
+                    self._went_well()
         finally:
             with suppress(Exception):
                 await subscription.unsubscribe()
 
-    async def _taken(self, given: Any, sequence: int, at: datetime) -> None:
+    async def _taken(self, given: Any, told: Any) -> None:
+        sequence, at = told.sequence.stream, told.timestamp
         cursor = cursor_of(sequence, at)
         await self._take(
-            Came(subject=given.subject, data=given.data, headers=given.headers, at=at, cursor=cursor)
+            Came(
+                subject=given.subject,
+                data=given.data,
+                headers=given.headers,
+                at=at,
+                cursor=cursor,
+                place=f"{told.stream}/{sequence}",
+            )
         )
         self._cursor, self.sequence = cursor, sequence

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from ordergate.adapters.brokers.bus.settings import Subjects
@@ -22,7 +23,7 @@ from ordergate.domain.identifiers import client_order_id, is_client_order_id
 from ordergate.domain.money import ZERO, exact
 from ordergate.domain.orders.reports import Answered, AnyReport, End, Ended, Executed, Outcome, RequestRefused
 from ordergate.domain.orders.states import Side
-from ordergate.domain.times import parse_time
+from ordergate.domain.times import format_time, parse_time
 
 _COMMENT: Final = re.compile(r"order_id:\s*([A-Za-z0-9][A-Za-z0-9_.-]{0,35})")
 _EXEC_IDS: Final = ("fill_id", "exec_id", "execution_id", "deal_id", "deal_ticket", "deal", "trade_id")
@@ -45,6 +46,7 @@ _MESSAGE_ID: Final = "Nats-Msg-Id"
 _LARGEST_SECONDS: Final = 10**11
 """A larger number counts milliseconds."""
 _LONGEST_ID: Final = 128
+_log = structlog.get_logger("ordergate.brokers.bus")
 
 
 class Unreadable(Exception):
@@ -60,7 +62,8 @@ class Came(Struct, frozen=True, kw_only=True):
 
     Attributes:
         at: when the server took it.
-        cursor: its place.
+        cursor: its place, for the journal.
+        place: the stream and the number in it.
     """
 
     subject: str
@@ -68,6 +71,7 @@ class Came(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] | None
     at: datetime
     cursor: str
+    place: str
 
 
 def reports_of(broker: str, subjects: Subjects, came: Came) -> AnyReport:
@@ -121,7 +125,7 @@ def _fill(broker: str, came: Came, text: str, fields: Mapping[str, Any]) -> AnyR
         cursor=came.cursor,
         raw=text,
         exec_id=_exec_id(came, fields, ticket),
-        time=_time(fields, came.at),
+        time=_time(fields, came),
         quantity=quantity,
         price=price,
         fee=_fee(fields),
@@ -164,7 +168,9 @@ def _exec_id(came: Came, fields: Mapping[str, Any], ticket: str | None) -> str:
     """The broker's, else the message's; else what it says: told twice in the same words, it happened once."""
     given = _text(fields, _EXEC_IDS) or (came.headers or {}).get(_MESSAGE_ID)
     if given:
-        return given[:_LONGEST_ID]
+        return (
+            given if len(given) <= _LONGEST_ID else hashlib.sha256(given.encode(errors="replace")).hexdigest()
+        )
     digest = hashlib.sha256(came.data).hexdigest()[:24]
     return f"{ticket[:64]}-{digest}" if ticket else digest
 
@@ -187,19 +193,30 @@ def _fee(fields: Mapping[str, Any]) -> Decimal:
     return abs(_number(fields, ("commission", "fee")) or ZERO) - (_number(fields, ("swap",)) or ZERO)
 
 
-def _time(fields: Mapping[str, Any], otherwise: datetime) -> datetime:
+def _time(fields: Mapping[str, Any], came: Came) -> datetime:
+    """As it says; the server's where it says none, or none that can be read: a fill is booked all the same."""
     found = next((name for name in _TIMES if name in fields), None)
     if found is None:
-        return otherwise
-    given = fields[found]
-    if isinstance(given, str) and not given.replace(".", "", 1).isdecimal():
-        return parse_time(given, f"#/{found}")
-    number = exact(given, f"#/{found}")
-    seconds = number / 1000 if number >= _LARGEST_SECONDS else number
+        return came.at
     try:
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(seconds * 1_000_000))
-    except OverflowError:
-        raise Unreadable("bad_value", f"{found}: {number} is no time") from None
+        return _time_of(fields[found], f"#/{found}")
+    except (Invalid, OverflowError) as error:
+        _log.warning(
+            "the time of a fill cannot be read: it is booked with the server's",
+            message=came.place,
+            error=str(error),
+            time=format_time(came.at),
+        )
+        return came.at
+
+
+def _time_of(given: Any, pointer: str) -> datetime:
+    """Raises Invalid or OverflowError where it is none."""
+    if isinstance(given, str) and not given.replace(".", "", 1).isdecimal():
+        return parse_time(given, pointer)
+    number = exact(given, pointer)
+    seconds = number / 1000 if number >= _LARGEST_SECONDS else number
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(seconds * 1_000_000))
 
 
 def _code(fields: Mapping[str, Any]) -> int | None:

@@ -121,3 +121,9 @@ class Subjects(Struct, frozen=True):
 def subjects_of(name: str, settings: BusSettings) -> Subjects:
     """Of the broker of that name."""
     return Subjects(token(settings.broker or name))
+
+
+def reported_on(name: str, settings: BusSettings) -> tuple[str, ...]:
+    """All subjects that the broker's reports come on."""
+    subjects = subjects_of(name, settings)
+    return (subjects.reports, subjects.raw_fills, *settings.subjects)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from ordergate.adapters.brokers.bus.reading import Came, Unreadable, reports_of
 from ordergate.adapters.brokers.bus.settings import BusSettings, Way, subjects_of
@@ -24,7 +25,9 @@ AT = datetime(2026, 11, 30, 12, tzinfo=UTC)
 def read(subject: str, body: Any, headers: dict[str, str] | None = None) -> Any:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return reports_of(
-        "desk", SUBJECTS, Came(subject=subject, data=data, headers=headers, at=AT, cursor="7@1")
+        "desk",
+        SUBJECTS,
+        Came(subject=subject, data=data, headers=headers, at=AT, cursor="7@1", place="DESK/7"),
     )
 
 
@@ -82,6 +85,27 @@ def test_a_fill_is_told_twice_and_happened_once() -> None:
 @pytest.mark.parametrize("at", [1_796_040_000, "1796040000", 1_796_040_000_000, "2026-11-30T12:00:00Z", None])
 def test_when_it_was(at: Any) -> None:
     assert read("broker.fill.X", {**SEED_001, "timestamp": at}).time == AT
+
+
+@pytest.mark.parametrize(
+    "at", ["2026.05.23 14:30:00", "2026-05-23T14:30:00", "noon", [], {}, True, 10**30, "1e400", -(10**20)]
+)
+def test_a_fill_whose_time_cannot_be_read_is_booked_with_the_server_s(at: Any) -> None:
+    with capture_logs() as logs:
+        fill = read("broker.fill.X", {**SEED_001, "timestamp": at})
+    assert (fill.time, fill.quantity) == (AT, Decimal("0.01"))
+    (told,) = logs
+    assert (told["event"], told["message"]) == (
+        "the time of a fill cannot be read: it is booked with the server's",
+        "DESK/7",
+    )
+
+
+def test_long_names_of_fills_are_told_apart() -> None:
+    names = ["x" * 128 + end for end in ("", "1", "2")]
+    found = {read("broker.fill.X", {**SEED_001, "fill_id": name}).exec_id for name in names}
+    assert len(found) == 3
+    assert max(map(len, found)) <= 128
 
 
 ERRORS = [
