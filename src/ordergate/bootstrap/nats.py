@@ -16,6 +16,7 @@ from ordergate.adapters.outlets.nats import (
     subjects,
 )
 from ordergate.api.market import market_of
+from ordergate.application.naming import Naming
 from ordergate.bootstrap.gate import Gate
 from ordergate.config import Config
 
@@ -60,4 +61,4 @@ async def _follow(gate: Gate, connection: Connection) -> None:
         bucket = BucketTerms(name=section.positions_bucket, replicas=section.replicas)
         await gate.follow(NatsPositions(connection, bucket, gate.journal, log, lambda: market_of(gate)))
     if alerts:
-        await gate.follow(NatsAlerts(stream, log), from_its_start=False)
+        await gate.follow(NatsAlerts(stream, Naming(gate.journal, log)), from_its_start=False)
