@@ -224,7 +224,7 @@ def test_without_a_secret_the_gate_does_not_open(
         async with gate_to("http://127.0.0.1:9/alerts", tmp_path):
             raise AssertionError("it opened")
 
-    with pytest.raises(SecretError, match="DESK_SECRET has no secret") as refused:
+    with pytest.raises(SecretError, match="secret_env: the variable that it names has no secret") as refused:
         asyncio.run(main())
     assert not value.strip() or value not in str(refused.value)
 

@@ -46,9 +46,9 @@ def read_secret(variable: str | None, file: str | None) -> bytes:
         SecretError: it is not there, cannot be read, or is shorter than 16 characters.
     """
     if variable is not None:
-        where, found = f"the variable {variable}", os.environ.get(variable, "")
+        where, found = "alerts.secret_env: the variable that it names", os.environ.get(variable, "")
     else:
-        where = f"the file {file}"
+        where = f"alerts.secret_file: {file}"
         try:
             found = Path(file or "").read_text("utf-8")
         except (OSError, ValueError) as error:
