@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from ordergate.adapters.nats import Connection, NatsError
+from ordergate.adapters.nats.connection import Login
+from tests.services.nats import Nats
 
 
 def _run(work) -> None:
@@ -42,6 +44,12 @@ def test_it_is_made_again_when_the_server_comes_back(nats) -> None:
             await asyncio.sleep(0.02)
         with pytest.raises(NatsError, match="is down"):
             await connection.client()
+        while True:  # until the first try
+            with pytest.raises(NatsError, match="is down") as down:
+                await connection.client()
+            if "Connect call failed" in str(down.value):
+                break
+            await asyncio.sleep(0.02)
         nats.start()
         again = await _until_connected(connection)
         await again.flush()
@@ -55,7 +63,9 @@ def test_a_server_that_is_not_there_is_named(nats) -> None:
 
     async def run() -> None:
         connection = Connection((nats.url,))
-        with pytest.raises(NatsError, match=f"127.0.0.1:{nats.port} cannot be reached"):
+        with pytest.raises(
+            NatsError, match=f"127.0.0.1:{nats.port} cannot be reached: .*Connect call failed"
+        ):
             await connection.client()
         nats.start()
         await (await _until_connected(connection)).flush()
@@ -63,6 +73,38 @@ def test_a_server_that_is_not_there_is_named(nats) -> None:
         await connection.close()
 
     _run(run())
+
+
+def test_a_wrong_token_is_named(tmp_path) -> None:
+    server = Nats(tmp_path / "nats", top=['authorization { token: "right" }'])
+
+    async def run() -> None:
+        connection = Connection((server.url,), Login(token="wrong"))
+        with pytest.raises(NatsError, match=r"cannot be reached: .*Authorization Violation") as refused:
+            await connection.client()
+        assert "wrong" not in str(refused.value)
+        await connection.close()
+        connection = Connection((server.url,), Login(token="right"))
+        await (await connection.client()).flush()
+        await connection.close()
+
+    try:
+        _run(run())
+    finally:
+        server.kill()
+
+
+def test_one_that_does_not_answer_is_named(nats) -> None:
+    nats.pause()
+
+    async def run() -> None:
+        connection = Connection((nats.url,))
+        with pytest.raises(NatsError, match="cannot be reached: no answer in time"):
+            await connection.client()
+        await connection.close()
+
+    _run(run())
+    nats.resume()
 
 
 def test_a_server_that_stands_still_leaves_no_sockets_behind(nats) -> None:

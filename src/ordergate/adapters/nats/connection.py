@@ -47,6 +47,7 @@ class Connection:
     ) -> None:
         self._servers, self._login, self._name, self._buffers = servers, login, name, buffers
         self._client: Client | None = None
+        self._failed = ""  # why the last try to connect did
         self._turn = asyncio.Lock()
 
     @property
@@ -64,7 +65,8 @@ class Connection:
             if self._client is None or self._client.is_closed:
                 self._client = await self._connected()
         if not self._client.is_connected:
-            raise NatsError(f"the connection to {self.shown} is down")
+            why = f": {self._failed}" if self._failed else ""
+            raise NatsError(f"the connection to {self.shown} is down{why}")
         return self._client
 
     async def stream(self) -> "JetStreamContext":
@@ -74,22 +76,37 @@ class Connection:
     async def _connected(self) -> "Client":
         try:
             from nats.aio.client import Client  # only here: most gates never need it
+            from nats.errors import UnexpectedEOF
         except ImportError as error:
             raise NatsError("NATS needs nats-py: pip install 'ordergate[nats]'") from error
-        client = Client()
+        client, self._failed = Client(), ""
+        vague = (
+            ConnectionResetError,
+            BrokenPipeError,
+            UnexpectedEOF,
+        )  # behind a refusal the server hangs up
 
         async def noted(error: Exception) -> None:
             _log.debug("nats", error=repr(error))
+            if not client.is_connected and not (self._failed and isinstance(error, vague)):
+                self._failed = _reason(error)
             if client.is_connecting or client.is_reconnecting:
                 _let_go(client)
 
+        async def connected() -> None:
+            self._failed = ""
+
         try:
             async with asyncio.timeout(CONNECT_S):
-                await client.connect(list(self._servers), **self._options(), error_cb=noted)
+                await client.connect(
+                    list(self._servers), **self._options(), error_cb=noted, reconnected_cb=connected
+                )
         except Exception as error:  # the library raises many kinds
             await self._abandon(client)
-            reason = str(error) or type(error).__name__
-            raise NatsError(f"{self.shown} cannot be reached: {reason}") from error
+            tried = (
+                self._failed if isinstance(error, TimeoutError) else ""
+            )  # ours, while the library tries on
+            raise NatsError(f"{self.shown} cannot be reached: {tried or _reason(error)}") from error
         except BaseException:
             await self._abandon(client)
             raise
@@ -124,6 +141,12 @@ class Connection:
         client, self._client = self._client, None
         if client is not None:
             await self._abandon(client)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__
 
 
 def _let_go(client: "Client") -> None:
