@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,25 @@ def test_a_server_that_is_not_there_is_named(nats) -> None:
         await connection.close()
 
     _run(run())
+
+
+BASE = """
+import sys
+sys.modules["nats"] = None
+from ordergate.cli.app import app
+app(sys.argv[1:])
+"""
+
+
+def test_without_the_library_a_service_ends_and_says_what_to_install(tmp_path) -> None:
+    settings = tmp_path / "ordergate.toml"
+    settings.write_text('[nats]\nservers = ["nats://127.0.0.1:1"]\n[nats.inputs]\nsignals = true\n')
+    order = ("serve", "--port", "0", "--config", str(settings), "--db", f"sqlite:///{tmp_path / 'o.db'}")
+    done = subprocess.run(
+        [sys.executable, "-c", BASE, *order], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "pip install 'ordergate[nats]'" in " ".join(done.stderr.split())
 
 
 def test_a_wrong_token_is_named(tmp_path) -> None:

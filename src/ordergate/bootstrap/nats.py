@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ordergate.adapters.nats import Connection
+from ordergate.adapters.nats.connection import check_library
 from ordergate.adapters.outlets.nats import (
     ALERT_SUBJECTS,
     BucketTerms,
@@ -29,11 +30,13 @@ async def nats_connection(config: Config) -> AsyncIterator[Connection | None]:
 
     Raises:
         ConfigError: there is no such file of credentials, or variable of a token.
+        NatsError: nats-py is not installed.
     """
     section = config.nats
     if not section.servers:
         yield None
         return
+    check_library()
     connection = Connection(section.servers, section.login())
     try:
         yield connection

@@ -1,6 +1,7 @@
 """The connection to a NATS server: made when somebody first needs it, and again whenever it is lost."""
 
 import asyncio
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -16,11 +17,18 @@ CONNECT_S: Final = 3.0
 _CLOSE_S: Final = 1.0
 _PAUSE_S: Final = 0.25
 """Between two tries to connect again."""
+_MISSING: Final = "NATS needs nats-py: pip install 'ordergate[nats]'"
 _log = structlog.get_logger("ordergate.nats")
 
 
 class NatsError(OrdergateError):
     """The server cannot be reached, or did not take what it was given."""
+
+
+def check_library() -> None:
+    """Raises NatsError unless nats-py is installed; without loading it, which takes a while."""
+    if find_spec("nats") is None:
+        raise NatsError(_MISSING)
 
 
 class Login(Struct, frozen=True, kw_only=True):
@@ -78,13 +86,10 @@ class Connection:
             from nats.aio.client import Client  # only here: most gates never need it
             from nats.errors import UnexpectedEOF
         except ImportError as error:
-            raise NatsError("NATS needs nats-py: pip install 'ordergate[nats]'") from error
+            raise NatsError(_MISSING) from error
         client, self._failed = Client(), ""
-        vague = (
-            ConnectionResetError,
-            BrokenPipeError,
-            UnexpectedEOF,
-        )  # behind a refusal the server hangs up
+        # behind a refusal the server hangs up, which says less
+        vague = (ConnectionResetError, BrokenPipeError, UnexpectedEOF)
 
         async def noted(error: Exception) -> None:
             _log.debug("nats", error=repr(error))
