@@ -610,8 +610,10 @@ entries of no fund. The message has the name itself.
 
 | header | meaning |
 | --- | --- |
-| `Nats-Msg-Id` | the id: log, index of the entry, and (but for `events`) dialect and number within the entry |
-| `{post.LOG}`, `{post.INDEX}` | the journal, and its entry |
+| `Nats-Msg-Id` | the id: log, journal, index of the entry, and (but for `events`) dialect and number within the entry |
+| `{post.LOG}` | the journal's origin |
+| `{post.JOURNAL}` | which journal of that origin: eight hexadecimal digits of its first entry's hash |
+| `{post.INDEX}` | the entry |
 | `{post.TIME}` | when it happened |
 | `{post.TOO_LARGE}` | the message was larger than the server takes: it came without its body, of so many bytes |
 """

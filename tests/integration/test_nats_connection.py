@@ -2,11 +2,15 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ordergate.adapters.nats import Connection, NatsError
+from ordergate.adapters.nats.connection import Login
+from tests.services.nats import Nats
 
 
 def _run(work) -> None:
@@ -42,6 +46,12 @@ def test_it_is_made_again_when_the_server_comes_back(nats) -> None:
             await asyncio.sleep(0.02)
         with pytest.raises(NatsError, match="is down"):
             await connection.client()
+        while True:  # until the first try
+            with pytest.raises(NatsError, match="is down") as down:
+                await connection.client()
+            if "Connect call failed" in str(down.value):
+                break
+            await asyncio.sleep(0.02)
         nats.start()
         again = await _until_connected(connection)
         await again.flush()
@@ -55,7 +65,9 @@ def test_a_server_that_is_not_there_is_named(nats) -> None:
 
     async def run() -> None:
         connection = Connection((nats.url,))
-        with pytest.raises(NatsError, match=f"127.0.0.1:{nats.port} cannot be reached"):
+        with pytest.raises(
+            NatsError, match=f"127.0.0.1:{nats.port} cannot be reached: .*Connect call failed"
+        ):
             await connection.client()
         nats.start()
         await (await _until_connected(connection)).flush()
@@ -63,6 +75,57 @@ def test_a_server_that_is_not_there_is_named(nats) -> None:
         await connection.close()
 
     _run(run())
+
+
+BASE = """
+import sys
+sys.modules["nats"] = None
+from ordergate.cli.app import app
+app(sys.argv[1:])
+"""
+
+
+def test_without_the_library_a_service_ends_and_says_what_to_install(tmp_path) -> None:
+    settings = tmp_path / "ordergate.toml"
+    settings.write_text('[nats]\nservers = ["nats://127.0.0.1:1"]\n[nats.inputs]\nsignals = true\n')
+    order = ("serve", "--port", "0", "--config", str(settings), "--db", f"sqlite:///{tmp_path / 'o.db'}")
+    done = subprocess.run(
+        [sys.executable, "-c", BASE, *order], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "pip install 'ordergate[nats]'" in " ".join(done.stderr.split())
+
+
+def test_a_wrong_token_is_named(tmp_path) -> None:
+    server = Nats(tmp_path / "nats", top=['authorization { token: "right" }'])
+
+    async def run() -> None:
+        connection = Connection((server.url,), Login(token="wrong"))
+        with pytest.raises(NatsError, match=r"cannot be reached: .*Authorization Violation") as refused:
+            await connection.client()
+        assert "wrong" not in str(refused.value)
+        await connection.close()
+        connection = Connection((server.url,), Login(token="right"))
+        await (await connection.client()).flush()
+        await connection.close()
+
+    try:
+        _run(run())
+    finally:
+        server.kill()
+
+
+def test_one_that_does_not_answer_is_named(nats) -> None:
+    nats.pause()
+
+    async def run() -> None:
+        connection = Connection((nats.url,))
+        with pytest.raises(NatsError, match="cannot be reached: no answer in time"):
+            await connection.client()
+        await connection.close()
+
+    _run(run())
+    nats.resume()
 
 
 def test_a_server_that_stands_still_leaves_no_sockets_behind(nats) -> None:

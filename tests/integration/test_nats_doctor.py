@@ -96,6 +96,40 @@ def test_streams_that_lose_messages_are_named(nats: Nats, tmp_path: Path, terms,
     assert said in found[1]
 
 
+INPUTS = "[nats.inputs]\nsignals = true\ncommands = true"
+BROKERS = '[brokers.paper]\n[brokers.desk]\nadapter = "bus"\nsends = "publish"\nsubjects = ["mt5.fills.*"]'
+
+
+@pytest.mark.parametrize(("more", "subject"), [
+    (INPUTS, "signals.approved.>"),
+    (INPUTS, "mts.v1.oms.submit"),
+    (INPUTS, "ordergate.v1.dead.>"),
+    (BROKERS, "ordergate.v1.brokers.desk.reports"),
+    (BROKERS, "mts.v1.brokers.desk.fills.raw"),
+    (BROKERS, "mt5.fills.*"),
+    (BROKERS, "orders.submitted.>"),
+    (BROKERS, "ordergate.v1.dead.>"),
+])  # fmt: skip
+def test_streams_of_what_comes_in_are_looked_at(nats: Nats, tmp_path: Path, more: str, subject: str) -> None:
+    async def main(**terms) -> None:
+        client = await connected(nats.url)
+        stream = client.jetstream()
+        if terms.pop("again", False):
+            await stream.delete_stream("THEIRS")
+        await stream.add_stream(name="THEIRS", subjects=[subject], duplicate_window=5, **terms)
+        await client.close()
+
+    asyncio.run(main(storage=StorageType.MEMORY, max_msgs=5))
+    state, detail = doctor(tmp_path, nats.url, more, code=1)["nats streams"]
+    assert state == "bad"
+    assert "THEIRS: it is kept in memory" in detail
+    assert "THEIRS: max_msgs is 5, and discard old" in detail
+    asyncio.run(main(again=True, retention="workqueue"))
+    said = doctor(tmp_path, nats.url, more)["nats streams"]
+    assert said == ("ok", "THEIRS: on file, 1 replica, window 5 s"), "it is others who publish there"
+    assert doctor(tmp_path, nats.url)["nats streams"][1].startswith("none yet"), "it is none of ours"
+
+
 def test_one_that_cannot_be_reached_is_said_once(nats: Nats, tmp_path: Path) -> None:
     nats.kill()
     found = doctor(tmp_path, nats.url, code=1)

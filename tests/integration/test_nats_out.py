@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from ordergate.adapters.outlets.nats import Dialect
 from ordergate.application.entry import Origin
 from ordergate.application.ports.leases import PRESENCE
@@ -48,6 +50,12 @@ async def trade(gate: Gate, first: int, count: int) -> None:
         await asyncio.gather(*(gate.execute(buy(f"key-{n}")) for n in range(start, start + 10)))
 
 
+async def named(gate: Gate) -> str:
+    """Origin, and the beginning of the first entry's hash."""
+    (first,) = await gate.journal.lines(0, 1)
+    return f"{gate.config.audit.origin}/{first.hash.hex()[:8]}"
+
+
 def run(work, within_s: float = 120) -> None:
     asyncio.run(asyncio.wait_for(work, within_s))
 
@@ -60,7 +68,8 @@ def test_all_that_the_journal_says_comes_in_every_dialect(nats: Nats, tmp_path: 
             await caught_up(gate)
             assert await check_view(gate, nats.url) == len(await expected(gate))
             message = (await read(nats.url))[-1]
-            assert message.headers["Ordergate-Log"] == gate.config.audit.origin
+            told = f"{message.headers['Ordergate-Log']}/{message.headers['Ordergate-Journal']}"
+            assert told == await named(gate)
             assert message.headers["Ordergate-Time"].endswith("Z")
         async with gate_to(nats.url, tmp_path) as gate:
             await trade(gate, 30, 10)
@@ -165,6 +174,38 @@ def test_streams_of_others_stay_as_they_are(nats: Nats, tmp_path: Path) -> None:
     run(main())
 
 
+def test_another_journal_of_the_same_origin_loses_nothing_and_is_told_of(nats: Nats, tmp_path: Path) -> None:
+    """Such as a database that is begun anew within the duplicate window, or two on one server."""
+
+    async def main() -> None:
+        ids: list[set[str]] = []
+        for folder in (tmp_path / "first", tmp_path / "second"):
+            folder.mkdir()
+            with capture_logs() as logs:
+                async with gate_to(nats.url, folder, alerts=True) as gate:
+                    await trade(gate, 0, 10)
+                    await gate.execute(ThrowSwitch(level=Level.FIRM, name="", reason="enough"))
+                    await gate.quiet()
+                    await caught_up(gate)
+                    await caught_up(gate, "nats-alerts")
+                    ids.append({letter.id for letter in await expected(gate)})
+                    journal = (await named(gate)).rpartition("/")[2]
+            said = [one for one in logs if one["event"].startswith("another journal of this origin")]
+            assert bool(said) == (len(ids) == 2), "the second says so, at once"
+        assert {(one["log_level"], one["journal"]) for one in said} == {("error", journal)}
+        came = await read(nats.url)
+        assert ids[0].isdisjoint(ids[1])
+        assert len([m for m in came if m.headers["Nats-Msg-Id"].endswith("/alert")]) == 2
+        assert ids[0] | ids[1] <= {message.headers["Nats-Msg-Id"] for message in came}
+        with capture_logs() as logs:
+            async with gate_to(nats.url, tmp_path / "second", alerts=True) as gate:
+                await trade(gate, 10, 10)
+                await caught_up(gate)
+        assert not [one for one in logs if one["event"].startswith("another journal")], "it was the last here"
+
+    run(main())
+
+
 def test_a_stream_that_was_deleted_is_made_again(nats: Nats, tmp_path: Path) -> None:
     async def main() -> None:
         client = await connected(nats.url)
@@ -214,7 +255,7 @@ def test_alerts_come_from_when_they_are_switched_on(nats: Nats, tmp_path: Path) 
             body = json.loads(message.data)
             assert message.subject == "ordergate.v1.alerts.halt"
             assert (body["id"], body["kind"], body["log"]) == (index, "halt", gate.config.audit.origin)
-            assert message.headers["Nats-Msg-Id"] == f"{gate.config.audit.origin}/{index}/alert"
+            assert message.headers["Nats-Msg-Id"] == f"{await named(gate)}/{index}/alert"
 
     run(main())
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import jsonschema_rs
 import pytest
+from structlog.testing import capture_logs
 
 from ordergate.adapters.nats import Connection, NatsError
 from ordergate.adapters.outlets.nats import BucketTerms, NatsPositions, schema
@@ -58,7 +60,7 @@ async def check_bucket(gate: Gate, url: str) -> dict[str, dict]:
     found = await bucket_of(url)
     head = (await gate.journal.head()).size - 1
     mark = found.pop(MARK)
-    assert mark == {"log": gate.config.audit.origin, "index": head}
+    assert mark == {"log": gate.config.audit.origin, "journal": await begins(gate), "index": head}
     rows = await gate.journal.select("positions")
     assert set(found) == {key_of(row.fund_id, row.symbol) for row in rows}
     document = schema.document()
@@ -75,7 +77,11 @@ async def check_bucket(gate: Gate, url: str) -> dict[str, dict]:
         left = [Decimal(lot["open_qty"]) - Decimal(lot["close_qty"]) for lot in value["tax_lots"]]
         assert left == [lot.remaining for lot in lots[:MOST_LOTS]]
         assert value["more_lots"] == (len(lots) > MOST_LOTS)
-        assert (value["symbol"], value["log"]) == (row.symbol, mark["log"])
+        assert [value[name] for name in ("symbol", "log", "journal")] == [
+            row.symbol,
+            mark["log"],
+            mark["journal"],
+        ]
         assert value["index"] <= head
     return found
 
@@ -214,12 +220,12 @@ def test_what_stands_further_on_is_left_alone_and_another_journal_gives_way(
         async with gate_to(nats.url, tmp_path) as gate:
             await trade(gate, 0, 1)
             await check_bucket(gate, nats.url)
-            index = (await gate.journal.head()).size + 1_000
+            index, journal = (await gate.journal.head()).size + 1_000, await begins(gate)
         client = await connected(nats.url)
         bucket = await client.jetstream().key_value(BUCKET)
-        ahead = {"log": "ordergate.local/journal", "index": index, "quantity": "7"}
+        ahead = {"log": "ordergate.local/journal", "journal": journal, "index": index, "quantity": "7"}
         await bucket.put(key_of(FUND, "AAPL"), json.dumps(ahead).encode())
-        other = {"log": "another", "index": 10_000, "quantity": "7"}
+        other = {"log": "another", "journal": journal, "index": 10_000, "quantity": "7"}
         await bucket.put(key_of(FUND, "BTC/USDT"), json.dumps(other).encode())
         async with gate_to(nats.url, tmp_path) as gate:
             await trade(gate, 10, 1)
@@ -227,10 +233,101 @@ def test_what_stands_further_on_is_left_alone_and_another_journal_gives_way(
             await caught_up(gate, "nats-positions")
             found = await bucket_of(nats.url)
             assert found[key_of(FUND, "AAPL")] == ahead
+            await trade(gate, 30, 1)  # what was left alone once is so again
+            await caught_up(gate, "nats-positions")
+            assert (await bucket_of(nats.url))[key_of(FUND, "AAPL")] == ahead
             assert found[key_of(FUND, "BTC/USDT")]["quantity"] == "0.5"
         await client.close()
 
     run(main())
+
+
+def test_a_bucket_that_is_ahead_of_an_older_database_is_left_alone_until_it_is_deleted(
+    nats: Nats, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        older = tmp_path / "older"
+        async with gate_to(nats.url, tmp_path) as gate:
+            await trade(gate, 0, 1)
+            await check_bucket(gate, nats.url)
+        shutil.copytree(tmp_path, older, ignore=shutil.ignore_patterns("nats", "older"))
+        async with gate_to(nats.url, tmp_path) as gate:
+            await trade(gate, 10, 30)
+            await check_bucket(gate, nats.url)
+        there = await bucket_of(nats.url)
+        with capture_logs() as logs:
+            async with gate_to(nats.url, older) as gate:
+                await trade(gate, 50, 1)
+                while not (
+                    said := [one for one in logs if "is ahead of the journal" in one.get("error", "")]
+                ):
+                    await asyncio.sleep(0.02)
+                assert f"it is at entry {there[MARK]['index']} of {there[MARK]['log']}" in said[0]["error"]
+                assert await bucket_of(nats.url) == there, "neither values nor the mark go back"
+                client = await connected(nats.url)
+                await client.jetstream().delete_key_value(BUCKET)
+                await client.close()
+                await trade(gate, 60, 1)
+                await check_bucket(gate, nats.url)
+
+    run(main())
+
+
+def test_a_journal_that_has_come_as_far_as_the_bucket_writes_all_of_it(nats: Nats, tmp_path: Path) -> None:
+    """Else a position that has not changed since would stand as the lost entries left it."""
+
+    async def main() -> None:
+        async with gate_to(None, tmp_path) as gate:
+            await trade(gate, 0, 1)
+            await trade(gate, 1, 1, symbol="BTC/USDT", quantity=Decimal("0.5"))
+            connection = Connection((nats.url,))
+            outlet = NatsPositions(
+                connection, BucketTerms(name=BUCKET), gate.journal, "l", lambda: market_of(gate)
+            )
+            await outlet.deliver(await _entries(gate))
+            bucket, mark = await (await connection.stream()).key_value(BUCKET), "ordergate.v1.positions.l"
+            index = (await gate.journal.head()).size + 3
+            lost = {"log": "l", "journal": await begins(gate), "index": index}
+            await bucket.put(mark, json.dumps(lost).encode())
+            await bucket.put(key_of(FUND, "BTC/USDT"), json.dumps(lost | {"quantity": "7"}).encode())
+            again = NatsPositions(
+                connection, BucketTerms(name=BUCKET), gate.journal, "l", lambda: market_of(gate)
+            )
+            with pytest.raises(NatsError, match="is ahead of the journal"):
+                await again.deliver(await _entries(gate))
+            await trade(gate, 10, 5)
+            await again.deliver((await _entries(gate))[-1:])
+            found = await bucket_of(nats.url)
+            assert found[key_of(FUND, "BTC/USDT")]["quantity"] == "0.5"
+            assert found[mark]["index"] == (await gate.journal.head()).size - 1
+            await connection.close()
+
+    run(main())
+
+
+def test_another_journal_of_the_same_origin_fills_the_bucket_and_says_so(nats: Nats, tmp_path: Path) -> None:
+    async def main() -> None:
+        for folder in (tmp_path / "first", tmp_path / "second"):
+            folder.mkdir()
+        async with gate_to(nats.url, tmp_path / "first") as gate:
+            await trade(gate, 0, 30)
+            await check_bucket(gate, nats.url)
+            other = await begins(gate)
+        with capture_logs() as logs:
+            async with gate_to(nats.url, tmp_path / "second") as gate:
+                await trade(gate, 0, 1)
+                found = await check_bucket(gate, nats.url)
+                assert found[key_of(FUND, "AAPL")]["quantity"] == "100"
+        said = [one for one in logs if one["event"].startswith("the positions here are of another journal")]
+        assert [(one["log_level"], one["other"]) for one in said] == [("error", other)]
+
+    run(main())
+
+
+async def begins(gate: Gate) -> str:
+    """The beginning of the first entry's hash."""
+    (first,) = await gate.journal.lines(0, 1)
+    return first.hash.hex()[:8]
 
 
 async def _entries(gate: Gate) -> list:

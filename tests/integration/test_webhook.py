@@ -16,6 +16,7 @@ from ordergate.adapters.clock import SystemClock
 from ordergate.adapters.outlets import SecretError, Webhook, read_secret, webhook
 from ordergate.adapters.outlets.webhook import SIGNATURE, signature
 from ordergate.application.entry import Entry, Origin
+from ordergate.application.naming import LogName
 from ordergate.bootstrap import Gate, open_gate
 from ordergate.config import Config, ConfigError, load
 from ordergate.config.alerts import AlertsSection
@@ -65,6 +66,7 @@ def test_an_alert_comes_signed_within_five_seconds(tmp_path: Path) -> None:
                 index = await alarm(gate)
                 (body,) = await came(told, 1, MOST_S)
                 assert (body["id"], body["kind"], body["log"]) == (index, "halt", gate.config.audit.origin)
+                assert body["journal"] == (await gate.journal.lines(0, 1))[0].hash.hex()[:8]
                 assert body["detail"].endswith("enough")
                 _at, headers, raw = told.taken[0]
                 at_s, _, digest = headers[SIGNATURE].partition(",v1=")
@@ -76,6 +78,13 @@ def test_an_alert_comes_signed_within_five_seconds(tmp_path: Path) -> None:
                 assert SECRET not in str(headers) + raw.decode()
 
     asyncio.run(main())
+
+
+class Named:
+    """Names a journal that is not there."""
+
+    async def name(self) -> LogName:
+        return LogName("log", "01234567")
 
 
 @pytest.mark.parametrize("answer", [500, 404, 302], ids=["fails", "knows nothing", "sends elsewhere"])
@@ -123,7 +132,7 @@ def test_what_was_taken_is_not_sent_again_with_what_was_not() -> None:
         ]
         with hook() as told:
             told.answers += [204, 500]
-            outlet = Webhook(told.url, SECRET.encode(), "log", SystemClock())
+            outlet = Webhook(told.url, SECRET.encode(), Named(), SystemClock())
             with pytest.raises(OrdergateError, match="alert 4 was answered with 500"):
                 await outlet.deliver(entries)
             await outlet.deliver(entries)
@@ -151,7 +160,7 @@ def test_one_that_answers_a_byte_at_a_time_is_given_up_too(monkeypatch: pytest.M
         entry = Entry(index=1, time=SystemClock().now(), actor="a", principal="p", source="s", event=event)
         async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            outlet = Webhook(f"http://127.0.0.1:{port}/", SECRET.encode(), "log", SystemClock())
+            outlet = Webhook(f"http://127.0.0.1:{port}/", SECRET.encode(), Named(), SystemClock())
             began = time.monotonic()
             with pytest.raises(OrdergateError, match="not answered within 1 s"):
                 await outlet.deliver([entry])
@@ -215,7 +224,7 @@ def test_without_a_secret_the_gate_does_not_open(
         async with gate_to("http://127.0.0.1:9/alerts", tmp_path):
             raise AssertionError("it opened")
 
-    with pytest.raises(SecretError, match="DESK_SECRET has no secret") as refused:
+    with pytest.raises(SecretError, match="secret_env: the variable that it names has no secret") as refused:
         asyncio.run(main())
     assert not value.strip() or value not in str(refused.value)
 

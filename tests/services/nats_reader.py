@@ -10,6 +10,7 @@ from nats.errors import TimeoutError as NatsTimeout
 from ordergate.adapters.outlets.nats import Dialect, renderers
 from ordergate.adapters.outlets.nats.letters import Letter
 from ordergate.application.entry import decode
+from ordergate.application.naming import Naming
 from ordergate.application.telling import Teller
 from ordergate.bootstrap import Gate
 
@@ -45,9 +46,13 @@ async def expected(gate: Gate, dialects: Sequence[Dialect] = EVERYTHING) -> list
     """What the journal says, told from its beginning."""
     size = (await gate.journal.head()).size
     entries = [decode(line.data, index) for index, line in enumerate(await gate.journal.lines(0, size))]
-    told, log = await Teller(gate.journal).tell(entries), gate.config.audit.origin
+    told = await Teller(gate.journal).tell(entries)
+    name = await Naming(gate.journal, gate.config.audit.origin).name()
     return [
-        letter for one in told for make in renderers(dialects, fund_suffix=False) for letter in make(one, log)
+        letter
+        for one in told
+        for make in renderers(dialects, fund_suffix=False)
+        for letter in make(one, name)
     ]
 
 

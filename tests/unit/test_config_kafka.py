@@ -25,12 +25,12 @@ def test_what_there_is(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('servers = ["127.0.0.1"]', "write host:port"),
-        ('servers = ["kafka://127.0.0.1:9092"]', "write host:port"),
-        ('servers = ["127.0.0.1:0"]', "write host:port"),
-        ('servers = ["127.0.0.1:70000"]', "write host:port"),
-        ('servers = ["a:b@127.0.0.1:9092"]', "write host:port"),
-        ('servers = ["a:1,b:2"]', "write host:port"),
+        ('servers = ["127.0.0.1"]', "write host:port alone"),
+        ('servers = ["kafka://127.0.0.1:9092"]', "write host:port alone"),
+        ('servers = ["127.0.0.1:0"]', "write host:port alone"),
+        ('servers = ["127.0.0.1:70000"]', "write host:port alone"),
+        ('servers = ["a:b@127.0.0.1:9092"]', "write host:port alone"),
+        ('servers = ["a:1,b:2"]', "write host:port alone"),
         ('topic = "a/b"', "is no topic's name"),
         ('topic = ""', "is no topic's name"),
         ('topic = ".."', "is no topic's name"),
@@ -59,11 +59,21 @@ def test_what_cannot_be_is_refused_by_name(tmp_path, text: str, said: str) -> No
         _load(tmp_path, text)
 
 
+def test_a_password_in_the_wrong_place_is_not_shown(tmp_path, monkeypatch) -> None:
+    with pytest.raises(ConfigError, match=r"kafka.servers\[1\]") as refused:
+        _load(tmp_path, 'servers = ["h:1", "user:S3cret@h:1"]')
+    assert "S3cret" not in str(refused.value)
+    monkeypatch.delenv("S3cret", raising=False)
+    with pytest.raises(ConfigError, match="password_env") as refused:
+        KafkaSection(servers=("k:1",), security="sasl_ssl", password_env="S3cret").target()
+    assert "S3cret" not in str(refused.value)
+
+
 def test_secrets_come_from_where_they_are_said_to_be(tmp_path, monkeypatch) -> None:
     section = {"servers": ("k:1",), "security": "sasl_ssl", "mechanism": "PLAIN", "username": "og"}
     monkeypatch.delenv("OG_KAFKA", raising=False)
     named = KafkaSection(**section, password_env="OG_KAFKA")
-    with pytest.raises(ConfigError, match="the variable OG_KAFKA is not set"):
+    with pytest.raises(ConfigError, match="password_env: the variable that it names is not set"):
         named.target()
     monkeypatch.setenv("OG_KAFKA", "secret")
     assert named.target().security["sasl.password"] == "secret"

@@ -1,5 +1,7 @@
 """The section on NATS: what it refuses, and that no password stands in it."""
 
+import traceback
+
 import pytest
 
 from ordergate.config import ConfigError, load
@@ -44,9 +46,34 @@ def test_what_cannot_be_is_refused_by_name(tmp_path, text: str, said: str) -> No
         _load(tmp_path, f"[nats]\n{text}")
 
 
+@pytest.mark.parametrize("text", [
+    'servers = ["nats://user:S3cret@h:many"]',
+    'servers = ["nats://h:4222", "http://user:S3cret@h:4222"]',
+    'servers = ["user:S3cret@h:4222"]',
+    'servers = ["nats://user:S3cret/x@h:4222"]',
+    'servers = ["nats://S3cret@h:4222"]',
+    'token_env = "S3cret!"',
+    'monitor = "user:S3cret@h:8222"',
+    'monitor = "http://user:S3cret@h:8222"',
+    '[nats.inputs]\nhmac_key_env = "S3cret!"',
+])  # fmt: skip
+def test_a_secret_in_the_wrong_place_is_not_shown(tmp_path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"nats\.") as refused:
+        _load(tmp_path, f"[nats]\n{SERVERS if 'servers' not in text else ''}{text}")
+    error: BaseException | None = refused.value
+    assert "S3cret" not in "".join(traceback.format_exception(error))
+
+
+def test_a_token_that_is_taken_for_a_variable_is_not_shown(monkeypatch) -> None:
+    monkeypatch.delenv("S3cret", raising=False)
+    with pytest.raises(ConfigError) as refused:
+        NatsSection(token_env="S3cret").login()
+    assert "S3cret" not in str(refused.value)
+
+
 def test_a_login_that_is_not_there_is_named(tmp_path, monkeypatch) -> None:
     monkeypatch.delenv("OG_NATS", raising=False)
-    with pytest.raises(ConfigError, match="the variable OG_NATS is not set"):
+    with pytest.raises(ConfigError, match="token_env: the variable that it names is not set"):
         NatsSection(token_env="OG_NATS").login()
     with pytest.raises(ConfigError, match="there is no file"):
         NatsSection(credentials_file=str(tmp_path / "x")).login()

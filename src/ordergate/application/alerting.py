@@ -1,7 +1,7 @@
 """Alerts: what in the journal a person should hear of at once.
 
-An alert is made of one entry alone, so that it can be made again, and is known by the entry's index. The log has every
-one; where a webhook is configured, it is an outlet of its own.
+An alert is made of one entry alone, so that it can be made again, and is known by the journal and the entry's index.
+The log has every one; where a webhook is configured, it is an outlet of its own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +13,7 @@ import structlog
 from msgspec import Struct
 
 from ordergate.application.entry import Entry
+from ordergate.application.naming import LogName
 from ordergate.domain.contingencies.events import ProtectionFailed
 from ordergate.domain.money import text
 from ordergate.domain.orders import events as e
@@ -41,26 +42,37 @@ class Alert(Struct, frozen=True, gc=False, kw_only=True):
 
     Attributes:
         id: the index of the journal entry; the same alert always has the same.
-        log: the origin of the journal, which makes the id unique among several.
+        log, journal: which makes the id unique among several journals; see `LogName`.
         detail: for people.
     """
 
     id: int
     log: str
+    journal: str
     kind: AlertKind
     time: datetime
     order_id: str | None
     detail: str
 
 
-def alert_of(entry: Entry, log: str) -> Alert | None:
+_Told = tuple[AlertKind, str] | None
+
+
+def alert_of(entry: Entry, name: LogName) -> Alert | None:
     """The alert that an entry is worth; None for most."""
-    tell = _TELL.get(type(entry.event))
-    told = None if tell is None else tell(entry.event)
+    told = _told(entry)
     if told is None:
         return None
     kind, detail = told
-    return Alert(id=entry.index, log=log, kind=kind, time=entry.time, order_id=entry.order_id, detail=detail)
+    return Alert(
+        id=entry.index,
+        log=name.log,
+        journal=name.journal,
+        kind=kind,
+        time=entry.time,
+        order_id=entry.order_id,
+        detail=detail,
+    )
 
 
 _Told = tuple[AlertKind, str] | None
@@ -69,6 +81,11 @@ _TOLD_AT: Final = 2
 _NOT_CANCELED: Final = (
     "it works under a halt, and its broker refuses to cancel it: it is asked again, ever less often"
 )
+
+
+def _told(entry: Entry) -> _Told:
+    tell = _TELL.get(type(entry.event))
+    return None if tell is None else tell(entry.event)
 
 
 def _rejected(event: e.OrderRejected) -> _Told:
@@ -132,11 +149,9 @@ _TELL: Final[Mapping[type, Callable[[Any], _Told]]] = {
 class AlertLog:
     """Writes alerts to the log; a listener of the runner. Of several nodes, each writes them to its own."""
 
-    def __init__(self, log: str) -> None:
-        self._origin = log
-
     def committed(self, entries: Sequence[Entry]) -> None:
         """Takes what has been committed."""
         for entry in entries:
-            if type(entry.event) in _TELL and (alert := alert_of(entry, self._origin)) is not None:
-                _log.warning("alert", kind=alert.kind, id=alert.id, order=alert.order_id, detail=alert.detail)
+            if (told := _told(entry)) is not None:
+                kind, detail = told
+                _log.warning("alert", kind=kind, id=entry.index, order=entry.order_id, detail=detail)

@@ -18,6 +18,7 @@ from ordergate.application.engine import Command
 from ordergate.application.entry import Origin
 from ordergate.application.fitting import is_emulated
 from ordergate.application.guarding import Guard
+from ordergate.application.naming import Naming
 from ordergate.application.outlets import Follower, Outlet
 from ordergate.application.ownership import Keeper, Presence
 from ordergate.application.ports.brokers import Broker
@@ -136,11 +137,11 @@ class Gate:
 
     async def _alert(self) -> None:
         """Alerts are told from here on: before anything is sent."""
-        log, section = self.config.audit.origin, self.config.alerts
-        self.runner.listen(AlertLog(log).committed)
+        section, naming = self.config.alerts, Naming(self.journal, self.config.audit.origin)
+        self.runner.listen(AlertLog().committed)
         if section.webhook is not None:
             secret = read_secret(section.secret_env, section.secret_file)
-            await self.follow(Webhook(section.webhook, secret, log, self.clock), from_its_start=False)
+            await self.follow(Webhook(section.webhook, secret, naming, self.clock), from_its_start=False)
 
     async def _configure(self, instruments: tuple[Instrument, ...], origin: Origin) -> None:
         state, limits = self.runner.engine.state, self.config.limit_values()

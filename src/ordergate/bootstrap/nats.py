@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ordergate.adapters.nats import Connection
+from ordergate.adapters.nats.connection import check_library
 from ordergate.adapters.outlets.nats import (
     ALERT_SUBJECTS,
     BucketTerms,
@@ -16,6 +17,7 @@ from ordergate.adapters.outlets.nats import (
     subjects,
 )
 from ordergate.api.market import market_of
+from ordergate.application.naming import Naming
 from ordergate.bootstrap.gate import Gate
 from ordergate.config import Config
 
@@ -28,11 +30,13 @@ async def nats_connection(config: Config) -> AsyncIterator[Connection | None]:
 
     Raises:
         ConfigError: there is no such file of credentials, or variable of a token.
+        NatsError: nats-py is not installed.
     """
     section = config.nats
     if not section.servers:
         yield None
         return
+    check_library()
     connection = Connection(section.servers, section.login())
     try:
         yield connection
@@ -60,4 +64,4 @@ async def _follow(gate: Gate, connection: Connection) -> None:
         bucket = BucketTerms(name=section.positions_bucket, replicas=section.replicas)
         await gate.follow(NatsPositions(connection, bucket, gate.journal, log, lambda: market_of(gate)))
     if alerts:
-        await gate.follow(NatsAlerts(stream, log), from_its_start=False)
+        await gate.follow(NatsAlerts(stream, Naming(gate.journal, log)), from_its_start=False)

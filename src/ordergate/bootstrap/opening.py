@@ -62,6 +62,7 @@ async def open_gate(
         ConfigError: the configuration has shards; see `open_shards`. Or the journal there is another log's.
         StoreError, AuditError, AuditKeyError: the database or its key cannot be used.
         KafkaError: there is to be an archive, and its library or settings cannot be used.
+        NatsError: a server is named, and nats-py is not installed.
     """
     if config.shards:
         raise ConfigError(

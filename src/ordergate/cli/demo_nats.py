@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from ordergate.adapters.nats import Connection
-from ordergate.adapters.nats.connection import library
+from ordergate.adapters.nats.connection import check_library
 from ordergate.adapters.nats.letters import STREAM as DEAD_STREAM
 from ordergate.adapters.nats.streams import DAY_S, find_or_make
 from ordergate.adapters.outlets.nats import Dialect, renderers
@@ -233,6 +233,6 @@ def _say_positions(positions: Mapping[str, Any]) -> None:
 @contextmanager
 def nats(folder: Path) -> Iterator[NatsCompanion]:
     """It, with its server running. Raises NatsError or InputError where something for it is not installed."""
-    library()  # what is not installed is said before a server is started
+    check_library()  # what is not installed is said before a server is started
     with nats_server(folder) as server:
         yield NatsCompanion(server)

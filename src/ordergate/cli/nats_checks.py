@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from ordergate.adapters.brokers.bus import BusSettings
+from ordergate.adapters.brokers.bus.settings import PUBLISHED, Way, subjects_of
 from ordergate.adapters.nats import Connection
 from ordergate.adapters.outlets.nats import ALERT_SUBJECTS, RETRY_S, bucket_subject, subjects
 from ordergate.adapters.outlets.nats.examining import Examined, StreamFound, examine, synced
 from ordergate.config import Config
+from ordergate.protocols.subjects import DEAD
 
 Check = Callable[[Config, str], tuple[str, str]]
 _SAFE: Final = 3
@@ -47,7 +50,7 @@ def _wrong(stream: StreamFound) -> list[str]:
 
 def _odd(stream: StreamFound) -> list[str]:
     said = []
-    if stream.window_s < RETRY_S and not stream.name.startswith("KV_"):
+    if stream.published and stream.window_s < RETRY_S and not stream.name.startswith("KV_"):
         said.append(
             f"its duplicate window is {stream.window_s:.0f} s, and a message may come again after {RETRY_S:.0f} s: "
             "raise it; readers must count by id in any case"
@@ -99,11 +102,26 @@ def _examined(config: Config) -> tuple[Examined, Connection]:
 
     async def main() -> Examined:
         try:
-            return await examine(connection, wanted)
+            return await examine(connection, wanted, _others(config))
         finally:
             await connection.close()
 
     return asyncio.run(main()), connection
+
+
+def _others(config: Config) -> list[str]:
+    """What comes in, what is sent to brokers, and where dead letters go, as far as it goes through streams."""
+    from ordergate.api.nats import ordering, signals  # only here: other commands need not wait for it
+
+    inputs = config.nats.inputs
+    found = [*([signals.SUBJECT] if inputs.signals else []), *(ordering.SUBJECTS if inputs.commands else [])]
+    for name, settings in config.brokers.items():
+        if isinstance(settings, BusSettings):
+            named = subjects_of(name, settings)
+            found += [named.reports, named.raw_fills, *settings.subjects]
+            if settings.sends is Way.PUBLISH:
+                found.append(f"{PUBLISHED}.*")
+    return [*found, f"{DEAD}.>"] if found else []
 
 
 NATS_CHECKS: Final[dict[str, Check]] = {

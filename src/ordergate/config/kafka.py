@@ -93,7 +93,9 @@ class KafkaSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if variable is not None:
             value = os.environ.get(variable, "").strip()
             if not value:
-                raise ConfigError(f"kafka.{name}_env: the variable {variable} is not set")
+                raise ConfigError(
+                    f"kafka.{name}_env: the variable that it names is not set; the password itself does not go here"
+                )
             return value
         if file is None:
             return None
@@ -109,10 +111,12 @@ class KafkaSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 def check_kafka(section: KafkaSection, where: str) -> None:
     """Raises ConfigError unless servers, topic and what the security takes can be as they are written."""
-    for server in section.servers:
+    for number, server in enumerate(section.servers):
         found = _SERVER.fullmatch(server)
         if found is None or not 0 < int(found["port"]) <= 65_535:
-            raise ConfigError(f"{where}kafka.servers: {server!r}: write host:port, such as 127.0.0.1:9092")
+            raise ConfigError(
+                f"{where}kafka.servers[{number}]: write host:port alone, such as 127.0.0.1:9092"
+            )
     if not _TOPIC.fullmatch(section.topic) or section.topic in (".", ".."):
         raise ConfigError(
             f"{where}kafka.topic: {section.topic!r} is no topic's name: write at most 249 letters, digits, "

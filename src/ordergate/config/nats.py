@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -20,6 +20,8 @@ from ordergate.config.funds import window
 from ordergate.protocols.subjects import overlap
 
 _SCHEMES: Final = ("nats", "tls", "ws", "wss")
+_MONITOR: Final = ("http", "https")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
@@ -65,28 +67,43 @@ class NatsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if self.token_env is not None:
             token = os.environ.get(self.token_env)
             if not token:
-                raise ConfigError(f"nats.token_env: the variable {self.token_env} is not set")
+                raise ConfigError(
+                    "nats.token_env: the variable that it names is not set; the token does not go here"
+                )
         return Login(credentials=self.credentials_file, token=token)
 
 
 def check_nats(section: NatsSection, where: str) -> None:
     """Raises ConfigError unless the servers are URLs without passwords, and we are known by one thing."""
-    for server in section.servers:
-        try:
-            parts = urlsplit(server)
-            host, _port = parts.hostname, parts.port
-        except ValueError as error:
-            raise ConfigError(f"{where}nats.servers: {server!r} is no URL: {error}") from error
-        if parts.scheme not in _SCHEMES or not host:
-            raise ConfigError(f"{where}nats.servers: {server!r}: write such as nats://127.0.0.1:4222")
-        if parts.username is not None or parts.password is not None:
-            raise ConfigError(
-                f"{where}nats.servers: holds a user or password: write credentials_file or token_env"
-            )
+    for number, server in enumerate(section.servers):
+        _check_url(server, f"{where}nats.servers[{number}]", _SCHEMES, "nats://127.0.0.1:4222")
+    _check_variable(section.token_env, f"{where}nats.token_env")
+    _check_variable(section.inputs.hmac_key_env, f"{where}nats.inputs.hmac_key_env")
     _check_inputs(section, f"{where}nats.inputs")
     _check_out(section, where)
     if section.credentials_file is not None and section.token_env is not None:
         raise ConfigError(f"{where}nats: write one of credentials_file and token_env")
+
+
+def _check_url(url: str, where: str, schemes: Sequence[str], such: str) -> None:
+    """Raises ConfigError unless it is one, without a password; the text never holds any of it, for it may have one."""
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise ConfigError(f"{where}: is no URL: write such as {such}") from None
+    if parts.scheme not in schemes or not host:
+        raise ConfigError(f"{where}: is no URL with {' or '.join(schemes)}: write such as {such}")
+    if "@" in url:
+        raise ConfigError(
+            f"{where}: holds a user or password, which do not go here: write credentials_file or token_env for a "
+            f"server, and of the URL such as {such}"
+        )
+
+
+def _check_variable(name: str | None, where: str) -> None:
+    if name is not None and not _VARIABLE.fullmatch(name):
+        raise ConfigError(f"{where}: is no name of a variable; the secret itself does not go here")
 
 
 def _check_inputs(section: NatsSection, where: str) -> None:
@@ -150,5 +167,5 @@ def _check_out(section: NatsSection, where: str) -> None:
     if section.fund_suffix and Dialect.MTS not in section.dialects:
         raise ConfigError(f'{where}nats.fund_suffix: is of dialect mts: write "mts" into nats.dialects too')
     window(section.max_age, f"{where}nats.max_age")
-    if section.monitor is not None and not section.monitor.startswith(("http://", "https://")):
-        raise ConfigError(f"{where}nats.monitor: {section.monitor!r}: write such as http://127.0.0.1:8222")
+    if section.monitor is not None:
+        _check_url(section.monitor, f"{where}nats.monitor", _MONITOR, "http://127.0.0.1:8222")

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from ordergate.application.alerting import Alert, AlertKind, alert_of
 from ordergate.application.entry import Entry
+from ordergate.application.naming import LogName
 from ordergate.application.ports.brokers import Answer
 from ordergate.bootstrap import Gate
 from ordergate.domain.breaks import Break, BreakKind
@@ -25,7 +26,7 @@ from ordergate.testing.scripted_broker import ScriptedBroker
 from tests.unit.application.gates import START, buy
 from tests.unit.application.test_watching import NONE, configured, run
 
-LOG = "oms.example/journal"
+LOG = LogName("oms.example/journal", "01234567")
 
 
 def told(event: AnyEvent) -> Alert | None:
@@ -78,7 +79,15 @@ CASES: list[tuple[Any, AlertKind, str]] = [
 @pytest.mark.parametrize(("event", "kind", "detail"), CASES, ids=[case[1] + case[2][:9] for case in CASES])
 def test_what_is_told(event: Any, kind: AlertKind, detail: str) -> None:
     order_id = None if kind is AlertKind.HALT else "o"
-    assert told(event) == Alert(id=7, log=LOG, kind=kind, time=START, order_id=order_id, detail=detail)
+    assert told(event) == Alert(
+        id=7,
+        log="oms.example/journal",
+        journal="01234567",
+        kind=kind,
+        time=START,
+        order_id=order_id,
+        detail=detail,
+    )
 
 
 def test_every_kind_has_a_case() -> None:

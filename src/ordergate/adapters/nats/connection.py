@@ -1,7 +1,7 @@
 """The connection to a NATS server: made when somebody first needs it, and again whenever it is lost."""
 
 import asyncio
-from types import ModuleType
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -17,11 +17,18 @@ CONNECT_S: Final = 3.0
 _CLOSE_S: Final = 1.0
 _PAUSE_S: Final = 0.25
 """Between two tries to connect again."""
+_MISSING: Final = "NATS needs nats-py: pip install 'ordergate[nats]'"
 _log = structlog.get_logger("ordergate.nats")
 
 
 class NatsError(OrdergateError):
     """The server cannot be reached, or did not take what it was given."""
+
+
+def check_library() -> None:
+    """Raises NatsError unless nats-py is installed; without loading it, which takes a while."""
+    if find_spec("nats") is None:
+        raise NatsError(_MISSING)
 
 
 class Login(Struct, frozen=True, kw_only=True):
@@ -48,6 +55,7 @@ class Connection:
     ) -> None:
         self._servers, self._login, self._name, self._buffers = servers, login, name, buffers
         self._client: Client | None = None
+        self._failed = ""  # why the last try to connect did
         self._turn = asyncio.Lock()
 
     @property
@@ -65,7 +73,8 @@ class Connection:
             if self._client is None or self._client.is_closed:
                 self._client = await self._connected()
         if not self._client.is_connected:
-            raise NatsError(f"the connection to {self.shown} is down")
+            why = f": {self._failed}" if self._failed else ""
+            raise NatsError(f"the connection to {self.shown} is down{why}")
         return self._client
 
     async def stream(self) -> "JetStreamContext":
@@ -73,20 +82,36 @@ class Connection:
         return (await self.client()).jetstream()
 
     async def _connected(self) -> "Client":
-        client: Client = library().Client()
+        try:
+            from nats.aio.client import Client  # only here: most gates never need it
+            from nats.errors import UnexpectedEOF
+        except ImportError as error:
+            raise NatsError(_MISSING) from error
+        client, self._failed = Client(), ""
+        # behind a refusal the server hangs up, which says less
+        vague = (ConnectionResetError, BrokenPipeError, UnexpectedEOF)
 
         async def noted(error: Exception) -> None:
             _log.debug("nats", error=repr(error))
+            if not client.is_connected and not (self._failed and isinstance(error, vague)):
+                self._failed = _reason(error)
             if client.is_connecting or client.is_reconnecting:
                 _let_go(client)
 
+        async def connected() -> None:
+            self._failed = ""
+
         try:
             async with asyncio.timeout(CONNECT_S):
-                await client.connect(list(self._servers), **self._options(), error_cb=noted)
+                await client.connect(
+                    list(self._servers), **self._options(), error_cb=noted, reconnected_cb=connected
+                )
         except Exception as error:  # the library raises many kinds
             await self._abandon(client)
-            reason = str(error) or type(error).__name__
-            raise NatsError(f"{self.shown} cannot be reached: {reason}") from error
+            tried = (
+                self._failed if isinstance(error, TimeoutError) else ""
+            )  # ours, while the library tries on
+            raise NatsError(f"{self.shown} cannot be reached: {tried or _reason(error)}") from error
         except BaseException:
             await self._abandon(client)
             raise
@@ -123,17 +148,10 @@ class Connection:
             await self._abandon(client)
 
 
-def library() -> ModuleType:
-    """nats.aio.client.
-
-    Raises:
-        NatsError: it is not installed.
-    """
-    try:
-        import nats.aio.client  # only here: most gates never need it
-    except ImportError as error:
-        raise NatsError("NATS needs nats-py: pip install 'ordergate[nats]'") from error
-    return nats.aio.client
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__
 
 
 def _let_go(client: "Client") -> None:

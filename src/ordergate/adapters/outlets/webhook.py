@@ -2,7 +2,7 @@
 
 The header `X-Ordergate-Signature: t=SECONDS,v1=HEX` has the time of sending and the HMAC-SHA256, under the shared
 secret, of that time, a full stop and the body as it came. A receiver compares it in constant time, refuses an old time,
-and counts by the body's `log` and `id`: what was not answered with 2xx comes again.
+and counts by the body's `log`, `journal` and `id`: what was not answered with 2xx comes again.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ import msgspec
 
 from ordergate.application.alerting import Alert, alert_of
 from ordergate.application.entry import Entry
+from ordergate.application.naming import Naming
 from ordergate.application.ports.clock import Clock
 from ordergate.domain.errors import OrdergateError
 
@@ -45,9 +46,9 @@ def read_secret(variable: str | None, file: str | None) -> bytes:
         SecretError: it is not there, cannot be read, or is shorter than 16 characters.
     """
     if variable is not None:
-        where, found = f"the variable {variable}", os.environ.get(variable, "")
+        where, found = "alerts.secret_env: the variable that it names", os.environ.get(variable, "")
     else:
-        where = f"the file {file}"
+        where = f"alerts.secret_file: {file}"
         try:
             found = Path(file or "").read_text("utf-8")
         except (OSError, ValueError) as error:
@@ -73,11 +74,11 @@ class Webhook:
     """An outlet that posts alerts to a URL.
 
     Args:
-        log: the origin of the journal.
+        naming: of the journal.
     """
 
-    def __init__(self, url: str, secret: bytes, log: str, clock: Clock) -> None:
-        self._url, self._secret, self._log, self._clock = url, secret, log, clock
+    def __init__(self, url: str, secret: bytes, naming: Naming, clock: Clock) -> None:
+        self._url, self._secret, self._naming, self._clock = url, secret, naming, clock
         self._taken = -1
 
     @property
@@ -90,8 +91,10 @@ class Webhook:
 
         Raises:
             WebhookError: one was not taken, or not in time; it and those behind it come again.
+            StoreError: the journal cannot be read.
         """
-        alerts = [alert for entry in entries if (alert := alert_of(entry, self._log)) is not None]
+        name = await self._naming.name()
+        alerts = [alert for entry in entries if (alert := alert_of(entry, name)) is not None]
         new = [alert for alert in alerts if alert.id > self._taken]
         if not new:
             return

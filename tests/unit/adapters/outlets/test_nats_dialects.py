@@ -17,6 +17,7 @@ from ordergate.adapters.outlets.nats import dialects, schema
 from ordergate.adapters.outlets.nats.dialects import Dialect, renderers, subjects
 from ordergate.application.alerting import alert_of
 from ordergate.application.entry import Entry, decode, encode
+from ordergate.application.naming import LogName
 from ordergate.application.telling import Teller, Told
 from ordergate.domain import moving as m
 from ordergate.domain.contingencies.events import ProtectionFailed
@@ -28,7 +29,7 @@ from ordergate.domain.orders.states import Delay, OrderType, Remedy, Side, State
 from ordergate.domain.recon import events as n
 from ordergate.domain.risk import events as k
 
-LOG = "oms.example/journal"
+LOG = LogName("oms.example/journal", "01234567")
 NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
 
 STATES = {
@@ -256,7 +257,7 @@ def test_ids_are_different_for_all_and_the_same_when_told_again() -> None:
     again = [letter.id for one in day()[: -len(BY_HAND)] for make in render for letter in make(one, LOG)]
     assert len(set(first)) == len(first)
     assert first == again
-    assert all(one.startswith(f"{LOG}/") for one in first)
+    assert all(one.startswith("oms.example/journal/01234567/") for one in first)
 
 
 def test_every_message_is_as_its_schema_says() -> None:

@@ -11,6 +11,7 @@ from ordergate.adapters.outlets.nats import Dialect, NatsEvents, renderers
 from ordergate.adapters.outlets.nats.letters import Letter
 from ordergate.adapters.outlets.nats.publishing import _AT_ONCE, _parts, _waves
 from ordergate.application.entry import decode
+from ordergate.application.naming import Naming
 from ordergate.application.telling import Teller
 from ordergate.domain.errors import StoreError
 
@@ -48,11 +49,12 @@ def test_two_nodes_in_turns_over_a_bad_line_say_the_same_as_one_over_a_good_one(
         dice, journal = Random(seed), await busy(400)
         size = (await journal.head()).size
         entries = [decode(line.data, index) for index, line in enumerate(await journal.lines(0, size))]
+        name = await Naming(journal, "log").name()
         wanted = [
             letter
             for one in await Teller(journal).tell(entries)
             for make in ALL
-            for letter in make(one, "log")
+            for letter in make(one, name)
         ]
         stream = Stream(dice)
         nodes = [NatsEvents(stream, Torn(journal, dice), "log", ALL) for _ in range(2)]
@@ -76,7 +78,7 @@ def test_two_nodes_in_turns_over_a_bad_line_say_the_same_as_one_over_a_good_one(
 def test_no_letter_overtakes_another_of_its_chain() -> None:
     dice = Random(1)
     letters = [
-        Letter("s", str(number), b"", "log", number, None, ("mts", f"ord-{dice.randint(0, 40)}"))
+        Letter("s", str(number), b"", "log", "01234567", number, None, ("mts", f"ord-{dice.randint(0, 40)}"))
         for number in range(500)
     ]
     gone: set[tuple[str, str]] = set()

@@ -15,6 +15,7 @@ import msgspec
 from ordergate.adapters.outlets.nats import messages as m
 from ordergate.adapters.outlets.nats.letters import Letter
 from ordergate.application.entry import encode, kind_of
+from ordergate.application.naming import LogName
 from ordergate.application.steps import Step, fill_of, standing, steps_of
 from ordergate.application.telling import Told
 from ordergate.domain.orders.order import Order
@@ -35,8 +36,8 @@ class Dialect(StrEnum):
     EVENTS = "events"
 
 
-Render = Callable[[Told, str], list[Letter]]
-"""From an entry and the log's name to messages."""
+Render = Callable[[Told, LogName], list[Letter]]
+"""From an entry and the journal's name to messages."""
 
 VERBS: Final[Mapping[State, str]] = {
     State.CREATED: "created",
@@ -58,12 +59,12 @@ FILL_VERBS: Final[Mapping[ExecutionKind, str]] = {
 }
 
 
-def mts(told: Told, log: str, *, fund_suffix: bool = False) -> list[Letter]:
+def mts(told: Told, name: LogName, *, fund_suffix: bool = False) -> list[Letter]:
     """`mts.v1.oms.orders.<verb>` for each state, `mts.v1.oms.fills.<verb>` for each execution, this before those."""
     order, fill = told.order, fill_of(told)
     if order is None:
         return []
-    made, suffix = _Made(Dialect.MTS, told, log), f".fund.{token(order.fund_id)}" if fund_suffix else ""
+    made, suffix = _Made(Dialect.MTS, told, name), f".fund.{token(order.fund_id)}" if fund_suffix else ""
     if fill is not None:
         common = made.common(fill.booked_at)
         made.add(f"mts.v1.oms.fills.{FILL_VERBS[fill.kind]}{suffix}", m.fill_message(common, order, fill))
@@ -82,10 +83,10 @@ def mts(told: Told, log: str, *, fund_suffix: bool = False) -> list[Letter]:
     return made.letters
 
 
-def orders(told: Told, log: str) -> list[Letter]:
+def orders(told: Told, name: LogName) -> list[Letter]:
     """`orders.<status>.<symbol>` for each state, and for an execution that brought none."""
     steps = steps_of(told) or (standing(told) if fill_of(told) is not None else [])
-    made = _Made(Dialect.ORDERS, told, log)
+    made = _Made(Dialect.ORDERS, told, name)
     for order, step in _of_order(told, steps):
         common = made.common(step.time)
         status = m.ORDERS[step.state]
@@ -99,9 +100,9 @@ def orders(told: Told, log: str) -> list[Letter]:
     return made.letters
 
 
-def updates(told: Told, log: str) -> list[Letter]:
+def updates(told: Told, name: LogName) -> list[Letter]:
     """`ORDER_UPDATE` for each state, and for whatever else changes of an order."""
-    made = _Made(Dialect.UPDATES, told, log)
+    made = _Made(Dialect.UPDATES, told, name)
     for order, step in _of_order(told, steps_of(told) or standing(told)):
         common = made.common(step.time)
         body = m.OrderUpdate(
@@ -114,15 +115,15 @@ def updates(told: Told, log: str) -> list[Letter]:
     return made.letters
 
 
-def events(told: Told, log: str) -> list[Letter]:
+def events(told: Told, name: LogName) -> list[Letter]:
     """`ordergate.v1.evt.<fund>.<kind>`: every entry, in the very bytes of the journal."""
     entry = told.entry
     fund = fund_of(told)
     kind = kind_of(entry.event).partition("/")[0]
     subject = f"ordergate.v1.evt.{NOBODY if fund is None else _fund_token(fund)}.{kind}"
     chain = (Dialect.EVENTS, entry.order_id or "")
-    identity = f"{log}/{entry.index}"
-    return [Letter(subject, identity, encode(entry).data, log, entry.index, entry.time, chain)]
+    data, identity = encode(entry).data, name.entry(entry.index)
+    return [Letter(subject, identity, data, name.log, name.journal, entry.index, entry.time, chain)]
 
 
 def fund_of(told: Told) -> str | None:
@@ -146,25 +147,26 @@ def _of_order(told: Told, steps: Iterable[Step]) -> Iterable[tuple[Order, Step]]
 class _Made:
     """The messages of an entry, numbered within the dialect."""
 
-    def __init__(self, dialect: Dialect, told: Told, log: str) -> None:
-        self._told, self._log, self._chain = told, log, (dialect, told.entry.order_id or "")
-        self._identity = f"{log}/{told.entry.index}/{dialect}"
+    def __init__(self, dialect: Dialect, told: Told, name: LogName) -> None:
+        self._told, self._name, self._chain = told, name, (dialect, told.entry.order_id or "")
+        self._identity = f"{name.entry(told.entry.index)}/{dialect}"
         self.letters: list[Letter] = []
 
     def common(self, time: datetime) -> dict[str, Any]:
         """What the next message has of what every message has."""
-        return m.said(self._told, self._log, f"{self._identity}.{len(self.letters)}", time)
+        return m.said(self._told, self._name, f"{self._identity}.{len(self.letters)}", time)
 
     def add(self, subject: str, body: m.Said) -> None:
         """One more."""
-        letter = Letter(subject, body.id, _ENCODE(body), body.log, body.index, body.time, self._chain)
+        data = _ENCODE(body)
+        letter = Letter(subject, body.id, data, body.log, body.journal, body.index, body.time, self._chain)
         self.letters.append(letter)
 
 
 def renderers(dialects: Sequence[Dialect], *, fund_suffix: bool) -> list[Render]:
     """Those that are switched on, in a fixed order."""
     known: Mapping[Dialect, Render] = {
-        Dialect.MTS: lambda told, log: mts(told, log, fund_suffix=fund_suffix),
+        Dialect.MTS: lambda told, name: mts(told, name, fund_suffix=fund_suffix),
         Dialect.ORDERS: orders,
         Dialect.UPDATES: updates,
         Dialect.EVENTS: events,

@@ -9,6 +9,7 @@ from ordergate.adapters.outlets.nats.dialects import Render
 from ordergate.adapters.outlets.nats.letters import Letter
 from ordergate.adapters.outlets.nats.publishing import Stream
 from ordergate.application.entry import Entry
+from ordergate.application.naming import Naming
 from ordergate.application.ports.journal import JournalReader
 from ordergate.application.telling import Teller
 
@@ -24,7 +25,8 @@ class NatsEvents:
     """
 
     def __init__(self, stream: Stream, reader: JournalReader, log: str, dialects: Sequence[Render]) -> None:
-        self._stream, self._reader, self._log, self._dialects = stream, reader, log, dialects
+        self._stream, self._reader, self._dialects = stream, reader, dialects
+        self._naming = Naming(reader, log)
         self._teller = Teller(reader)
         self._told: deque[list[Letter]] = deque()
         self._end = 0  # index behind the last entry told
@@ -56,14 +58,13 @@ class NatsEvents:
         return [letter for letters in self._told for letter in letters]
 
     async def _tell(self, entries: Sequence[Entry]) -> None:
+        name = await self._naming.name()
         try:
             told = await self._teller.tell(entries)
         except BaseException:
             self._forget(self._end)  # it has folded some of them, and nobody knows which
             raise
-        self._told += [
-            [letter for render in self._dialects for letter in render(one, self._log)] for one in told
-        ]
+        self._told += [[letter for render in self._dialects for letter in render(one, name)] for one in told]
         self._end += len(told)
 
     def _forget(self, end: int) -> None:

@@ -10,7 +10,7 @@ class Letter(Struct, frozen=True, gc=False):
 
     Attributes:
         id: one that comes again has the same.
-        log, index: the journal, and its entry that says so.
+        log, journal, index: the journal (see `LogName`), and its entry that says so.
         time: when it happened.
         chain: letters of one chain leave one after the other, each when the one before has arrived.
     """
@@ -19,6 +19,7 @@ class Letter(Struct, frozen=True, gc=False):
     id: str
     payload: bytes
     log: str
+    journal: str
     index: int
     time: datetime
     chain: tuple[str, str]

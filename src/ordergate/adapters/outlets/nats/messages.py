@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from ordergate.application.entry import kind_of
+from ordergate.application.naming import LogName
 from ordergate.application.steps import Step
 from ordergate.application.telling import Told
 from ordergate.domain.orders.executions import Fill
@@ -117,13 +118,15 @@ class Said(Struct, frozen=True, gc=False, kw_only=True):
 
     Attributes:
         id: of the message; one that comes again has the same.
-        log, index: the journal, and its entry that says so.
+        log, journal, index: the journal, by its origin and the beginning of its first entry's hash, and its entry that
+            says so.
         time: when it happened.
         event: the entry's kind, such as `OrderFilled/1`.
     """
 
     id: str
     log: str
+    journal: str
     index: int
     time: Instant
     event: str
@@ -218,10 +221,17 @@ _OF_ORDER: Final = (
 )  # fmt: skip
 
 
-def said(told: Told, log: str, identity: str, time: datetime) -> dict[str, Any]:
+def said(told: Told, name: LogName, identity: str, time: datetime) -> dict[str, Any]:
     """What every message has."""
     entry = told.entry
-    return {"id": identity, "log": log, "index": entry.index, "time": time, "event": kind_of(entry.event)}
+    return {
+        "id": identity,
+        "log": name.log,
+        "journal": name.journal,
+        "index": entry.index,
+        "time": time,
+        "event": kind_of(entry.event),
+    }
 
 
 def order_part(told: Told, order: Order, step: Step) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from ordergate.adapters.nats import Connection, NatsError
 from ordergate.adapters.outlets.nats.messages import Instant
 from ordergate.application.entry import Entry
+from ordergate.application.naming import Naming
 from ordergate.application.ports.journal import Journal, JournalReader
 from ordergate.application.queries import MOST_LOTS, Queries
 from ordergate.domain import moving as m
@@ -52,7 +53,8 @@ class PositionValue(Struct, frozen=True, gc=False, kw_only=True):
     """What a fund holds of a symbol.
 
     Attributes:
-        log, index: the journal, and the last of its entries that is in it.
+        log, journal, index: the journal, by its origin and the beginning of its first entry's hash, and the last of its
+            entries that is in it.
         quantity: signed, in the instrument's unit.
         avg_price: None when flat.
         last_price, last_price_time: what closing would have brought when this was written, and when that was quoted;
@@ -62,6 +64,7 @@ class PositionValue(Struct, frozen=True, gc=False, kw_only=True):
     """
 
     log: str
+    journal: str
     index: int
     fund_id: str
     symbol: str
@@ -82,7 +85,12 @@ class BucketMark(Struct, frozen=True, gc=False):
     """How far a bucket is: every position of that journal is in it as entry `index` left it, or newer."""
 
     log: str
+    journal: str
     index: int
+
+    def same(self, other: "BucketMark") -> bool:
+        """Whether it is of the same journal."""
+        return (self.log, self.journal) == (other.log, other.journal)
 
 
 class BucketTerms(Struct, frozen=True, kw_only=True):
@@ -123,6 +131,7 @@ def position_value(
     in_usd = worth.in_usd
     return PositionValue(
         log=stands.log,
+        journal=stands.journal,
         index=stands.index,
         fund_id=position.fund_id,
         symbol=position.symbol,
@@ -166,11 +175,12 @@ class NatsPositions:
         log: str,
         market: Callable[[], Market],
     ) -> None:
-        self._connection, self._terms, self._journal, self._log = connection, terms, journal, log
-        self._market = market
+        self._connection, self._terms, self._journal = connection, terms, journal
+        self._naming, self._market = Naming(journal, log), market
         self._mark = f"ordergate.v1.positions.{token(log)}"
         self._kept: KeyValue | None = None
         self._seen: dict[str, int] = {}  # revisions by key, of values that are ours or older
+        self._ahead = False  # the bucket was: all of it is written anew once the journal has come as far
 
     @property
     def name(self) -> str:
@@ -181,7 +191,8 @@ class NatsPositions:
         """Returns once the bucket has what the entries have changed.
 
         Raises:
-            NatsError: the server did not take it, or somebody else has written meanwhile: it comes again.
+            NatsError: the server did not take it, somebody else has written meanwhile, or the bucket is ahead of the
+                journal: it comes again.
             StoreError: the journal cannot be read.
         """
         stream = await self._connection.stream()
@@ -194,14 +205,37 @@ class NatsPositions:
             raise NatsError(f"bucket {self._terms.name} did not take positions: {error!r}") from error
 
     async def _deliver(self, bucket: "KeyValue", entries: Sequence[Entry]) -> None:
-        whole = await self._marked(bucket) is None
+        there = await self._marked(bucket)
+        name = await self._naming.name()
+        whole = there is None or self._ahead or (there.log, there.journal) != (name.log, name.journal)
         changed = {key for entry in entries for key in touched(entry)}
         values, mark = await self._values(None if whole else changed)
+        if there is not None:
+            self._check(there, mark)
         for key, shown in values.items():
             await self._put(bucket, key, shown, mark)
         await self._put(bucket, self._mark, mark, mark)
+        self._ahead = False
         if whole:
             _log.info("positions are in their bucket", bucket=self._terms.name, positions=len(values))
+
+    def _check(self, there: BucketMark, mark: BucketMark) -> None:
+        """Whose the bucket is, and that the journal is not behind it. Raises NatsError where it is."""
+        if not there.same(mark):
+            _log.error(
+                "the positions here are of another journal of this origin, and are written over: give each an "
+                "audit.origin of its own, or delete the bucket where the other is no more",
+                bucket=self._terms.name,
+                log=mark.log,
+                journal=mark.journal,
+                other=there.journal,
+            )
+        elif there.index > mark.index:
+            self._ahead = True
+            raise NatsError(
+                f"bucket {self._terms.name} is ahead of the journal: it is at entry {there.index} of {mark.log}, which "
+                f"ends at {mark.index}: if an older database was restored, delete the bucket, and it is filled anew"
+            )
 
     async def _bucket(self, stream: "JetStreamContext") -> "KeyValue":
         from nats.js.api import KeyValueConfig, StorageType
@@ -231,8 +265,9 @@ class NatsPositions:
 
     async def _values(self, keys: Iterable[Key] | None) -> tuple[dict[str, PositionValue], BucketMark]:
         """Positions as one moment of the journal shows them, and which moment that was; None is all of them."""
+        name = await self._naming.name()
         async with self._journal.snapshot() as reader:
-            mark = BucketMark(self._log, (await reader.head()).size - 1)
+            mark = BucketMark(name.log, name.journal, (await reader.head()).size - 1)
             instruments = {row.symbol: row for row in await reader.select("instruments")}
             left = {move.fund_id for move in await reader.select("moves", {"phase": MovePhase.LEFT})}
             rows = (
@@ -263,14 +298,16 @@ class NatsPositions:
     async def _put(self, bucket: "KeyValue", key: str, shown: Struct, mark: BucketMark) -> None:
         """Puts a value over what was last seen there, unless that is as new or newer.
 
-        One of another journal is older: its fund has come from there, or that journal is no more.
+        One of another journal is older: its fund has come from there, or that journal is no more. What is left alone
+        was not seen: the next value is compared with it again.
         """
-        if key not in self._seen:
-            data, self._seen[key] = await _get(bucket, key)
+        seen = self._seen.pop(key, None)
+        if seen is None:
+            data, seen = await _get(bucket, key)
             there = None if data is None else msgspec.json.decode(data, type=BucketMark)
-            if there is not None and there.log == mark.log and there.index >= mark.index:
+            if there is not None and there.same(mark) and there.index >= mark.index:
                 return
-        self._seen[key] = await bucket.update(key, _ENCODE(shown), self._seen[key])
+        self._seen[key] = await bucket.update(key, _ENCODE(shown), seen)
 
 
 async def _get(bucket: "KeyValue", key: str) -> tuple[bytes | None, int]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 ACK_S: Final = 5.0
 """How long an acknowledgement is waited for."""
-LOG, INDEX, TIME, TOO_LARGE = "Ordergate-Log", "Ordergate-Index", "Ordergate-Time", "Ordergate-Too-Large"
+LOG, JOURNAL, INDEX, TIME = "Ordergate-Log", "Ordergate-Journal", "Ordergate-Index", "Ordergate-Time"
+TOO_LARGE: Final = "Ordergate-Too-Large"
 _ROOM: Final = 2_048
 """For headers, which count for the largest payload."""
 _NOBODY: Final = "503"
@@ -123,6 +124,7 @@ def _packed(letter: Letter, largest: int) -> tuple[bytes, dict[str, str]]:
     headers = {
         "Nats-Msg-Id": letter.id,
         LOG: letter.log,
+        JOURNAL: letter.journal,
         INDEX: str(letter.index),
         TIME: format_time(letter.time),
     }

@@ -11,13 +11,13 @@ from msgspec import Struct
 
 from ordergate.adapters.nats import Connection, NatsError
 from ordergate.adapters.outlets.nats.letters import Letter
-from ordergate.adapters.outlets.nats.post import ACK_S, Post
+from ordergate.adapters.outlets.nats.post import ACK_S, JOURNAL, LOG, Post
 from ordergate.application.outlets import LONGEST_PAUSE_S
 from ordergate.application.ports.leases import LEASE_S, SEND_S
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
-    from nats.js.api import StreamConfig
+    from nats.js.api import RawStreamMsg, StreamConfig
 
 RETRY_S: Final = LONGEST_PAUSE_S + ACK_S + LEASE_S + SEND_S
 """The longest time after which a message is sent again while the server can be reached, by another node perhaps."""
@@ -49,7 +49,7 @@ class Stream:
     def __init__(self, connection: Connection, terms: StreamTerms, subjects: Sequence[str]) -> None:
         self._connection, self._terms, self._subjects = connection, terms, tuple(subjects)
         self._turn = asyncio.Lock()
-        self._there = False
+        self._there = self._compared = False
         self._post = Post()
 
     async def publish(self, letters: Sequence[Letter]) -> None:
@@ -59,16 +59,16 @@ class Stream:
             NatsError: it has not, or does not say so; those that it has may be among them.
         """
         try:
-            await self._ready()
+            await self._ready(letters)
             client = await self._connection.client()
             for wave in _waves(letters):
                 for part in _parts(wave):
                     await self._post.send(client, part)
         except NatsError:
-            self._there = False  # it may have been deleted
+            self._there = self._compared = False  # it may have been deleted
             raise
 
-    async def _ready(self) -> None:
+    async def _ready(self, letters: Sequence[Letter]) -> None:
         stream = await self._connection.stream()
         async with self._turn:
             if not self._there:
@@ -78,6 +78,29 @@ class Stream:
                     detail = str(error) or type(error).__name__
                     raise NatsError(f"stream {self._terms.name} cannot be made: {detail}") from error
                 self._there = True
+            if letters and not self._compared:
+                await self._compare(stream, letters[0])
+                self._compared = True
+
+    async def _compare(self, stream: "JetStreamContext", ours: Letter) -> None:
+        """Says loudly where another journal of the same origin was the last to publish.
+
+        Nothing is lost by it, for ids have the journal; but whoever reads by origin takes the two for one.
+        """
+        try:
+            found = [await _last(stream, subject) for subject in self._subjects]
+        except Exception as error:  # the library raises many kinds
+            _log.warning("who else publishes here cannot be seen", log=ours.log, error=repr(error))
+            return
+        theirs = _newest(ours.log, found)
+        if theirs not in (None, ours.journal):
+            _log.error(
+                "another journal of this origin has published here: give each an audit.origin of its own, or begin "
+                "the stream anew where the other is no more",
+                log=ours.log,
+                journal=ours.journal,
+                other=theirs,
+            )
 
     async def _make(self, stream: "JetStreamContext") -> None:
         from nats.js.errors import NotFoundError
@@ -108,6 +131,23 @@ class Stream:
             duplicate_window=WINDOW_S if age is None else min(WINDOW_S, age),
             allow_direct=True,
         )
+
+
+async def _last(stream: "JetStreamContext", subject: str) -> "RawStreamMsg | None":
+    """The last message of a subject, which may have wildcards."""
+    from nats.js.errors import NotFoundError
+
+    try:
+        return await stream.get_last_msg(await stream.find_stream_name_by_subject(subject), subject)
+    except NotFoundError:
+        return None
+
+
+def _newest(log: str, messages: Iterable["RawStreamMsg | None"]) -> str | None:
+    """The journal of that origin that has published last, as far as a message says it."""
+    told = [(one.time, one.headers) for one in messages if one is not None and one.time and one.headers]
+    journals = [(at, said[JOURNAL]) for at, said in told if said.get(LOG) == log and JOURNAL in said]
+    return max(journals)[1] if journals else None
 
 
 async def _taken(stream: "JetStreamContext", subject: str) -> bool:
