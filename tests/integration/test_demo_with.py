@@ -327,7 +327,7 @@ def test_a_nats_server_that_is_not_installed_is_named(
 
 
 def test_a_nats_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "nats.aio.client", None)
+    monkeypatch.setitem(sys.modules, "nats", None)
     assert "pip install 'ordergate[nats]'" in run("--with", "nats", code=1).stderr
 
 

@@ -75,7 +75,6 @@ def alert_of(entry: Entry, name: LogName) -> Alert | None:
     )
 
 
-_Told = tuple[AlertKind, str] | None
 _TOLD_AT: Final = 2
 """The refusal of a cancel that is told: after the first one the order may just have been filled."""
 _NOT_CANCELED: Final = (

@@ -13,6 +13,7 @@ from ordergate.adapters.nats.letters import STREAM as DEAD_STREAM
 from ordergate.adapters.nats.streams import DAY_S, find_or_make
 from ordergate.adapters.outlets.nats import Dialect, renderers
 from ordergate.api.nats.settings import Inputs
+from ordergate.application.naming import Naming
 from ordergate.bootstrap import Gate
 from ordergate.cli import demo_nats_views as views
 from ordergate.cli import terminal as t
@@ -37,6 +38,9 @@ _POSITION: Final = (
 )  # fmt: skip
 _LETTER: Final = ("subject", "message", "code", "reason")
 
+_ANY_AGE_S: Final = 10**10
+"""The server has the time of now, and the gate that of the market."""
+
 
 class NatsCompanion:
     """A server of the demo's own: the demo is its risk service, and reads all that the gate says there."""
@@ -46,7 +50,7 @@ class NatsCompanion:
     def __init__(self, server: str) -> None:
         self._section = NatsSection(
             servers=(server,),
-            inputs=Inputs(signals=True),
+            inputs=Inputs(signals=True, max_age_s=_ANY_AGE_S),
             dialects=(Dialect.MTS, Dialect.ORDERS, Dialect.UPDATES),
             positions_bucket=_BUCKET,
         )
@@ -103,7 +107,8 @@ class NatsCompanion:
         return found
 
     async def _compared(self, gate: Gate, size: int) -> dict[str, Any]:
-        log, connection = gate.config.audit.origin, self._connection()
+        name = await Naming(gate.journal, gate.config.audit.origin).name()
+        connection = self._connection()
         try:
             came = await views.stream_of(connection, self._section.stream)
             dead = await views.stream_of(connection, DEAD_STREAM)
@@ -112,8 +117,8 @@ class NatsCompanion:
             await connection.close()
         entries = await views.entries_of(gate.journal, size)
         render = renderers(self._section.dialects, fund_suffix=False)
-        told = views.compare_messages(came, await views.letters_of(gate.journal, entries, log, render))
-        held = await views.compare_positions(gate.journal, entries, log, bucket, mark)
+        told = views.compare_messages(came, await views.letters_of(gate.journal, entries, name, render))
+        held = await views.compare_positions(gate.journal, entries, name, bucket, mark)
         letters = [_letter(one) for one in dead]
         signals = [await self._fate(gate, place, letters) for place in self._sent]
         known = {one["message"] for one in signals if one["dead_letter"] is not None}

@@ -14,6 +14,7 @@ from ordergate.adapters.outlets.nats.dialects import Render
 from ordergate.adapters.outlets.nats.letters import Letter
 from ordergate.adapters.outlets.nats.positions import BucketMark, PositionValue, key_of, touched
 from ordergate.application.entry import Entry, decode
+from ordergate.application.naming import LogName
 from ordergate.application.ports.journal import JournalReader
 from ordergate.application.telling import Teller
 from ordergate.domain.money import text
@@ -96,11 +97,11 @@ async def entries_of(reader: JournalReader, size: int) -> list[Entry]:
 
 
 async def letters_of(
-    reader: JournalReader, entries: Sequence[Entry], log: str, dialects: Sequence[Render]
+    reader: JournalReader, entries: Sequence[Entry], name: LogName, dialects: Sequence[Render]
 ) -> list[Letter]:
     """What is to be published of the entries."""
     told = await Teller(reader).tell(entries)
-    return [letter for one in told for render in dialects for letter in render(one, log)]
+    return [letter for one in told for render in dialects for letter in render(one, name)]
 
 
 def compare_messages(came: Sequence[Message], wanted: Sequence[Letter]) -> dict[str, Any]:
@@ -144,7 +145,7 @@ def _same(message: Message, letter: Letter) -> bool:
 async def compare_positions(
     reader: JournalReader,
     entries: Iterable[Entry],
-    log: str,
+    name: LogName,
     bucket: Mapping[str, PositionValue],
     mark: BucketMark | None,
 ) -> dict[str, Any]:
@@ -170,12 +171,13 @@ async def compare_positions(
                 "book_avg_price": None if average is None else text(average),
                 "changed_at": changed.get(key),
                 "agrees": there is not None
-                and (there.log, there.quantity, there.avg_price) == (log, position.quantity, average)
+                and (there.log, there.journal) == (name.log, name.journal)
+                and (there.quantity, there.avg_price) == (position.quantity, average)
                 and changed.get(key, 0) <= there.index <= end,
             }
         )
     foreign = sorted(set(bucket) - {row["key"] for row in rows})
-    whole = mark is not None and (mark.log, mark.index) == (log, end)
+    whole = mark == BucketMark(name.log, name.journal, end)
     return {
         "agrees": whole and not foreign and all(row["agrees"] for row in rows),
         "index": None if mark is None else mark.index,

@@ -13,6 +13,7 @@ from ordergate.adapters.outlets.nats import Dialect, renderers
 from ordergate.adapters.outlets.nats.letters import Letter
 from ordergate.adapters.outlets.nats.positions import BucketMark, PositionValue, key_of, position_value
 from ordergate.api.market import market_of
+from ordergate.application.naming import Naming
 from ordergate.bootstrap import open_gate
 from ordergate.cli.demo_nats_views import (
     Message,
@@ -47,17 +48,18 @@ async def compared(path: Path, spoil: Callable[[There], None]) -> tuple[dict, di
         for number in range(2):
             await gate.execute(buy(f"key-{number}"))
         await gate.quiet()
-        log, size = gate.config.audit.origin, (await gate.journal.head()).size
+        name = await Naming(gate.journal, gate.config.audit.origin).name()
+        size = (await gate.journal.head()).size
         entries = await entries_of(gate.journal, size)
         dialects = renderers(tuple(Dialect), fund_suffix=False)
-        wanted = await letters_of(gate.journal, entries, log, dialects)
+        wanted = await letters_of(gate.journal, entries, name, dialects)
         (row,) = await gate.journal.select("positions")
-        mark = BucketMark(log, size - 1)
+        mark = BucketMark(name.log, name.journal, size - 1)
         value = position_value(row, [], CONFIG.catalogue("AAPL"), market_of(gate), mark)
         came = [Message(one.subject, one.payload, {}, one.id) for one in wanted]
         there = There(came, {KEY: value}, mark, wanted)
         spoil(there)
-        held = await compare_positions(gate.journal, entries, log, there.bucket, there.mark)
+        held = await compare_positions(gate.journal, entries, name, there.bucket, there.mark)
         return compare_messages(there.messages, wanted), held
 
 
@@ -122,9 +124,10 @@ def _mark(there: There, mark: BucketMark | None) -> None:
         lambda there: _position(there, index=1),
         lambda there: _position(there, index=10_000),
         lambda there: _position(there, log="another"),
+        lambda there: _position(there, journal="another"),
         lambda there: _mark(there, None),
-        lambda there: _mark(there, BucketMark(there.mark.log, there.mark.index - 1)),
-        lambda there: _mark(there, BucketMark("another", there.mark.index)),
+        lambda there: _mark(there, BucketMark(there.mark.log, there.mark.journal, there.mark.index - 1)),
+        lambda there: _mark(there, BucketMark(there.mark.log, "another", there.mark.index)),
     ],
 )
 def test_positions_that_differ(tmp_path: Path, spoil: Callable[[There], None]) -> None:
