@@ -83,3 +83,28 @@ def test_no_order_goes_where_its_fills_would_not_be_heard_of(nats: Nats, tmp_pat
                     await becomes(gate, order.order_id, State.CLOSED)
 
     run(main())
+
+
+def test_a_restart_tells_no_dead_letter_again(nats: Nats, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'o.db'}"
+
+    async def main() -> None:
+        async with mail(nats.url) as post:
+            await post.stream.add_stream(
+                name="ORDERGATE_DEAD", subjects=["ordergate.v1.dead.>"], duplicate_window=0.1
+            )
+            for more in (1, 2, 3):
+                async with open_gate(config(nats, QUIET), url):
+                    for number in range(2):
+                        await post.send("broker.fill.AAPL", f"nothing {more} {number}".encode())
+                        await post.send("broker.error.AAPL", b"nothing")
+                    letters = await post.dead(4 * more)
+            places = [headers["Ordergate-Message"] for _subject, headers, _data in letters]
+            assert places == [f"ORDERGATE_BROKER_desk/{number}" for number in range(1, 13)]
+            await post.stream.delete_stream("ORDERGATE_BROKER_desk")  # a new one has letters of its own
+            async with open_gate(config(nats, QUIET), url):
+                await post.send("broker.fill.AAPL", b"nothing 1 0")
+                *_, (_subject, headers, _data) = await post.dead(13)
+                assert headers["Ordergate-Message"] == "ORDERGATE_BROKER_desk/1"
+
+    run(main())

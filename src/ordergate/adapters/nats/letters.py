@@ -39,7 +39,7 @@ class DeadLetters:
 
     def __init__(self, connection: Connection, taken_by: str) -> None:
         self._connection, self._taken_by = connection, taken_by
-        self._there = False
+        self._kept_in: str | None = None
 
     async def bury(
         self,
@@ -64,29 +64,60 @@ class DeadLetters:
         """
         said = {
             **dead_headers(code, reason, subject, came_from),
-            _ID: f"{came_from}/{format_time(at)}/{code}",
+            _ID: f"{came_from}@{format_time(at)}/{code}",
         }
         if order_id is not None:
             said[ORDER] = order_id
         kept = {k: v for k, v in (headers or {}).items() if not k.lower().startswith("nats-")}
         try:
             async with asyncio.timeout(_TAKEN_S):
-                await self._put(f"{DEAD}.{subject}"[:_LONGEST_SUBJECT].rstrip("."), data, kept, said)
+                await self._put(_subject_of(subject), data, kept, said)
         except Exception as error:  # the library raises many kinds
-            self._there = False
+            self._kept_in = None
             why = str(error) or type(error).__name__
             raise NatsError(f"a dead letter of {subject} was not taken: {why}") from error
         tallying.dead_letters[self._taken_by, code] += 1
         _log.warning("a dead letter", subject=subject, message=came_from, code=code, reason=said[REASON])
+
+    async def is_told(self, subject: str, came_from: str, at: datetime) -> bool:
+        """Whether there is a letter of a message, or of a later one of its stream and subject, already.
+
+        It is for messages that are taken one after the other, again from an earlier place after a restart.
+
+        Raises:
+            NatsError: that cannot be seen now.
+        """
+        from nats.js.errors import NotFoundError
+
+        stream = await self._connection.stream()
+        try:
+            async with asyncio.timeout(_TAKEN_S):
+                last = await stream.get_last_msg(await self._stream(), _subject_of(subject))
+        except NotFoundError:
+            return False
+        except Exception as error:  # the library raises many kinds
+            self._kept_in = None
+            why = str(error) or type(error).__name__
+            raise NatsError(f"the dead letters of {subject} cannot be looked at: {why}") from error
+        place, _, behind = (last.headers or {}).get(_ID, "").rpartition("@")
+        is_same_stream = place.rpartition("/")[0] == came_from.rpartition("/")[0]
+        told_until: str = behind.rpartition("/")[0]
+        return is_same_stream and told_until >= format_time(at)
+
+    async def _stream(self) -> str:
+        """The name of the stream that keeps them, which is made where there is none."""
+        if self._kept_in is None:
+            stream = await self._connection.stream()
+            found = await find_or_make(stream, STREAM, (f"{DEAD}.>",), max_age_s=KEPT_S)
+            self._kept_in = found.config.name or STREAM
+        return self._kept_in
 
     async def _put(self, subject: str, data: bytes, kept: Mapping[str, str], said: Mapping[str, str]) -> None:
         from nats.js.errors import APIError
 
         client = await self._connection.client()
         stream = client.jetstream()
-        if not self._there:
-            await find_or_make(stream, STREAM, (f"{DEAD}.>",), max_age_s=KEPT_S)
-            self._there = True
+        await self._stream()
         body, packed = packed_for(client.max_payload, data, kept, said)
         try:
             await stream.publish(subject, body, headers=packed)
@@ -95,6 +126,11 @@ class DeadLetters:
                 raise
             body, packed = packed_for(0, data, kept, said)
             await stream.publish(subject, body, headers=packed)
+
+
+def _subject_of(subject: str) -> str:
+    """Where the letters of a subject go."""
+    return f"{DEAD}.{subject}"[:_LONGEST_SUBJECT].rstrip(".")
 
 
 def packed_for(

@@ -301,9 +301,10 @@ class BusBroker:
                 raise Unreadable("body_too_large", f"{len(came.data)} bytes: at most {LARGEST} are read")
             report = await self._named(reports_of(self._name, self._subjects, came))
         except Unreadable as wrong:
-            await self._letters.bury(
-                came.subject, came.data, came.headers, came.place, came.at, wrong.code, wrong.reason
-            )
+            if not await self._letters.is_told(came.subject, came.place, came.at):
+                await self._letters.bury(
+                    came.subject, came.data, came.headers, came.place, came.at, wrong.code, wrong.reason
+                )
             tallying.messages[f"broker {self._name}", "dead"] += 1
             return
         if self._sink is not None:
