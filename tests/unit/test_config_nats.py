@@ -138,6 +138,20 @@ def test_inputs_gates_and_brokers_that_cannot_be(tmp_path, text: str, said: str)
         _load(tmp_path, text + ("" if "brokers" in text else "\n"))
 
 
+@pytest.mark.parametrize(("text", "said"), [
+    (BUS.format("desk", "deadline_ms = 0"), "deadline_ms is 0: it must be from 1 to 25000 - at `$.brokers.desk`"),
+    (BUS.format("desk", 'tifs = ["x"]'), "at `$.brokers.desk.tifs[0]`"),
+    (BUS.format('"b.x"', "calls = 0"), "at `$.brokers.b.x`"),
+    ('[gates.desk]\nsubject = "a"\n[gates.risk]\ntimeout_s = "x"\n', "at `$.gates.risk.timeout_s`"),
+    ("[funds.fair]\n[funds.far]\nbroker = 3\n", "at `$.funds.far.broker`"),
+    ('[limits.funds.fair]\nmax_order_quantity = []\n', "at `$.limits.funds.fair"),
+])  # fmt: skip
+def test_an_error_names_the_table_that_it_is_in(tmp_path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        _load(tmp_path, f"[nats]\n{SERVED}" + BUS.format("other", "") + text)
+    assert said in str(refused.value)
+
+
 def test_a_broker_behind_nats_is_read(tmp_path) -> None:
     text = f"[nats]\n{SERVED}" + BUS.format(
         "desk", 'order_types = ["market", "limit"]\ndeduplication = "forever"'

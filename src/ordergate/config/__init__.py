@@ -21,6 +21,7 @@ from ordergate.adapters.brokers.sync import SyncSettings
 from ordergate.application.triggers import Triggers
 from ordergate.application.view import PAR, GateTerms, SignalRouting
 from ordergate.config.alerts import AlertsSection, check_alerts
+from ordergate.config.converting import convert
 from ordergate.config.errors import ConfigError
 from ordergate.config.funds import DEFAULT_BROKER, FundSection, check_fund, checked, fund_of
 from ordergate.config.grpc import GrpcSection
@@ -218,7 +219,7 @@ def _convert(raw: Mapping[str, Any], path: Path) -> Config:
         raw = {**raw, "brokers": brokers}
     raw = with_envelope(raw)
     try:
-        return msgspec.convert(raw, Config, str_keys=True)
+        return convert(raw, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}; `ordergate config schema` shows what there is") from error
 
