@@ -37,14 +37,12 @@ def executed(ctx: Context, order: Order, said: r.Executed) -> Decision[None]:
     yield from _say_if_moved(ctx, order, said)
     if move is Move.FILL:
         yield from say_if_slipped(ctx, order, ctx.state.fills.rows[order.order_id, fill.exec_id])
-    if fill.late:
-        detail = (
-            f"execution {said.exec_id} of {text(said.quantity)} after the end of the order ({order.state})"
-        )
-        yield from raise_break(ctx, BreakKind.LATE_FILL, order.broker, detail, order.order_id)
-    elif filled > order.quantity > 0:
-        detail = f"{text(filled)} filled of {text(order.quantity)}"
+    late = f"execution {said.exec_id} of {text(said.quantity)} after the end of the order ({order.state})"
+    if filled > order.quantity > 0 and (filled > order.filled_quantity or not fill.late):
+        detail = f"{text(filled)} filled of {text(order.quantity)}" + (f": {late}" if fill.late else "")
         yield from raise_break(ctx, BreakKind.OVERFILL, order.broker, detail, order.order_id)
+    elif fill.late:
+        yield from raise_break(ctx, BreakKind.LATE_FILL, order.broker, late, order.order_id)
 
 
 def _say_if_moved(ctx: Context, order: Order, said: r.Executed) -> Decision[None]:

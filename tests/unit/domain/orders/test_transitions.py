@@ -472,7 +472,7 @@ BREAKS = [
     ("rejected", "CANCELED", BreakKind.CONFLICTING_END),
     ("rejected", "PARTIAL", BreakKind.ILLEGAL_REPORT),
     ("trade", "FILLED", BreakKind.OVERFILL),
-    ("trade", "CLOSED", BreakKind.LATE_FILL),
+    ("trade", "CLOSED", BreakKind.OVERFILL),
     ("trade", "CANCELED", BreakKind.LATE_FILL),
     ("trade", "ACCEPTED", BreakKind.UNSENT_FILL),
     ("restated", "FAILED", BreakKind.ILLEGAL_REPORT),
@@ -489,6 +489,13 @@ def test_breaks_say_what_does_not_fit(row: str, column: str, kind: BreakKind) ->
     found = [event.item for event in book.events if isinstance(event, e.BreakRaised)]
     assert [(item.kind, item.order_id) for item in found] == [(kind, book.order_id)]
     assert list(book.engine.state.breaks.rows.values())[-1:] == found
+
+
+@pytest.mark.parametrize(("late", "kind"), [(60, BreakKind.LATE_FILL), (61, BreakKind.OVERFILL)])
+def test_a_late_fill_is_too_much_only_beyond_the_quantity(late: int, kind: BreakKind) -> None:
+    book = part_filled().report(ended(r.End.CANCELED)).report(fill("late", late, 10))
+    (item,) = [event.item for event in book.events if isinstance(event, e.BreakRaised)]
+    assert (item.kind, "after the end of the order (CANCELED)" in item.detail) == (kind, True)
 
 
 WRONG: dict[str, tuple[r.AnyReport, BreakKind]] = {
