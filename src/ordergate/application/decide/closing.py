@@ -5,7 +5,9 @@ gives way to a stop: what it could fill beyond what is held, and the gate would 
 """
 
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
+
+from msgspec.structs import replace
 
 from ordergate.application.decide.changing import amend, cancel
 from ordergate.application.decide.context import Context, Decision
@@ -16,12 +18,14 @@ from ordergate.domain.errors import Refused
 from ordergate.domain.money import ZERO, plain
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder
-from ordergate.domain.orders.decision import RiskRefusal
+from ordergate.domain.orders.decision import RiskCode, RiskRefusal
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import TERMINAL, WORKING, RequestKind, Side, State
 from ordergate.domain.risk.case import Case, Question
 from ordergate.domain.risk.conduct_checks import kill_switch, shorting
 from ordergate.domain.risk.exposure_checks import position
+
+T = TypeVar("T")
 
 NOT_CUT: Final = "CLOSE_NOT_CUT"
 _OPENS: Final = (position, shorting, kill_switch)
@@ -37,10 +41,10 @@ def fit_closes(ctx: Context, about: Order, *, may_replace: bool = True) -> Decis
         if refusal is None:
             continue
         too_much = plain(will_close(order) - keep)
-        if not (keep and may_replace and (yield from reduced(ctx, order, keep))):
+        if not (keep and may_replace and (yield from _cutting(reduced(ctx, order, keep)))):
             keep = ZERO
             try:
-                yield from cancel(ctx, CancelOrder(order_id=order.order_id, reason=refusal.reason))
+                yield from _cutting(cancel(ctx, CancelOrder(order_id=order.order_id, reason=refusal.reason)))
             except Refused as refused:
                 yield _cut(order, too_much, None, NOT_CUT, str(refused))
                 continue
@@ -48,14 +52,13 @@ def fit_closes(ctx: Context, about: Order, *, may_replace: bool = True) -> Decis
 
 
 def close_dropped(ctx: Context, event: e.RequestDropped, before: Order) -> Decision[None]:
-    """A broker does not make an order smaller: it is canceled; nor cancel it: somebody is told, if it can do harm."""
+    """A broker does not make such an order smaller: it is canceled; nor cancel it: somebody is told."""
     request, order = before.request(event.number), ctx.state.orders.rows[event.order_id]
-    if request is None or order.state not in WORKING:
+    if request is None or not request.cuts or order.state not in WORKING:
         return
     if request.kind is RequestKind.REPLACE:
-        if request.quantity is not None and request.quantity < before.quantity:
-            yield from fit_closes(ctx, order, may_replace=False)
-    elif request.kind is RequestKind.CANCEL:
+        yield from fit_closes(ctx, order, may_replace=False)
+    else:
         closes = _closes(ctx, order.fund_id, order.symbol, order.side)
         over = min(sum(map(will_close, closes), ZERO) - _held(ctx, order), will_close(order))
         if over > 0 and _refused(ctx, order) is not None:
@@ -73,6 +76,19 @@ def reduced(ctx: Context, order: Order, keep: Decimal) -> Decision[bool]:
     except Refused:
         return False
     return result.decision is None or result.decision.code is None
+
+
+def _cutting(decision: Decision[T]) -> Decision[T]:
+    """The decision; its requests bear what they are for."""
+    while True:
+        try:
+            event = next(decision)
+        except StopIteration as stop:
+            answer: T = stop.value
+            return answer
+        if isinstance(event, e.RequestOpened):
+            event = replace(event, request=replace(event.request, cuts=True))
+        yield event
 
 
 def _held(ctx: Context, about: Order) -> Decimal:
@@ -102,6 +118,7 @@ def _refused(ctx: Context, order: Order) -> RiskRefusal | None:
     fund, instrument = ctx.state.funds.rows[order.fund_id], ctx.state.instruments.rows[order.symbol]
     override = None if order.retry_of is None else ctx.state.overrides.get(order.retry_of)
     waived = override.codes if override is not None and override.made == order.order_id else ()
+    waived = (RiskCode.HALTED, *waived)  # which cancels by itself
     with ctx.state.exposures.without(order):
         _decision, case = judge(ctx, _as_new(order), fund, instrument)
         return next((said for said in _said(case) if said.code not in waived), None)

@@ -163,6 +163,18 @@ def test_a_cancel_of_somebody_that_is_refused_says_nothing_where_no_harm_is() ->
     assert told(book) == []
 
 
+@pytest.mark.parametrize("halted", [False, True])
+def test_what_was_not_cut_for_a_stop_is_not_told_of(halted: bool) -> None:
+    book = Guarded()
+    order = close(book, side=Side.SHORT)
+    if halted:
+        book.by("ann", ThrowSwitch(level=Level.FUND, name="fund", reason="drill"))
+    else:
+        book.limits(NO_SHORTS).step(CancelOrder(order_id=order.order_id))
+    book.told(order, refused(), request=2)
+    assert (told(book), now(book, order).open_request(RequestKind.CANCEL)) == ([], None)
+
+
 def test_what_two_have_let_through_stays() -> None:
     book = Guarded(NO_SHORTS).entered(100)
     book.order_of(150, side=Side.SELL, limit=110)
