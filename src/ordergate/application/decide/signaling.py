@@ -40,7 +40,7 @@ def create_from_signal(ctx: Context, command: CreateFromSignal) -> Decision[Sign
     Raises:
         OrderMoved: the signal made an order already, in another shard.
     """
-    type_name = command.order_type or ctx.view.signals.order_type
+    type_name = ctx.view.signals.order_type if command.order_type is None else command.order_type
     return (yield from _order_from(ctx, command.signal, type_name, _created))
 
 
