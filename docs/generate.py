@@ -530,7 +530,8 @@ smaller passes though the exposure is above its limit.
 
 Of the firm, a fund, a strategy, a symbol and a broker, each as far as it means something there. An order must keep
 those of all five. A fund's limits that the configuration leaves out have the default of a fund; `none` takes one away.
-A fund for which nothing is written does not start, unless it says `unlimited = true`; `paper-momentum` is built in.
+A fund for which nothing is written does not start, unless it says `unlimited = true`; both at once are refused.
+`paper-momentum` is built in.
 
 {table(["limit", "levels", "default of a fund", "`paper-momentum`", "meaning"], rows)}"""
 

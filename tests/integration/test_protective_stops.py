@@ -132,6 +132,29 @@ def test_a_stop_that_trades_leaves_only_what_is_left_to_the_others() -> None:
     run(talk)
 
 
+def test_a_stop_that_trades_takes_the_close_along_where_nothing_may_be_short() -> None:
+    async def talk(gate: Gate) -> None:
+        limits = Limits(enable_shorting=False)
+        await gate.execute(SetLimits(level=Level.FUND, name=FUND, limits=limits, reason="drill"))
+        await market(gate, "100")
+        await signal(gate)
+        close = SubmitOrder(
+            fund_id=FUND, symbol="AAPL", side=Side.SELL, quantity=Decimal(100), order_type=OrderType.LIMIT,
+            limit_price=Decimal(105), key_kind="idempotency_key", key="close",
+        )  # fmt: skip
+        order = (await gate.execute(close)).order
+        await gate.quiet()
+        with capture_logs() as logs:
+            await market(gate, "94")
+            await market(gate, "106")
+        assert await held(gate) == 0
+        (ended,) = [one for one in await gate.queries.orders() if one.order_id == order.order_id]
+        assert ended.state is State.CANCELED
+        assert [line["kind"] for line in logs if line["event"] == "alert"] == ["close_cut"]
+
+    run(talk)
+
+
 def test_closed_by_hand_they_are_canceled_and_reduced_by_hand_they_are_cut() -> None:
     async def talk(gate: Gate) -> None:
         await market(gate, "100", 60)

@@ -26,10 +26,10 @@ LIES: Final = {
     "wrong_side": "wrong_side",
     "wrong_symbol": "wrong_instrument",
     "backwards": "still_working",
-    "too_much": "late_fill",
+    "too_much": "overfill",
 }
 """What is said, and the break that it is once it is heard."""
-HALTING: Final = ("wrong_side", "wrong_instrument", "bad_execution")
+HALTING: Final = ("wrong_side", "wrong_instrument", "bad_execution", "overfill")
 """The breaks that halt the broker, where the policy is to halt."""
 _OTHER: Final = {Side.BUY: Side.SELL, Side.COVER: Side.SELL, Side.SELL: Side.BUY, Side.SHORT: Side.BUY}
 _MOST: Final = 3

@@ -1,5 +1,7 @@
 """What a configuration may say: whatever cannot be used is named by file and key before it is used."""
 
+from pathlib import Path
+
 import pytest
 
 from ordergate.config import ConfigError, load
@@ -94,3 +96,15 @@ def test_what_cannot_be_is_named(tmp_path, text, key) -> None:
 )
 def test_what_can_be_is_taken(tmp_path, text) -> None:
     loaded(tmp_path, text)
+
+
+def test_a_fund_has_limits_or_none_and_not_both(tmp_path: Path) -> None:
+    file = tmp_path / "gate.toml"
+    limits = "[limits.funds.f]\nnav_usd = 100000\n"
+    head = '[signals]\nfund = "f"\n[funds.f]\n'
+    file.write_text(f"{head}unlimited = true\n{limits}")
+    with pytest.raises(ConfigError, match=r"funds\.f\.unlimited: true says that it has no limits"):
+        load(file)
+    for right in (f"{head}unlimited = true\n", f"{head}{limits}"):
+        file.write_text(right)
+        load(file)

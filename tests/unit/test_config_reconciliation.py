@@ -51,9 +51,21 @@ def test_a_broker_has_its_own_terms_and_the_others_those_of_all(tmp_path: Path):
             "[reconciliation.brokers.paper]\nquantities = { relative = nan }",
             "brokers.paper.quantities.relative",
         ),
+        (
+            "[reconciliation]\nbalances = { relative = 2 }",
+            "reconciliation.balances.relative: 2 must be 1 or below",
+        ),
+        (
+            "[reconciliation.brokers.paper]\nquantities = { relative = 1.01 }",
+            "brokers.paper.quantities.relative: 1.01 must be 1 or below",
+        ),
         ("[reconciliation.brokers.paper]\nopening = { USD = inf }", "brokers.paper.opening.USD"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(tmp_path: Path, text: str, said: str):
     with pytest.raises(ConfigError, match=said.replace(".", r"\.")):
         loaded(tmp_path, text)
+
+
+def test_all_of_it_may_be_apart(tmp_path: Path):
+    assert loaded(tmp_path, "[reconciliation]\nbalances = { relative = 1 }").balances.relative == 1

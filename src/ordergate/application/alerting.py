@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from ordergate.application.entry import Entry
 from ordergate.application.naming import LogName
-from ordergate.domain.contingencies.events import ProtectionFailed
+from ordergate.domain.contingencies.events import CloseCut, ProtectionFailed
 from ordergate.domain.money import text
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.states import Delay, Phase
@@ -35,6 +35,7 @@ class AlertKind(StrEnum):
     SLIPPAGE = "slippage"
     STALE_ORDER = "stale_order"
     UNPROTECTED = "unprotected"
+    CLOSE_CUT = "close_cut"
 
 
 class Alert(Struct, frozen=True, gc=False, kw_only=True):
@@ -134,6 +135,15 @@ def _unprotected(event: ProtectionFailed) -> _Told:
     )
 
 
+def _close_cut(event: CloseCut) -> _Told:
+    if event.keep is None:
+        became = "it stays as it is"
+    else:
+        became = f"it keeps {text(event.keep)}" if event.keep else "it is canceled"
+    what = f"it could open {text(event.quantity)} {event.symbol} of fund {event.fund_id}"
+    return AlertKind.CLOSE_CUT, f"{what} after a stop has traded: {became}: {event.code}: {event.reason}"
+
+
 _TELL: Final[Mapping[type, Callable[[Any], _Told]]] = {
     e.OrderRejected: _rejected,
     e.RequestDoubted: _doubted,
@@ -142,6 +152,7 @@ _TELL: Final[Mapping[type, Callable[[Any], _Told]]] = {
     e.SlippageExceeded: _slipped,
     e.OrderOverdue: _overdue,
     ProtectionFailed: _unprotected,
+    CloseCut: _close_cut,
 }
 
 

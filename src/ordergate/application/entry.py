@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ordergate.domain.contingencies.events import ProtectionFailed
+from ordergate.domain.contingencies.events import CloseCut, ProtectionFailed
 from ordergate.domain.errors import AuditError, Code, Invalid
 from ordergate.domain.events import AnyEvent
 from ordergate.domain.orders.events import OrderEvent
@@ -63,7 +63,7 @@ class Entry(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     @property
     def order_id(self) -> str | None:
         """The order that it is about."""
-        if isinstance(self.event, (OrderEvent, ProtectionFailed)):
+        if isinstance(self.event, (OrderEvent, ProtectionFailed, CloseCut)):
             return self.event.order_id
         return self.event.item.order_id if isinstance(self.event, BREAK_EVENTS) else None
 

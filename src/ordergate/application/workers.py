@@ -7,7 +7,7 @@ is asked for a cancel or other terms, and their end is what it says. Nothing is 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -86,6 +86,7 @@ class Workers:
         self._terms, self._emulated, self._look_up = terms, emulated, look_up
         self._agenda = Agenda()
         self._new: dict[str, None] = {}
+        self._told: dict[str, None] = {}
         self._news = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
@@ -102,6 +103,7 @@ class Workers:
     async def begin(self, tenure: Tenure) -> None:
         """Takes up every order that has not ended."""
         self._agenda, self._new = Agenda(), dict.fromkeys(self._runner.engine.state.orders.rows)
+        self._told = {}
         self._news.set()
         self._runner.listen(self._committed)
         self._running = asyncio.get_running_loop().create_task(self._run())
@@ -150,17 +152,22 @@ class Workers:
         return min(max((at - self._clock.now()).total_seconds(), 0.0), _LONGEST_REST_S)
 
     async def _turn(self, order_id: str) -> None:
+        not_before = None
         try:
-            await self._attend(order_id)
+            not_before = await self._attend(order_id)
         except (Refused, StoreError, OutcomeUnknown) as error:
             _log.warning("an order is looked at again", order=order_id, error=str(error))
             await self._clock.sleep(_RETRY_S)
-        self._plan(order_id)
+        self._plan(order_id, not_before)
 
-    def _plan(self, order_id: str) -> None:
+    def _plan(self, order_id: str, not_before: datetime | None = None) -> None:
         order = self._runner.engine.state.orders.get(order_id)
         due = None if order is None else self._due(order)
-        self._agenda.put(order_id, None if due is None else due.at)
+        if due is None:
+            self._told.pop(order_id, None)
+            self._agenda.put(order_id, None)
+        else:
+            self._agenda.put(order_id, due.at if not_before is None else max(due.at, not_before))
 
     def _due(self, order: Order) -> Due | None:
         state, view = self._runner.engine.state, self._runner.engine.view
@@ -176,24 +183,34 @@ class Workers:
         )
         return next_due(order, times, self._terms(order.fund_id))
 
-    async def _attend(self, order_id: str) -> None:
+    async def _attend(self, order_id: str) -> datetime | None:
+        """Does what is due; where there is nothing but what somebody has been told already, when to look again."""
         order = self._runner.engine.state.orders.get(order_id)
         due = None if order is None else self._due(order)
         if order is None or due is None or due.at > self._clock.now():
-            return
+            return None
         if due.why is None:
             await self._runner.execute(ExpireOrder(order_id=order_id, over_at=due.at), _ORIGIN)
-            return
+            return None
         if due.why is Delay.PAST_TIME:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_UP_S):
                     await self._look_up(order)
         command = self._command(order, due, due.why)
+        if due.remedy is Remedy.REPRICE:
+            if command.remedy is Remedy.REPRICE:
+                self._told.pop(order_id, None)
+            elif order_id in self._told:
+                pause = self._terms(order.fund_id).unfilled_after_s or _LONGEST_REST_S
+                return self._clock.now() + timedelta(seconds=pause)
+            else:
+                self._told[order_id] = None
         try:
             await self._runner.execute(command, _ORIGIN)
         except Refused as refused:
             _log.warning("a remedy was refused", order=order_id, remedy=command.remedy, error=str(refused))
             await self._runner.execute(_only_tell(command), _ORIGIN)
+        return None
 
     def _command(self, order: Order, due: Due, why: Delay) -> AttendOrder:
         command = AttendOrder(

@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
 import typer
 
+from ordergate.application.adjustments import adjustments
 from ordergate.application.entry import Entry, decode
 from ordergate.application.ports.journal import JournalReader
 from ordergate.application.queries import Queries
 from ordergate.cli import terminal as t
 from ordergate.cli.market import market
-from ordergate.cli.places import ShardName, opened, place, reading
+from ordergate.cli.places import ShardName, opened, place, places, reading
 from ordergate.domain.orders.events import OrderEvent
 from ordergate.domain.times import format_time
 
@@ -24,6 +26,7 @@ _POSITION: Final = (
     "currency", "fees",
 )  # fmt: skip
 _LOT: Final = ("fund", "symbol", "lot", "opened", "quantity", "remaining", "price")
+_ADJUSTMENT: Final = ("fund", "symbol", "break", "booked", "side", "quantity", "price", "by", "why")
 _WORTH: Final = (
     "fund", "symbol", "value", "unrealized", "realized", "this year", "currency", "rate", "from", "as of",
 )  # fmt: skip
@@ -50,7 +53,7 @@ def print_fills(fills: list[dict[str, Any]]) -> None:
 
 
 def print_positions(positions: list[dict[str, Any]]) -> None:
-    """A table of positions, one of their open lots, and one of what they are worth in another currency."""
+    """A table of positions, of their open lots, of what was booked and not traded, and of other currencies."""
     rows = [
         (p["fund_id"], p["symbol"], p["quantity"], p["unit"], *map(t.short, (
             p["average_price"], p["price"], p["market_value"], p["unrealized_pnl"], p["realized_pnl"],
@@ -65,6 +68,13 @@ def print_positions(positions: list[dict[str, Any]]) -> None:
     ]  # fmt: skip
     if lots:
         t.print_table("Open lots", _LOT, lots, _NUMBERS)
+    adjusted = [
+        (a["fund_id"], a["symbol"], a["break_id"], t.second(a["booked_at"]), a["side"], a["quantity"], a["price"],
+         a["by"], a["why"])
+        for p in positions for a in p.get("adjustments", ())
+    ]  # fmt: skip
+    if adjusted:
+        t.print_table("Adjustments, which are no fills", _ADJUSTMENT, adjusted, _NUMBERS)
     worth = [row for p in positions for row in _worth(p)]
     if worth:
         t.print_table("In another currency", _WORTH, worth, _NUMBERS)
@@ -120,7 +130,7 @@ def positions(
     config: t.ConfigFile = None,
     as_json: t.Json = False,
 ) -> None:
-    """List positions with their open lots, what they have made, and what they are worth.
+    """List positions with their open lots, adjustments, what they have made, and what they are worth.
 
     Quotes come from whoever serves the database; without them only what is realised is known.
     """
@@ -130,9 +140,24 @@ def positions(
             shown = await Queries(reader).shown_positions(
                 await market(db, config, shard), fund_id=fund, symbol=symbol
             )
+        booked = await _adjustments(db, config, shard, fund, symbol)
+        for p in shown:
+            p["adjustments"] = [
+                a for a in booked if (a["fund_id"], a["symbol"]) == (p["fund_id"], p["symbol"])
+            ]
         t.print_json(shown) if as_json else print_positions(shown)
 
     t.run(main, as_json=as_json)
+
+
+async def _adjustments(
+    db: str | None, config: Path | None, shard: str | None, fund: str | None, symbol: str | None
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for at in places(db, t.read_config(config), shard):
+        async with opened(at) as reader:
+            found += await adjustments(reader, fund, symbol)
+    return found
 
 
 def events(

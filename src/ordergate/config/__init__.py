@@ -31,6 +31,7 @@ from ordergate.config.nats import NatsSection, check_bus_brokers, check_nats
 from ordergate.config.reconciliation import ReconciliationSection, check_reconciliation
 from ordergate.config.risk import GateSection, check_gate_sections, terms_of
 from ordergate.config.sharding import ORIGIN, ShardSection, check_shards, shard_of_broker, url_of_shard
+from ordergate.config.workers import check_workers
 from ordergate.domain.delays import WorkerTerms
 from ordergate.domain.funds import Fund
 from ordergate.domain.identifiers import parse_name
@@ -249,6 +250,8 @@ def _check(config: Config, path: Path) -> Config:
     check_limit_sections(config, f"{path}: ")
     check_gate_sections(config.gates, f"{path}: ", has_nats=bool(config.nats.servers))
     check_reconciliation(config.reconciliation, config.brokers, f"{path}: ")
+    own_workers = ((f"funds.{_shown(name)}.workers", fund.workers) for name, fund in config.funds.items())
+    check_workers((("workers", config.workers), *own_workers), f"{path}: ")
     check_alerts(config.alerts, f"{path}: ")
     check_nats(config.nats, f"{path}: ")
     check_kafka(config.kafka, f"{path}: ")

@@ -25,8 +25,8 @@ class FundSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A fund.
 
     `dedupe_window` is such as 5m or 24h, or forever; `shard` is where it lies, if there are shards. A fund that has no
-    limits does not start unless it is `unlimited`. `slippage_pause` leaves a strategy in REDUCE_ONLY whose fill exceeds
-    what is borne. `workers` stands in place of the section of that name.
+    limits does not start unless it is `unlimited`, and one that has some cannot be. `slippage_pause` leaves a strategy
+    in REDUCE_ONLY whose fill exceeds what is borne. `workers` stands in place of the section of that name.
     """
 
     broker: str = DEFAULT_BROKER

@@ -96,7 +96,7 @@ def check_limit_sections(config: _Limited, where: str) -> None:
     if sections.firm is not None and config.shards:
         raise ConfigError(f"{where}limits.firm: write what each shard may have of it, as shards.NAME.limits")
     for name in sections.funds:
-        _check_known(name, config.funds, "fund", f"{where}limits.funds.{name}")
+        _check_limited(name, config.funds, where)
     for name in sections.brokers:
         _check_known(name, config.brokers, "broker", f"{where}limits.brokers.{name}")
     for symbol in sections.symbols:
@@ -122,6 +122,15 @@ def check_stated(stated: ConfiguredLimits, where: str) -> None:
         table = "firm" if stated.level is Level.FIRM else f"{plural}.{stated.name}"
         name = (error.pointer or "").removeprefix("#/")
         raise ConfigError(f"{where}limits.{table}.{name}: {error.detail}") from error
+
+
+def _check_limited(fund: str, known: Mapping[str, Any], where: str) -> None:
+    _check_known(fund, known, "fund", f"{where}limits.funds.{fund}")
+    if known[fund].unlimited:
+        raise ConfigError(
+            f"{where}funds.{fund}.unlimited: true says that it has no limits, and limits.funds.{fund} gives it "
+            'some, with defaults for the rest: leave out one of the two; "none" takes a single limit away'
+        )
 
 
 def _check_known(name: str, known: Mapping[str, Any], kind: str, where: str) -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import asdict, replace
 
 from ordergate.application.comparison import AccountTerms, Policy
 from ordergate.config.errors import ConfigError
-from ordergate.domain.money import ZERO
+from ordergate.domain.money import ONE, ZERO
 from ordergate.domain.recon.statement import CENT, Terms, Tolerance
 
 _NONE: Final = Tolerance()
@@ -24,7 +24,8 @@ class AccountSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         policy: alert raises a break; halt also halts the broker, if a difference is still there after 1, 2 and 4 s;
             correct books the difference of a position or balance. A journal older than the account always halts.
         grace_s: for how long something under way can explain a difference.
-        quantities, balances: how far two numbers may be apart, `{absolute = 0, relative = 0}`: the greater counts.
+        quantities, balances: how far two numbers may be apart, `{absolute = 0, relative = 0}`: the greater counts;
+            relative is a share, from 0 to 1, of the broker's.
         opening: money in the account before anything was traded, by currency, where the broker does not say.
     """
 
@@ -80,6 +81,11 @@ def check_reconciliation(section: ReconciliationSection, brokers: Collection[str
                 if not value.is_finite() or value < ZERO:
                     named = f"{where}reconciliation{path}.{field_name}.{part}"
                     raise ConfigError(f"{named}: {value} must be a number, 0 or above")
+                if part == "relative" and value > ONE:
+                    named = f"{where}reconciliation{path}.{field_name}.{part}"
+                    raise ConfigError(
+                        f"{named}: {value} must be 1 or below: it is a share, such as 0.01 for one percent"
+                    )
     for name, own in section.brokers.items():
         for currency, amount in own.opening.items():
             if not amount.is_finite():

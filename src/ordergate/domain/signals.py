@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ordergate.domain.errors import Code, Invalid, pointer_to, quoted
 from ordergate.domain.identifiers import parse_key, parse_name
-from ordergate.domain.money import parse_positive
+from ordergate.domain.money import parse_positive, text
 from ordergate.domain.orders.states import Side
 from ordergate.domain.times import parse_time
 
@@ -59,6 +59,26 @@ class Signal(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
             raise Invalid(Code.SIGNAL_NO_ORDER, detail, "#/signal_type")
         return side
 
+    def check_levels(self) -> None:
+        """Of a signal that opens, the levels lie on their sides of its own entry price; without one, anywhere.
+
+        Raises:
+            Invalid: the stop loss of one that buys is above it, or the take profit below; of one that sells, the other
+                way round.
+        """
+        sign = _OPENS.get(self.action)
+        if sign is None or self.entry_price is None:
+            return
+        for name, level, wrong in (
+            ("stop_loss", self.stop_loss, sign),
+            ("take_profit", self.take_profit, -sign),
+        ):
+            if level is not None and (level - self.entry_price) * wrong > 0:
+                side = "below" if wrong > 0 else "above"
+                detail = f"{text(level)} must not be {_ELSE[side]} the entry price {text(self.entry_price)}: "
+                detail += f"the {name} of a signal to {self.action} lies {side} it"
+                raise Invalid(Code.BAD_VALUE, detail, f"#/{name}")
+
 
 class SubmitSignal(Struct, frozen=True, gc=False):
     """Turn an approved signal into an order, or journal why not."""
@@ -84,6 +104,8 @@ _SIDES: Final[Mapping[str, Side]] = {
     "close_long": Side.SELL,
     "close_short": Side.COVER,
 }
+_OPENS: Final[Mapping[str, int]] = {"buy": 1, "long": 1, "sell": -1, "short": -1}
+_ELSE: Final = {"below": "above", "above": "below"}
 _ID, _ACTION = ("signal_id", "id"), ("signal_type", "direction")
 _QUANTITY = ("position_size", "volume", "position_size_recommended")
 _EXPIRY, _TIME = ("expires_at", "valid_until"), ("time", "timestamp", "created_at")

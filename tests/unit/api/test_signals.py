@@ -42,6 +42,7 @@ def test_a_signal_becomes_an_order_once() -> None:
     [
         ({"risk_approval_status": "rejected"}, "signal_not_approved", "not_sent"),
         ({"signal_type": "HOLD"}, "signal_no_order", "not_sent"),
+        ({"stop_loss": "1.09"}, "bad_value", "not_sent"),
         ({"symbol": "NOPE/NOPE"}, "unknown_symbol", "not_sent"),
         ({"fund_id": "fx-only", "symbol": "AAPL", "position_size": 1}, "RISK_ASSET_CLASS", "rejected"),
     ],

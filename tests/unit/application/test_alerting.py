@@ -13,7 +13,7 @@ from ordergate.application.naming import LogName
 from ordergate.application.ports.brokers import Answer
 from ordergate.bootstrap import Gate
 from ordergate.domain.breaks import Break, BreakKind
-from ordergate.domain.contingencies.events import ProtectionFailed
+from ordergate.domain.contingencies.events import CloseCut, ProtectionFailed
 from ordergate.domain.events import AnyEvent
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.reports import Outcome
@@ -73,6 +73,10 @@ CASES: list[tuple[Any, AlertKind, str]] = [
     (ProtectionFailed(order_id="o", fund_id="f", symbol="AAPL", quantity=Decimal(60), stop_price=Decimal(95),
                       code="RISK_HALTED", reason="fund f is halted"),
      AlertKind.UNPROTECTED, "60 AAPL of fund f have no stop at 95: RISK_HALTED: fund f is halted"),
+    (CloseCut(order_id="o", fund_id="f", symbol="AAPL", quantity=Decimal(60), keep=Decimal(0),
+              code="RISK_SHORTING", reason="no shorts"),
+     AlertKind.CLOSE_CUT,
+     "it could open 60 AAPL of fund f after a stop has traded: it is canceled: RISK_SHORTING: no shorts"),
 ]  # fmt: skip
 
 

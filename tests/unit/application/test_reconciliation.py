@@ -504,6 +504,19 @@ def test_a_broker_that_lies_about_a_trade_is_halted_where_that_is_the_policy(pol
     run_virtual(main())
 
 
+def test_too_much_of_an_order_that_is_over_halts_too_where_that_is_the_policy():
+    async def main():
+        async with account(policy=Policy.HALT) as (gate, _broker):
+            order = await bought(gate, "one")
+            assert order.state is State.CLOSED
+            await gate.runner.deliver(execution(order.client_id, "L1", gate.clock.now()))
+            assert await kinds(gate) == [BreakKind.OVERFILL]
+            await later(gate, 0.5)
+            assert gate.runner.engine.state.halts.rows[BROKER].reason.startswith("overfill")
+
+    run_virtual(main())
+
+
 def test_a_lie_halts_at_once_whatever_comparison_is_under_way():
     async def main():
         async with account(policy=Policy.HALT) as (gate, broker):

@@ -344,6 +344,26 @@ class TestUnfilled:
 
         run(configured(WorkerTerms(unfilled_after_s=30, retry_unfilled=Remedy.REPRICE)), told)
 
+    @pytest.mark.parametrize("ask", ["180", None])
+    def test_a_limit_that_cannot_move_is_told_once_until_it_moves_again(self, ask: str | None) -> None:
+        async def stuck(gate: Gate, broker: ScriptedBroker) -> None:
+            order = await working(gate, broker)
+            if ask is not None:
+                quoted(gate, "170", ask, pinned=True)
+            await gate.clock.sleep(1_000)
+            assert await noticed(gate) == [(Delay.UNFILLED, Remedy.ALERT)]
+            quoted(gate, "170", "181", pinned=True)
+            await gate.clock.sleep(31)
+            assert await noticed(gate) == [(Delay.UNFILLED, Remedy.ALERT), (Delay.UNFILLED, Remedy.REPRICE)]
+            done = Replaced(broker="paper", client_id=f"{order.order_id}.2", limit_price=D(181))
+            broker.sink.report(done)
+            await gate.clock.sleep(1_000)
+            assert [remedy for _why, remedy in await noticed(gate)] == [
+                Remedy.ALERT, Remedy.REPRICE, Remedy.ALERT,
+            ]  # fmt: skip
+
+        run(configured(WorkerTerms(unfilled_after_s=30, retry_unfilled=Remedy.REPRICE)), stuck)
+
     def test_a_remedy_that_cannot_be_done_is_told_instead(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(workers, "repriced", lambda *_given: D(180))  # which it has: nothing to change
 

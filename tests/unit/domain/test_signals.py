@@ -56,6 +56,37 @@ def test_actions(action: str, side: Side) -> None:
     assert parse_signal(ONE | {"signal_type": action}).side is side
 
 
+LEVELS = {"entry_price": "1.0812", "stop_loss": "1.08", "take_profit": "1.09"}
+TURNED = LEVELS | {"stop_loss": "1.09", "take_profit": "1.08"}
+
+
+@pytest.mark.parametrize(("action", "levels", "wrong"), [
+    ("buy", LEVELS, None), ("long", LEVELS, None), ("sell", TURNED, None), ("short", TURNED, None),
+    ("buy", TURNED, "#/stop_loss"), ("long", LEVELS | {"stop_loss": "1.09"}, "#/stop_loss"),
+    ("buy", LEVELS | {"take_profit": "1.08"}, "#/take_profit"), ("sell", LEVELS, "#/stop_loss"),
+    ("short", TURNED | {"take_profit": "1.0813"}, "#/take_profit"),
+    ("buy", LEVELS | {"stop_loss": "1.0812", "take_profit": "1.0812"}, None),
+    ("buy", TURNED | {"entry_price": None}, None), ("buy", {"stop_loss": None} | {"take_profit": "1.08"}, "#/take_profit"),
+    ("close_long", TURNED, None), ("close_short", LEVELS, None),
+])  # fmt: skip
+def test_levels_lie_on_their_sides_of_the_entry_price(action: str, levels: Any, wrong: str | None) -> None:
+    signal = parse_signal(ONE | {"signal_type": action} | levels)
+    if wrong is None:
+        signal.check_levels()
+        return
+    with pytest.raises(Invalid) as caught:
+        signal.check_levels()
+    assert (caught.value.code, caught.value.pointer) == (Code.BAD_VALUE, wrong)
+    assert str(getattr(signal, wrong[2:])) in str(caught.value)
+
+
+def test_a_signal_that_contradicts_itself_makes_no_order() -> None:
+    book = Playbook()
+    answer = book.step(SubmitSignal(parse_signal(ONE | {"stop_loss": "1.09"}))).answer
+    assert (answer.order, answer.refusal.pointer) == (None, "#/stop_loss")
+    book.expect("SignalRefused")
+
+
 @pytest.mark.parametrize("action", ["hold", "neutral", "up"])
 def test_an_action_that_makes_no_order(action: str) -> None:
     with pytest.raises(Invalid) as caught:

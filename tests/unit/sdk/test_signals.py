@@ -252,11 +252,33 @@ def test_what_is_no_signal_or_order_is_refused() -> None:
             await orders.create_order([])
         with pytest.raises(Invalid, match="'iceberg' is none of market"):
             await orders.create_order(SIGNAL, "iceberg")
+        with pytest.raises(Invalid, match="order_type: '' is none of market"):
+            await orders.create_order(SIGNAL, "")
+        for wrong in (None, 7, {}):
+            with pytest.raises(Invalid, match="order: expected an order or its id, got"):
+                await orders.submit_order(wrong)
         with pytest.raises(NotFound, match="there is no order 'none'"):
             await orders.submit_order("none")
         created = await orders.create_order(SIGNAL)
         with pytest.raises(Invalid, match="create the order first"):
             await orders.submit_order(created.model_copy(update={"order_id": None}))
+
+    run(work)
+
+
+def test_what_is_no_fill_no_discrepancy_and_no_alert_is_refused() -> None:
+    async def work(gate: Gate) -> None:
+        with pytest.raises(Invalid, match="fill_event: expected a mapping, got NoneType"):
+            await FillTracker(gate).update_position(None)
+        with pytest.raises(
+            Invalid, match="discrepancies: expected what compare_positions gave, got NoneType"
+        ):
+            await PositionReconciler(gate).correct_positions(None)
+        with pytest.raises(Invalid, match="discrepancies/0: expected a PositionDiscrepancy, got int"):
+            await PositionReconciler(gate).correct_positions([1])
+        for wrong, says in (("", "is empty"), (" ", "is empty"), (None, "expected text, got NoneType")):
+            with pytest.raises(Invalid, match=f"text: {says}"):
+                await signals.send_alert(wrong)
 
     run(work)
 

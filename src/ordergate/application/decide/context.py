@@ -68,6 +68,7 @@ def started(request: Request, epoch: int | None, at: datetime) -> Request:
         limit_price=request.limit_price,
         stop_price=request.stop_price,
         repeated=request.repeated,
+        cuts=request.cuts,
     )
 
 

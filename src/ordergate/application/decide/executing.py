@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from ordergate.application.decide.context import Context, Decision, raise_break
 from ordergate.application.decide.slipping import say_if_slipped
+from ordergate.application.decide.wrong import report_key
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.fold import filled_after
 from ordergate.domain.money import ZERO, text
@@ -22,6 +23,7 @@ def executed(ctx: Context, order: Order, said: r.Executed) -> Decision[None]:
     if known is not None and not known.awaited:
         if said.completes and order.state is State.FILLED and not order.confirmed:
             yield e.OrderConfirmed(order_id=order.order_id)  # it was said before a replace that came late
+        yield from _say_if_other(ctx, order, said, known)
         return
     fill = _fill(ctx, order, said, known)
     filled = filled_after(ctx.state, order, fill)
@@ -37,14 +39,27 @@ def executed(ctx: Context, order: Order, said: r.Executed) -> Decision[None]:
     yield from _say_if_moved(ctx, order, said)
     if move is Move.FILL:
         yield from say_if_slipped(ctx, order, ctx.state.fills.rows[order.order_id, fill.exec_id])
-    if fill.late:
-        detail = (
-            f"execution {said.exec_id} of {text(said.quantity)} after the end of the order ({order.state})"
-        )
-        yield from raise_break(ctx, BreakKind.LATE_FILL, order.broker, detail, order.order_id)
-    elif filled > order.quantity > 0:
-        detail = f"{text(filled)} filled of {text(order.quantity)}"
+    late = f"execution {said.exec_id} of {text(said.quantity)} after the end of the order ({order.state})"
+    if filled > order.quantity > 0 and (filled > order.filled_quantity or not fill.late):
+        detail = f"{text(filled)} filled of {text(order.quantity)}" + (f": {late}" if fill.late else "")
         yield from raise_break(ctx, BreakKind.OVERFILL, order.broker, detail, order.order_id)
+    elif fill.late:
+        yield from raise_break(ctx, BreakKind.LATE_FILL, order.broker, late, order.order_id)
+
+
+def _say_if_other(ctx: Context, order: Order, said: r.Executed, booked: Fill) -> Decision[None]:
+    """A broker that means to take back what it has said names another execution: what is booked stays as it is."""
+    bust = said.execution_kind is ExecutionKind.BUST
+    quantity, price = (ZERO, ZERO) if bust else (said.quantity, said.price)
+    if quantity != booked.quantity:
+        kind, said_now, before = BreakKind.WRONG_QUANTITY, f"of {text(quantity)}", text(booked.quantity)
+    elif price != booked.price:
+        kind, said_now, before = BreakKind.WRONG_PRICE, f"at {text(price)}", text(booked.price)
+    else:
+        return
+    detail = f"execution {said.exec_id} is told again {said_now}, and was booked with {before}: that stays"
+    key = report_key(kind, said, order.order_id)
+    yield from raise_break(ctx, kind, order.broker, detail, order.order_id, key=key)
 
 
 def _say_if_moved(ctx: Context, order: Order, said: r.Executed) -> Decision[None]:

@@ -1,15 +1,16 @@
 """Protective stops, in the same step as what calls for them: no fill is booked without its stop, and none has two.
 
 A fill of an entry that asks for it gets a stop; whatever moves a position cuts or cancels the stops that would close
-more than is held. A stop is an order like any other: the gate judges it, halts stop it, a broker may refuse it. What
-is left without one is said aloud.
+more than is held, and a stop that trades cuts the other orders that would (`closing`). A stop is an order like any
+other: the gate judges it, halts stop it, a broker may refuse it. What is left without one is said aloud.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
-from ordergate.application.decide.changing import amend, cancel
+from ordergate.application.decide.changing import cancel
+from ordergate.application.decide.closing import close_dropped, fit_closes, reduced
 from ordergate.application.decide.context import Context, Decision, OrderResult
 from ordergate.application.decide.creating import create, submit_created
 from ordergate.application.decide.submitting import submit
@@ -22,7 +23,6 @@ from ordergate.domain.orders import events as e
 from ordergate.domain.orders.commands import (
     CancelOrder,
     CreateOrder,
-    ReplaceOrder,
     SubmitCreated,
     SubmitOrder,
 )
@@ -76,6 +76,8 @@ def _executed(
     if after.protect is Protection.STOP and more < 0:
         yield _fit_to_entry(ctx, after)
     yield _fit(ctx, after.fund_id, after.symbol, after.strategy_id)
+    if after.parent_order_id is not None and more > 0:
+        yield fit_closes(ctx, after)
     if after.protect is Protection.STOP and more > 0:
         yield _protect(ctx, after, more, event.fill.fill_id)
     if after.parent_order_id is not None and after.state in _DONE:
@@ -101,7 +103,10 @@ def _ended(ctx: Context, event: e.OrderEnd, before: Order) -> FollowUps:
 
 def _dropped(ctx: Context, event: e.RequestDropped, before: Order) -> FollowUps:
     request = before.request(event.number)
-    if before.parent_order_id is None or request is None:
+    if before.parent_order_id is None:
+        yield close_dropped(ctx, event, before)
+        return
+    if request is None:
         return
     if request.kind is RequestKind.REPLACE:
         yield _fit(ctx, before.fund_id, before.symbol, before.strategy_id, may_replace=False)
@@ -223,7 +228,7 @@ def _cut(ctx: Context, stops: list[Order], excess: Decimal, *, may_replace: bool
     for stop, keep in cuts(stops, excess):
         if not keep:
             yield from _withdraw(ctx, stop)
-        elif not (may_replace and (yield from _reduced(ctx, stop, keep))):
+        elif not (may_replace and (yield from reduced(ctx, stop, keep))):
             yield from _succeed(ctx, stop, keep)
 
 
@@ -235,18 +240,6 @@ def _withdraw(ctx: Context, stop: Order) -> Decision[bool]:
         yield _failed(stop, will_close(stop), NOT_REDUCED, str(refused), stop.order_id)
         return False
     return True
-
-
-def _reduced(ctx: Context, stop: Order, keep: Decimal) -> Decision[bool]:
-    """Asks the broker for a smaller stop, where it changes orders and the gate lets it."""
-    if stop.state not in WORKING or not ctx.view.replaces(stop.broker):
-        return False
-    try:
-        change = ReplaceOrder(order_id=stop.order_id, quantity=plain(stop.filled_quantity + keep))
-        result = yield from amend(ctx, change)
-    except Refused:
-        return False
-    return result.decision is None or result.decision.code is None
 
 
 def _succeed(ctx: Context, stop: Order, keep: Decimal) -> Decision[None]:

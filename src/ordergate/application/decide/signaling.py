@@ -40,7 +40,7 @@ def create_from_signal(ctx: Context, command: CreateFromSignal) -> Decision[Sign
     Raises:
         OrderMoved: the signal made an order already, in another shard.
     """
-    type_name = command.order_type or ctx.view.signals.order_type
+    type_name = ctx.view.signals.order_type if command.order_type is None else command.order_type
     return (yield from _order_from(ctx, command.signal, type_name, _created))
 
 
@@ -58,7 +58,9 @@ def _order_from(
     try:
         if not signal.approved:
             raise Invalid(Code.SIGNAL_NOT_APPROVED, signal.disapproval or "not approved", "#/approved")
-        _check_not_expired(ctx, signal, fund_id)
+        if ctx.state.keys.get((fund_id, "signal_id", signal.signal_id)) is None:
+            _check_not_expired(ctx, signal)
+            signal.check_levels()
         result = yield from make(ctx, _order_of(signal, fund_id, type_name))
     except OrderMoved:
         raise
@@ -74,10 +76,9 @@ def _order_from(
     return SignalResult(order=result.order, replayed=result.replayed)
 
 
-def _check_not_expired(ctx: Context, signal: Signal, fund_id: str) -> None:
+def _check_not_expired(ctx: Context, signal: Signal) -> None:
     """A signal whose time is over makes no order; one that made an order in time still stands for it."""
-    known = ctx.state.keys.get((fund_id, "signal_id", signal.signal_id)) is not None
-    if signal.expires_at is not None and signal.expires_at <= ctx.now() and not known:
+    if signal.expires_at is not None and signal.expires_at <= ctx.now():
         detail = f"{format_time(signal.expires_at)} is over: it came too late"
         raise Invalid(Code.SIGNAL_EXPIRED, detail, "#/expires_at")
 

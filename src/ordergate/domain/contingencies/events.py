@@ -26,4 +26,23 @@ class ProtectionFailed(Event, frozen=True, kw_only=True, omit_defaults=True, tag
     stop_id: str | None = None
 
 
-ContingencyEvent = ProtectionFailed
+class CloseCut(Event, frozen=True, kw_only=True, omit_defaults=True, tag="CloseCut/1"):
+    """A stop has traded, and another order could close more than is left: it is made smaller, or canceled.
+
+    Attributes:
+        order_id: of that other order.
+        quantity: that it could open beyond what is held.
+        keep: what it may still fill; 0 where it is canceled, None where it stays as it is.
+        code: of the gate's refusal of such a position; `CLOSE_NOT_CUT` where the order cannot be canceled.
+    """
+
+    order_id: str
+    fund_id: str
+    symbol: str
+    quantity: Decimal
+    code: str
+    reason: str
+    keep: Decimal | None = None
+
+
+ContingencyEvent = ProtectionFailed | CloseCut

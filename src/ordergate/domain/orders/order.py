@@ -32,6 +32,7 @@ class Request(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
         quantity, limit_price, stop_price: the terms that a replace asks for; None leaves them.
         repeated: it was sent again without proof that it had not arrived before; so that the repeat was not
             sent proves nothing.
+        cuts: ordergate asks for it, as a stop has traded and the order would close more than is left.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Request(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     repeated: bool = False
+    cuts: bool = False
 
 
 class Overdue(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -8,7 +8,8 @@ Orders that guard a position are cut as others close it: of these and the others
 A strategy's part of a fund's position is kept beside it, in quantities and without a mark; it is in no sum.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Final
 
@@ -247,6 +248,15 @@ class Exposures:
         if order.strategy_id is not None:
             own = self._of_strategy((order.fund_id, order.symbol, order.strategy_id))
             own.add_order(order.side.sign, quantity, value)
+
+    @contextmanager
+    def without(self, order: Order) -> Iterator[None]:
+        """As long as this lasts, an order that is there does not count."""
+        self.order_changed(order, None)
+        try:
+            yield
+        finally:
+            self.order_changed(None, order)
 
     def _guard_changed(self, order: Order, before: Order | None, after: Order | None) -> None:
         was = (ZERO, ZERO) if before is None else reserved(before)

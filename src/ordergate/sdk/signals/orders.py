@@ -84,9 +84,12 @@ class OrderManager:
 
         Raises:
             NotFound: there is no such order.
-            Invalid: its fund or broker is not there any more.
+            Invalid: its fund or broker is not there any more, or that is no order.
             OutcomeUnknown: the gate failed meanwhile; asking again finds out.
         """
+        if not isinstance(order, (Order, str)):
+            detail = f"expected an order or its id, got {type(order).__name__}"
+            raise Invalid(Code.WRONG_TYPE, detail, "#/order")
         order_id = order if isinstance(order, str) else order.order_id
         if order_id is None:
             raise Invalid(Code.MISSING, "is missing: create the order first", "#/order_id")

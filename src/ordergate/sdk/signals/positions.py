@@ -7,7 +7,7 @@ from typing import Final
 from ordergate.application.entry import Origin
 from ordergate.bootstrap import Gate
 from ordergate.domain.breaks import BreakKind
-from ordergate.domain.errors import Code, Conflict
+from ordergate.domain.errors import Code, Conflict, Invalid
 from ordergate.domain.money import ZERO
 from ordergate.domain.recon.commands import AdjustBreak
 from ordergate.domain.recon.holding import HoldingKind
@@ -80,9 +80,23 @@ class PositionReconciler:
         Raises:
             Conflict: the broker tells nothing, or something under way may still explain a difference: ask again later.
             Invalid: several funds trade there, or nobody has quoted the symbol: `ordergate recon resolve` takes both.
+                Or those are no discrepancies.
         """
-        wanted = {one.symbol: one for one in discrepancies}
+        wanted = _by_symbol(discrepancies)
         return await self._line.command(lambda gate: _correct(gate, broker_of_signals(gate), wanted))
+
+
+def _by_symbol(discrepancies: Iterable[PositionDiscrepancy]) -> dict[str, PositionDiscrepancy]:
+    if not isinstance(discrepancies, Iterable):
+        detail = f"expected what compare_positions gave, got {type(discrepancies).__name__}"
+        raise Invalid(Code.WRONG_TYPE, detail, "#/discrepancies")
+    wanted = {}
+    for number, one in enumerate(discrepancies):
+        if not isinstance(one, PositionDiscrepancy):
+            detail = f"expected a PositionDiscrepancy, got {type(one).__name__}"
+            raise Invalid(Code.WRONG_TYPE, detail, f"#/discrepancies/{number}")
+        wanted[one.symbol] = one
+    return wanted
 
 
 async def _ours(gate: Gate, broker: str) -> Positions:

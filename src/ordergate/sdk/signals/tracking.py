@@ -109,6 +109,9 @@ class FillTracker:
         Raises:
             Invalid, NotFound, Conflict: as `process_fill`; also without one of those.
         """
+        if not isinstance(fill_event, Mapping):
+            detail = f"expected a mapping, got {type(fill_event).__name__}"
+            raise Invalid(Code.WRONG_TYPE, detail, "#/fill_event")
         for name in ("order_id", "fill_price", "fill_quantity", "timestamp"):
             if fill_event.get(name) is None:
                 raise Invalid(Code.MISSING, "is missing", f"#/{name}")

@@ -20,7 +20,7 @@ from ordergate.application.entry import Entry, decode, encode
 from ordergate.application.naming import LogName
 from ordergate.application.telling import Teller, Told
 from ordergate.domain import moving as m
-from ordergate.domain.contingencies.events import ProtectionFailed
+from ordergate.domain.contingencies.events import CloseCut, ProtectionFailed
 from ordergate.domain.events import AnyEvent
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.decision import RiskDecision
@@ -61,6 +61,7 @@ EVENTS = {
     n.PositionAdjusted: OTHER, k.LimitsSet: OTHER, k.TradingHalted: OTHER, k.TradingResumed: OTHER,
     k.StrategyEnabled: OTHER, k.StrategySeen: OTHER, k.FundValued: OTHER, m.FundExpected: OTHER, m.FundLeft: OTHER,
     m.FundArrived: OTHER, m.KeysArrived: OTHER, m.FundOpened: OTHER, ProtectionFailed: OTHER,
+    CloseCut: OTHER,
 }  # fmt: skip
 FILL_SUBJECTS = {
     e.OrderFilled: "mts.v1.oms.fills.created",
@@ -104,6 +105,15 @@ BY_HAND = [
             event=ProtectionFailed(
                 order_id="ord-1", fund_id="alpha", symbol="BTC/USDT", quantity=Decimal(1), stop_price=Decimal(1),
                 code="MARGIN", reason="too little",
+            ),
+        )
+    ),
+    Told(
+        Entry(
+            index=7, time=NOW, actor="a", principal="p", source="s",
+            event=CloseCut(
+                order_id="ord-1", fund_id="alpha", symbol="BTC/USDT", quantity=Decimal(1), keep=Decimal(0),
+                code="RISK_SHORTING", reason="no shorts",
             ),
         )
     ),

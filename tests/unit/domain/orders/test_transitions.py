@@ -339,7 +339,7 @@ working      !       !       kb>S     kb>S      k    k       k         -       -
 trade        !       !       kbf>P    kbf>P     f>P  f>P     f>P       f>P     f>P   f       f         fb     fb        fb     fb       fb       fb      fb
 rest         !       !       kbf>F    kbf>F     f>F  f>F     f>F       f>F     f>F   fb>F    fb>F      fb     fb        fb     fb       fb       fb      fb
 complete     !       !       kbf>Z    kbf>Z     f>Z  f>Z     f>F       f>Z     f>F   fb>Z    fb>F      fb>Z   fb        fb     fb       fb       fb      fb
-same         !       !       kbf>P    kbf>P     f>P  f>P     f>P       f>P     f>P   -       -         -      -         -      -        fb       fb      fb
+same         !       !       kbf>P    kbf>P     f>P  f>P     f>P       f>P     f>P   -       -         !      !         !      -        fb       fb      fb
 correct      !       !       kbc>P    kbc>P     c>P  c>P     c>P       c>P     c>P   c       c         c>P    c>P       cb     cb       cb       cb      cb
 bust         !       !       kbu>S    kbu>S     u    u       u         u       u     u>S     u>S       u>S    u>S       ub     ub       ub       ub      ub
 canceled     !       !       kbC>C    kbC>C     C>C  C>C     C>C       C>C     C>C   C>C     C>C       !      !         !      -        !        !       !
@@ -472,7 +472,7 @@ BREAKS = [
     ("rejected", "CANCELED", BreakKind.CONFLICTING_END),
     ("rejected", "PARTIAL", BreakKind.ILLEGAL_REPORT),
     ("trade", "FILLED", BreakKind.OVERFILL),
-    ("trade", "CLOSED", BreakKind.LATE_FILL),
+    ("trade", "CLOSED", BreakKind.OVERFILL),
     ("trade", "CANCELED", BreakKind.LATE_FILL),
     ("trade", "ACCEPTED", BreakKind.UNSENT_FILL),
     ("restated", "FAILED", BreakKind.ILLEGAL_REPORT),
@@ -489,6 +489,38 @@ def test_breaks_say_what_does_not_fit(row: str, column: str, kind: BreakKind) ->
     found = [event.item for event in book.events if isinstance(event, e.BreakRaised)]
     assert [(item.kind, item.order_id) for item in found] == [(kind, book.order_id)]
     assert list(book.engine.state.breaks.rows.values())[-1:] == found
+
+
+@pytest.mark.parametrize(("late", "kind"), [(60, BreakKind.LATE_FILL), (61, BreakKind.OVERFILL)])
+def test_a_late_fill_is_too_much_only_beyond_the_quantity(late: int, kind: BreakKind) -> None:
+    book = part_filled().report(ended(r.End.CANCELED)).report(fill("late", late, 10))
+    (item,) = [event.item for event in book.events if isinstance(event, e.BreakRaised)]
+    assert (item.kind, "after the end of the order (CANCELED)" in item.detail) == (kind, True)
+
+
+@pytest.mark.parametrize(("again", "kind"), [
+    (fill("x1", 41, 10), BreakKind.WRONG_QUANTITY),
+    (fill("x1", 40, 11), BreakKind.WRONG_PRICE),
+    (fill("x1", 40, 10, seconds=9), None),
+    (fill("x1", 40, 10), None),
+])  # fmt: skip
+def test_an_execution_told_again_with_other_numbers_is_one_break_and_moves_nothing(
+    again: r.Executed, kind: BreakKind | None
+) -> None:
+    book = part_filled()
+    before = rows(book, "breaks")
+    for _ in range(2):
+        book.report(again)
+    found = [event.event.item for event in book.entries if isinstance(event.event, e.BreakRaised)]
+    assert [(item.kind, item.order_id) for item in found] == ([] if kind is None else [(kind, book.order_id)])
+    assert rows(book, "breaks") == before
+
+
+def test_a_correction_is_told_again_with_other_numbers() -> None:
+    book = part_filled().report(correct("x2", "x1", 30, 10)).report(fill("x1", 40, 10))
+    book.expect()
+    book.report(correct("x2", "x1", 30, 11)).expect("BreakRaised", filled=30)
+    book.report(bust("x3", "x2")).report(bust("x3", "x2")).expect()
 
 
 WRONG: dict[str, tuple[r.AnyReport, BreakKind]] = {
