@@ -83,6 +83,7 @@ def show_comparison(done: Comparison) -> Shown:
         "at": shown_value(done.at),
         "found": str(done.found),
         "under_way": done.under_way,
+        "explained": done.explained,
         "halted": done.halted,
         "breaks": [show_break(item) for item in done.breaks],
     }

@@ -96,8 +96,14 @@ class AccountRecord:
             instruments=self._instruments(theirs),
             touched=frozenset(touched),
             fresh=moved_since < self._began,
+            explained=self._explained(),
             by_broker_id={o.broker_order_id: i for i, o in orders.items() if o.broker_order_id is not None},
         )
+
+    def _explained(self) -> dict[str, tuple[Decimal | None, Decimal | None]]:
+        rows = self._runner.engine.state.breaks.rows.values()
+        ended = (row for row in rows if row.broker == self._broker and row.is_watched and not row.is_open)
+        return {row.key: (row.ours, row.theirs) for row in ended if row.key is not None}
 
     def _instruments(self, theirs: Statement) -> dict[str, Instrument]:
         """Those that we have traded, and those that only the broker has."""

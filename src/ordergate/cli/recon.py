@@ -41,9 +41,10 @@ def _say(found: list[dict[str, Any]]) -> None:
         t.out.print("no broker tells of its account")
     for one in found:
         under_way = f", {one['under_way']} differences under way" if one["under_way"] else ""
+        explained = f", {one['explained']} explained" if one["explained"] else ""
         halted = "; halted" if one["halted"] else ""
         found_so = one["found"].replace("_", " ")
-        t.out.print(f"{one['broker']}: {found_so}{under_way}{halted}", soft_wrap=True)
+        t.out.print(f"{one['broker']}: {found_so}{under_way}{explained}{halted}", soft_wrap=True)
     if items := [item for one in found for item in one["breaks"]]:
         _print(items)
 
