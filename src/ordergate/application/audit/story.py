@@ -199,7 +199,11 @@ _DETAILS: Final[Mapping[type, Callable[[Any], str]]] = {
         f"{text(event.quantity)} at {text(event.stop_price)}: {event.code}: {event.reason}"
     ),
     e.BreakRaised: lambda event: f"{event.item.kind}: {event.item.detail}",
-    n.BreakChanged: lambda event: f"{event.item.kind}: {event.item.detail}",
+    n.BreakChanged: lambda event: (
+        f"{event.item.break_id} is no longer there"
+        if event.item.key is None
+        else f"{event.item.kind}: {event.item.detail}"
+    ),
     n.BreakAssigned: lambda event: f"{event.item.break_id} to {event.item.owner}",
     n.PositionAdjusted: _adjusted,
     n.BreakResolved: lambda event: (

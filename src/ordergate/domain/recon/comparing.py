@@ -93,7 +93,7 @@ def _orders(ours: Ours, theirs: Statement) -> Iterator[Difference]:
     for order_id in sorted(there):
         order = ours.orders.get(order_id)
         if order is None:
-            yield unknown(there[order_id], "works there")
+            yield unknown(ours, there[order_id], "works there")
         elif order.state in TERMINAL or order.state is State.FILLED:
             ended_at = order.ended_at or order.filled_at
             yield Difference(

@@ -40,15 +40,17 @@ def is_since(ours: Ours, at: datetime | None) -> bool:
     return at is not None and (ours.asked_after is None or at > ours.asked_after)
 
 
-def unknown(client_id: str | None, what: str, said: Executed | None = None) -> Difference:
+def unknown(ours: Ours, client_id: str | None, what: str, said: Executed | None = None) -> Difference:
     """An order that the broker has and we do not know. We commit before we send, so nothing under way explains it."""
     order_id = order_id_of(client_id) if client_id else ""
     name = client_id or (said.broker_order_id if said is not None else None) or "without a name"
-    is_ours = client_id is not None and is_made_here(client_id)
+    is_elsewhere = order_id in ours.elsewhere
+    is_lost = client_id is not None and is_made_here(client_id) and not is_elsewhere
+    known = "has it at another broker" if is_elsewhere else "does not know it"
     return Difference(
         kind=BreakKind.UNKNOWN_ORDER,
         key=order_key(order_id or name),
-        detail=f"order {name} {what}, and the journal does not know it",
+        detail=f"order {name} {what}, and the journal {known}",
         symbol=None if said is None else said.symbol,
-        cause=Cause.JOURNAL_BEHIND if is_ours else Cause.FOREIGN,
+        cause=Cause.JOURNAL_BEHIND if is_lost else Cause.FOREIGN,
     )

@@ -31,7 +31,7 @@ def fills_of(ours: Ours, theirs: Statement, terms: Terms) -> Iterator[tuple[Diff
         stands = said.execution_kind is not ExecutionKind.BUST and key not in over
         booked: Moved = ((_as_fill(said, order), 1),) if stands else ()
         if order is None:
-            yield unknown(said.client_id, "was filled there", said), booked
+            yield unknown(ours, said.client_id, "was filled there", said), booked
         elif fill is None or fill.awaited:
             before = ours.fills.get((order.order_id, said.refers_to or ""))
             undone: Moved = ((before, -1),) if before is not None and before.counts else ()
