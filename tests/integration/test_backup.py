@@ -145,7 +145,7 @@ def test_an_old_journal_meets_a_venue_that_lived_on(postgres, shelf, ready):
         async with open_gate(CONFIG, ready) as gate:
             for _ in range(100):
                 await gate.quiet()
-                if len(await gate.queries.breaks()) == 6:
+                if len(await gate.queries.breaks()) == 2:
                     break
                 await asyncio.sleep(0.05)
             await asyncio.sleep(1)  # for what must not come
@@ -170,10 +170,6 @@ def test_an_old_journal_meets_a_venue_that_lived_on(postgres, shelf, ready):
     assert int(after) == int(requests) + 1, "the cancel of what works and is known"
     assert {each["kind"] for each in breaks} == {"unknown_order"}
     assert {each["detail"] for each in breaks} == {
-        f"Acknowledged of order '{works}.1'",
-        f"Working of order '{works}.1'",
-        f"Acknowledged of order '{filled}.1'",
-        f"Executed of order '{filled}.1'",
         f"order {works}.1 works there, and the journal does not know it",
         f"order {filled}.1 was filled there, and the journal does not know it",
     }

@@ -43,42 +43,69 @@ def shown(*arguments: str, code: int = 0, given: Any = None) -> Any:
     return json.loads(run(*arguments, "--json", code=code, given=given))
 
 
-def restored() -> None:
-    """The journal has forgotten an order that the venue has filled."""
+def restored() -> str:
+    """The journal has forgotten an order that the venue has filled: which one."""
     run("quotes", "set", "AAPL", "180.40", "180.50")
     run("orders", "submit", "-", given=ORDER)
     assert run("recon", "run") == "paper: agrees\n"
     shutil.copy("gate.db", "backup.db")
-    run("orders", "submit", "-", given=ORDER | {"idempotency_key": "lost", "order_id": "ord-lost"})
+    made = {name: value for name, value in ORDER.items() if name != "order_id"}
+    lost = shown("orders", "submit", "-", given=made | {"idempotency_key": "lost"})
     shutil.copy("backup.db", "gate.db")
+    return str(lost["order_id"])
 
 
 @pytest.mark.parametrize("served", [False, True])
 def test_a_restored_journal_is_found_halted_and_worked_on(served: bool, tmp_path: Path) -> None:
-    restored()
+    lost = restored()
     with serving(tmp_path / "gate.db") if served else nullcontext():
-        (found,) = shown("recon", "run", "--broker", "paper")
+        (found,) = shown("recon", "run", "--broker", "paper", code=1)  # so that cron can tell
         assert (found["found"], found["halted"]) == ("breaks", True)
         (item,) = found["breaks"]
         assert (item["kind"], item["cause"]) == ("unknown_order", "journal_behind")
-        assert "ord-lost.1" in item["detail"]
+        assert f"{lost}.1" in item["detail"]
         (halt,) = shown("kill", "show")
         assert (halt["level"], halt["name"], halt["trigger"]) == ("broker", "paper", "reconciliation")
         assert item in shown("recon", "breaks")
         assert item["break_id"] in run("recon", "breaks", "--broker", "paper")
-        assert shown("recon", "breaks", "--broker", "other") == []
+        assert "'other' is no broker" in json.dumps(shown("recon", "breaks", "--broker", "other", code=3))
         one = item["break_id"]
         assert "bea" in run("recon", "assign", one, "--to", "bea")
         done = shown("recon", "resolve", one, "--reason", "booked by hand", "--as", "bea")
         assert (done["owner"], done["resolution"], done["resolved_by"]) == ("bea", "explained", "bea")
-        assert shown("recon", "show", one) == done
+        told = shown("recon", "show", one)
+        entries = told.pop("entries")
+        assert told == done
+        assert entries == shown("audit", "show", one)
+        kinds = [(row["event"], row["principal"]) for row in entries if row["event"] != "BreakChanged/1"]
+        assert [kind for kind, _by in kinds] == ["BreakRaised/1", "BreakAssigned/1", "BreakResolved/1"]
+        assert kinds[-1] == ("BreakResolved/1", "bea")
         assert "booked by hand" in run("recon", "show", one)
         assert item["break_id"] not in [row["break_id"] for row in shown("recon", "breaks")]
         assert done in shown("recon", "breaks", "--all")
         run("kill", "off", "--broker", "paper", "--reason", "seen", "--as", "bea")
-        (again,) = shown("recon", "run")
-        assert (again["found"], again["halted"]) == ("agrees", False)
-        assert run("recon", "run") == "paper: agrees\n"
+        (again,) = shown("recon", "run", code=1)
+        assert (again["found"], again["halted"], again["explained"]) == ("breaks", False, 1)
+        held, money = sorted(again["breaks"], key=lambda row: row["kind"] != "position")
+        assert (held["ours"], held["theirs"], money["kind"]) == ("100", "200", "balance")
+        run(
+            "recon",
+            "resolve",
+            held["break_id"],
+            "--adjust",
+            "--price",
+            "180.5",
+            "--reason",
+            "r",
+            "--as",
+            "bea",
+        )
+        run("recon", "resolve", money["break_id"], "--adjust", "--reason", "r", "--as", "bea")
+        story = shown("recon", "show", held["break_id"])["entries"]
+        assert [row["event"] for row in story] == ["BreakRaised/1", "PositionAdjusted/1", "BreakResolved/1"]
+        assert "adjusted by bea: buy 100 AAPL at 180.5, fund paper-momentum: r" in story[1]["detail"]
+        assert "PositionAdjusted" in run("recon", "show", held["break_id"])
+        assert run("recon", "run").startswith("paper: agrees")
         # What is wrong is said, in the same words.
         assert "there is no break" in CliRunner().invoke(app, ["recon", "show", "brk-9999"]).stderr
         run("recon", "resolve", "brk-9999", "--reason", "r", code=3)
@@ -88,7 +115,7 @@ def test_a_restored_journal_is_found_halted_and_worked_on(served: bool, tmp_path
         kinds = [entry["event"]["kind"] for entry in _events()]
         assert [kinds.count(kind) for kind in ("BreakAssigned/1", "BreakResolved/1", "TradingHalted/1")] == [
             1,
-            1,
+            3,
             1,
         ]
 

@@ -23,7 +23,7 @@ from ordergate.domain.positions.ledger import Balance
 from ordergate.domain.positions.lots import Lot
 from ordergate.domain.positions.position import Position, StrategyPosition
 from ordergate.domain.recon import commands as n
-from ordergate.domain.recon.comparing import Difference
+from ordergate.domain.recon.difference import Difference
 from ordergate.domain.recon.holding import AccountHolding, HoldingKind
 from ordergate.domain.risk import commands as k
 from ordergate.domain.risk.account import Volume
@@ -280,16 +280,20 @@ def _another_record() -> list[Input | _Later]:
     order = Difference(
         kind=BreakKind.UNKNOWN_ORDER, key="order/x", detail="it works there", order_id="ord-0030", cause=Cause.FOREIGN
     )  # fmt: skip
-    found = n.Reconcile(broker=ELSEWHERE, found=(shares, money, order), covers=frozenset(BreakKind))
+    works = Difference(
+        kind=BreakKind.STILL_WORKING, key="working/x", detail="it works there, too", order_id="ord-0030"
+    )
+    found = n.Reconcile(broker=ELSEWHERE, found=(shares, money, order, works), covers=frozenset(BreakKind))
     return [
         found,
-        replace(found, found=(replace(shares, theirs=Decimal(6)), money, order)),
+        replace(found, found=(replace(shares, theirs=Decimal(6)), money, order, works)),
         _Later("position/AAPL", lambda name: n.AssignBreak(break_id=name, owner="bea")),
         _Later(
             "position/AAPL",
             lambda name: n.AdjustBreak(break_id=name, why="a gift", fund_id="beta", price=Decimal(180)),
         ),
         _Later("balance/USD", lambda name: n.AdjustBreak(break_id=name, why="interest", fund_id="beta")),
+        _Later("working/x", lambda name: n.ResolveBreak(break_id=name, why="they know")),
         _Later("order/x", lambda name: n.AssignBreak(break_id=name, owner="ann")),
         _Later("order/x", lambda name: n.ResolveBreak(break_id=name, why="not ours")),
         replace(found, found=(shares, money, order)),

@@ -23,7 +23,9 @@ _LIES: Final = frozenset(
     {"unknown_order", "bad_execution", "wrong_side", "wrong_instrument", "still_working"}
 )
 _REPORT: Final = "report/"
-_ONCE: Final = ("fill/", "not-working/", "order/", _REPORT)
+_ORDER: Final = "order/"
+"""Of an order that nobody knows: a report may say it first, or a statement."""
+_ONCE: Final = ("fill/", "not-working/", _ORDER, _REPORT)
 """What is never there again once it is gone, and a report however often it is delivered."""
 
 
@@ -68,7 +70,12 @@ class Reckoning:
         problems = []
         if kind in _OF_REPORTS and key is None:
             problems.append(f"raises a break of kind {kind} that nobody will know again: {item['detail']}")
-        if kind not in self._possible(key is not None and not key.startswith(_REPORT)):
+        told = (
+            key is None
+            or key.startswith(_REPORT)
+            or (kind == "unknown_order" and self._manner.candor is Candor.LIES)
+        )
+        if kind not in self._possible(not told):
             problems.append(f"raises a break of kind {kind}: {item['detail']}")
         if key is not None:
             if any(other.get("key") == key for other in self.open.values()):
@@ -129,7 +136,7 @@ class Reckoning:
     @property
     def differences(self) -> int:
         """How many breaks comparisons have raised."""
-        return sum(count for key, count in self._raised.items() if not key.startswith(_REPORT))
+        return sum(count for key, count in self._raised.items() if not key.startswith((_REPORT, _ORDER)))
 
     # In the end.
 

@@ -25,12 +25,23 @@ def show_break(item: Break) -> Shown:
 
 
 async def breaks(reader: RowReader, *, every: bool, broker: str | None = None) -> list[Shown]:
-    """Those that nobody has resolved, or every one, oldest first."""
+    """Those that nobody has resolved, or every one, oldest first.
+
+    Raises:
+        NotFound: there never was a session at a broker of that name, nor a break.
+    """
     where: dict[str, Any] = {} if every else {"resolved_at": None}
     if broker is not None:
         where["broker"] = broker
     rows = await reader.select("breaks", where)
+    if broker is not None and not rows and not await _is_known(reader, broker):
+        raise NotFound(Code.UNKNOWN_BROKER, f"{quoted(broker)} is no broker", "#/broker")
     return [show_break(row) for row in sorted(rows, key=lambda row: (row.raised_at, row.break_id))]
+
+
+async def _is_known(reader: RowReader, broker: str) -> bool:
+    named = {"broker": broker}
+    return bool(await reader.select("sessions", named) or await reader.select("breaks", named))
 
 
 async def break_of(reader: RowReader, break_id: str) -> Break:
@@ -83,6 +94,7 @@ def show_comparison(done: Comparison) -> Shown:
         "at": shown_value(done.at),
         "found": str(done.found),
         "under_way": done.under_way,
+        "explained": done.explained,
         "halted": done.halted,
         "breaks": [show_break(item) for item in done.breaks],
     }

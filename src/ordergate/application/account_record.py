@@ -58,7 +58,11 @@ class AccountRecord:
             if isinstance(event, _EXECUTIONS) and event.fill.broker == self._broker:
                 self._moved[event.fill.symbol] = asyncio.get_running_loop().time()
                 self._booked.append((event.order_id, event.fill.exec_id, event.fill.time))
-            elif isinstance(event, PositionAdjusted) and event.trade is not None:
+            elif (
+                isinstance(event, PositionAdjusted)
+                and event.trade is not None
+                and event.broker == self._broker
+            ):
                 self._moved[event.trade.symbol] = asyncio.get_running_loop().time()
 
     async def ours(self, asked_after: datetime | None, moved_since: float, theirs: Statement) -> Ours:
@@ -72,7 +76,7 @@ class AccountRecord:
             StoreError: the store cannot be read.
         """
         ids, broker_ids = named_orders(theirs)
-        orders, fills = await self._read(ids | self._not_there(theirs), broker_ids)
+        orders, fills, elsewhere = await self._read(ids | self._not_there(theirs), broker_ids)
         state = self._runner.engine.state
         for order in state.orders.rows.values():
             if order.broker == self._broker:
@@ -96,8 +100,15 @@ class AccountRecord:
             instruments=self._instruments(theirs),
             touched=frozenset(touched),
             fresh=moved_since < self._began,
+            explained=self._explained(),
+            elsewhere=elsewhere,
             by_broker_id={o.broker_order_id: i for i, o in orders.items() if o.broker_order_id is not None},
         )
+
+    def _explained(self) -> dict[str, tuple[Decimal | None, Decimal | None]]:
+        rows = self._runner.engine.state.breaks.rows.values()
+        ended = (row for row in rows if row.broker == self._broker and row.is_watched and not row.is_open)
+        return {row.key: (row.ours, row.theirs) for row in ended if row.key is not None}
 
     def _instruments(self, theirs: Statement) -> dict[str, Instrument]:
         """Those that we have traded, and those that only the broker has."""
@@ -118,11 +129,16 @@ class AccountRecord:
         booked = (one for one in self._booked if one[2] >= since)
         return frozenset(order_id for order_id, exec_id, _time in booked if (order_id, exec_id) not in there)
 
-    async def _read(self, ids: Iterable[str], broker_ids: Iterable[str]) -> tuple[dict[str, Order], _Fills]:
-        """Orders that memory does not have, with their executions; again, where more are forgotten meanwhile."""
+    async def _read(
+        self, ids: Iterable[str], broker_ids: Iterable[str]
+    ) -> tuple[dict[str, Order], _Fills, frozenset[str]]:
+        """Orders that memory does not have, with their executions; again, where more are forgotten meanwhile.
+
+        And the ids of those that are another broker's.
+        """
         orders: dict[str, Order] = {}
         fills: _Fills = {}
-        wanted, looked = set(ids), set[str]()
+        wanted, looked, others = set(ids), set[str](), set[str]()
         state, broker = self._runner.engine.state, self._broker
         for broker_id in sorted(b for b in broker_ids if (broker, b) not in state.order_by_broker_id):
             found = await self._reader.select("orders", {"broker": broker, "broker_order_id": broker_id})
@@ -132,10 +148,13 @@ class AccountRecord:
             rows = await self._reader.get("orders", [(order_id,) for order_id in missing])
             named = {order.order_id: order for order in rows if order.broker == broker}
             orders |= named
+            others |= {order.order_id for order in rows} - named.keys()
             for fill in await self._reader.select("fills", {"order_id": tuple(named)}) if named else ():
                 fills[fill.order_id, fill.exec_id] = fill
             await asyncio.sleep(0)
-        return orders, fills
+        here = (state.orders.get(order_id) for order_id in wanted)
+        others |= {order.order_id for order in here if order is not None and order.broker != broker}
+        return orders, fills, frozenset(others)
 
     async def order(self, order_id: str) -> Order | None:
         """One of the account's orders, also one that has ended."""

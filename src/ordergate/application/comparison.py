@@ -36,7 +36,10 @@ class AccountTerms(Struct, frozen=True, kw_only=True):
 
 
 class Found(StrEnum):
-    """What a comparison came to. NOT_COMPARED: the statement was incomplete, or failed."""
+    """What a comparison came to.
+
+    AGREES: nothing differs but what is explained. NOT_COMPARED: the statement was incomplete, or failed.
+    """
 
     AGREES = "agrees"
     UNDER_WAY = "under_way"
@@ -45,11 +48,18 @@ class Found(StrEnum):
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
-    """One comparison; `breaks` are those open at the broker then, `under_way` how much may come right by itself."""
+    """One comparison.
+
+    Attributes:
+        breaks: those open at the broker then.
+        under_way: how many differences may come right by themselves.
+        explained: how many are there, and a person has said that nothing is to be done.
+    """
 
     broker: str
     at: datetime
     found: Found
     breaks: tuple[Break, ...] = ()
     under_way: int = 0
+    explained: int = 0
     halted: bool = False

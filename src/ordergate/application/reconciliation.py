@@ -19,7 +19,8 @@ from msgspec.structs import replace
 from ordergate.application.account_record import AccountRecord
 from ordergate.application.comparison import AccountTerms, Comparison, Found, Policy
 from ordergate.application.entry import Entry, Origin
-from ordergate.application.ports.brokers import Broker, Presence, TellingBroker
+from ordergate.application.fetching import asked_of, fetch
+from ordergate.application.ports.brokers import Broker, TellingBroker
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import RowReader
 from ordergate.application.runner import Runner
@@ -29,7 +30,8 @@ from ordergate.domain.money import EXACT
 from ordergate.domain.orders.events import BreakRaised, OrderEvent
 from ordergate.domain.orders.states import TERMINAL, State
 from ordergate.domain.recon.commands import AdjustBreak, Reconcile
-from ordergate.domain.recon.comparing import BY_NAME, Difference, certain, compare, covers
+from ordergate.domain.recon.comparing import BY_NAME, certain, compare, covers, is_explained
+from ordergate.domain.recon.difference import Difference
 from ordergate.domain.recon.statement import Statement
 from ordergate.domain.risk.commands import ThrowSwitch
 from ordergate.domain.risk.kill_switch import Mode, Trigger
@@ -54,15 +56,21 @@ _log = structlog.get_logger("ordergate.reconciliation")
 
 
 class _Look(Struct):
-    """What one statement showed: what counts, and what may come right by itself."""
+    """What one statement showed: what counts, what may come right by itself, and how much somebody has explained."""
 
     counted: tuple[Difference, ...] = ()
     perhaps: tuple[Difference, ...] = ()
     covered: frozenset[BreakKind] = field(default_factory=frozenset)
+    asked_after: datetime | None = None
+    explained: int = 0
 
 
 class Reconciler:
-    """Of the account behind one session; `reader` is for orders that memory has forgotten."""
+    """Of the account behind one session; `reader` is for orders that memory has forgotten.
+
+    Attributes:
+        has_looked: set once a statement was compared, and what it means journalled.
+    """
 
     def __init__(
         self, broker: Broker, runner: Runner, reader: RowReader, clock: Clock, terms: AccountTerms
@@ -73,6 +81,7 @@ class Reconciler:
         self._record = AccountRecord(broker.name, runner, reader)
         self._loop, self._wanted, self._turn = asyncio.get_running_loop(), asyncio.Event(), asyncio.Lock()
         self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self.has_looked = asyncio.Event()
         self._stood: dict[str, tuple[Difference, float]] = {}
         self._since = clock.now() - _BACK
         self._lies: asyncio.Queue[Break] = asyncio.Queue()
@@ -115,7 +124,7 @@ class Reconciler:
     async def _run(self) -> None:
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._how.every_s):
+                async with asyncio.timeout(self._how.every_s if self.has_looked.is_set() else _PAUSES_S[0]):
                     await self._wanted.wait()
             self._wanted.clear()
             try:
@@ -129,7 +138,8 @@ class Reconciler:
             lie, halted = await self._lies.get(), False
             while not halted:
                 try:
-                    halted = await self._halt(f"{lie.kind}: {lie.detail}")
+                    await self._halt(f"{lie.kind}: {lie.detail}")
+                    halted = True
                 except (Refused, StoreError, OutcomeUnknown) as error:
                     _log.warning("a halt is tried again", broker=self._broker.name, error=str(error))
                     await self._clock.sleep(_PAUSES_S[0])
@@ -154,6 +164,7 @@ class Reconciler:
             if look is None:
                 return Comparison(broker=self._broker.name, at=self._clock.now(), found=Found.NOT_COMPARED)
             open_breaks = await self._say(look)
+            self.has_looked.set()
             fetched, _silent = await self._fetch(look)
             if fetched:
                 again = await self._look()
@@ -174,6 +185,7 @@ class Reconciler:
             found=found,
             breaks=breaks,
             under_way=len(look.perhaps),
+            explained=look.explained,
             halted=halted,
         )
 
@@ -192,16 +204,16 @@ class Reconciler:
             found = compare(ours, theirs, self._terms)
         counted, perhaps = certain(found, self._has_stood)
         self._remember(found)
-        if not found:
+        if all(is_explained(ours, one) for one in found):
             self._since = max(self._since, asked_at - _OVERLAP)
         covered = covers(theirs)
         if theirs.executions_since is not None and theirs.executions_since > since:
             covered -= BY_NAME  # what it does not name may be older
-        return _Look(counted, perhaps, covered)
+        return _Look(counted, perhaps, covered, asked_after)
 
     def _look_back(self) -> datetime:
-        """From when on executions matter: as far back as a difference of them that was found and is still there."""
-        raised = (item.raised_at for item in self._watched() if item.kind in BY_NAME)
+        """From when on executions matter: as far back as a difference of them that was found and is still open."""
+        raised = (item.raised_at for item in self._open() if item.kind in BY_NAME)
         return min((at - _BACK for at in raised), default=self._since)
 
     async def statement(self) -> Statement | None:
@@ -238,14 +250,21 @@ class Reconciler:
             command = Reconcile(
                 broker=self._broker.name,
                 found=look.counted,
-                perhaps=frozenset(one.key for one in look.perhaps),
+                perhaps=frozenset(one.key for one in look.perhaps) | self._raised_since(look.asked_after),
                 covers=look.covered,
                 fetched=fetched,
             )
             breaks = await self._runner.execute(command, _ORIGIN)
         there = {item.key for item in breaks}
-        look.counted = tuple(one for one in look.counted if one.key in there)
+        counted = tuple(one for one in look.counted if one.key in there)
+        look.explained = len(look.counted) - len(counted)
+        look.counted = counted
         return breaks
+
+    def _raised_since(self, asked_after: datetime | None) -> frozenset[str]:
+        """What reports have raised meanwhile: the statement may be older, so nothing is over because it has it not."""
+        since = (row for row in self._watched() if asked_after is None or row.raised_at > asked_after)
+        return frozenset(row.key for row in since if row.key is not None)
 
     def _watched(self) -> tuple[Break, ...]:
         rows = self._runner.engine.state.breaks.rows.values()
@@ -259,36 +278,15 @@ class Reconciler:
 
         Gives the keys of those that it told of, and of those of which something was not told.
         """
-        asked: dict[str, set[str]] = {}
-        for one in look.counted:
-            own = (one.order_id,) if one.look_up and one.order_id is not None else ()
-            for order_id in (*own, *one.asks):
-                asked.setdefault(order_id, set()).add(one.key)
-        fetched, silent = set[str](), set[str]()
-        for order_id, keys in sorted(asked.items()):
-            order = await self._record.order(order_id)
-            if order is None or order.client_id is None:
-                continue
-            try:
-                async with asyncio.timeout(_DEADLINE_S):
-                    found = await self._broker.lookup(order.client_id, order.broker_order_id)
-            except Exception as error:  # somebody's adapter
-                _log.warning("an order could not be looked up", order=order_id, error=repr(error))
-                silent |= keys
-                continue
-            if found.presence is Presence.FOUND:
-                for report in found.reports:
-                    await self._runner.deliver(report)
-                fetched |= keys
-            elif found.presence is not Presence.ABSENT:
-                silent |= keys
-        return frozenset(fetched), frozenset(silent)
+        orders = asked_of(look.counted)
+        return await fetch(self._broker, self._runner, self._record, orders)
 
     async def _follow_policy(self, look: _Look) -> bool:
         """Halts or corrects, where that is to be done; whether it halted."""
         behind = [one for one in look.counted if one.cause is Cause.JOURNAL_BEHIND]
         if behind:
-            return await self._halt(f"the journal is older than the account: {behind[0].detail}")
+            await self._halt(f"the journal is older than the account: {behind[0].detail}")
+            return True
         if not look.counted or self._how.policy is Policy.ALERT:
             return False
         for pause in _PAUSES_S:
@@ -296,23 +294,24 @@ class Reconciler:
             again = await self._look()
             if again is not None:
                 await self._say(again)
-                look.counted, look.perhaps = again.counted, again.perhaps
+                look.counted, look.perhaps, look.explained = again.counted, again.perhaps, again.explained
             if not look.counted:
                 return False
         if self._how.policy is Policy.CORRECT:
-            return await self._correct(look)
+            await self._correct(look)
+            return False
         name, first = self._broker.name, look.counted[0].detail
-        return await self._halt(f"{len(look.counted)} differences from {name}'s own record: {first}")
+        await self._halt(f"{len(look.counted)} differences from {name}'s own record: {first}")
+        return True
 
-    async def _halt(self, reason: str) -> bool:
+    async def _halt(self, reason: str) -> None:
         name = self._broker.name
         halt = self._runner.engine.state.halts.get((Level.BROKER, name))
         if halt is None or not halt.holds or halt.mode is not Mode.HALT:
             throw = ThrowSwitch(level=Level.BROKER, name=name, reason=reason, trigger=Trigger.RECONCILIATION)
             await self._runner.execute(throw, _ORIGIN)
-        return True
 
-    async def _correct(self, look: _Look) -> bool:
+    async def _correct(self, look: _Look) -> None:
         """Books what can be booked of what the last look showed; the rest stays a break.
 
         Nothing is booked of what orders may explain that the broker does not tell of now.
@@ -320,7 +319,7 @@ class Reconciler:
         fetched, silent = await self._fetch(look)
         again = await self._look() if fetched else look
         if again is None:
-            return False
+            return
         await self._say(again, fetched)
         keys = {one.key for one in again.counted} - silent
         for item in self._open():
@@ -330,7 +329,6 @@ class Reconciler:
                     await self._runner.execute(adjust, _ORIGIN)
                 except Refused as refused:
                     _log.warning("a break could not be corrected", item=item.break_id, error=str(refused))
-        return False
 
 
 def _numbers(difference: Difference) -> Any:

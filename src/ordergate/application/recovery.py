@@ -2,12 +2,12 @@
 
 from datetime import datetime
 from decimal import localcontext
-from typing import Any
+from typing import Any, Final
 
 from ordergate.application.entry import Entry, decode
 from ordergate.application.ports.journal import Head, JournalReader
 from ordergate.domain.book import Book
-from ordergate.domain.breaks import Break, Resolution
+from ordergate.domain.breaks import Break, BreakKind, Resolution
 from ordergate.domain.errors import AuditError
 from ordergate.domain.fold import advance_cursor, evolve
 from ordergate.domain.money import EXACT
@@ -20,6 +20,12 @@ _WHOLE = (
     "funds", "instruments", "sessions", "balances", "moves", "limits", "halts", "strategies", "accounts", "volumes",
     "overrides", "account_holdings",
 )  # fmt: skip
+
+_KNOWN_BREAKS: Final[tuple[dict[str, Any], ...]] = (
+    {"resolution": None},
+    {"resolution": Resolution.EXPLAINED},
+    {"resolution": Resolution.GONE, "kind": BreakKind.UNKNOWN_ORDER},
+)
 
 
 async def load_state(reader: JournalReader) -> Book:
@@ -48,14 +54,14 @@ async def load_state(reader: JournalReader) -> Book:
 
 
 async def _load_breaks(state: Book, reader: JournalReader) -> None:
-    reported: list[Break] = []
-    for resolution in (None, Resolution.EXPLAINED):
-        for row in await reader.select("breaks", {"resolution": resolution}):
+    remembered: list[Break] = []
+    for known in _KNOWN_BREAKS:
+        for row in await reader.select("breaks", known):
             if row.is_watched:
                 state.breaks.load(row)
-            elif row.is_reported:
-                reported.append(row)
-    for row in sorted(reported, key=lambda row: row.raised_at):
+            if row.is_remembered:
+                remembered.append(row)
+    for row in sorted(remembered, key=lambda row: row.raised_at):
         state.reported.break_changed(None, row)
 
 

@@ -1,6 +1,9 @@
 """The session at one broker: held by one node at a time, opened in the journal with an epoch of its own."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
 
 from ordergate.application.comparison import AccountTerms
 from ordergate.application.dispatch import Dispatcher
@@ -16,6 +19,11 @@ from ordergate.domain.errors import StoreError
 from ordergate.domain.orders.commands import OpenSession
 from ordergate.domain.orders.events import SessionOpened
 from ordergate.domain.orders.order import Order
+
+_LONGEST_CHECK_S: Final = 30.0
+"""For which new orders wait for the first comparison of an account that fails, or is not told whole."""
+_PATIENCE_S: Final = 2.0
+"""For which whoever opens a session waits for it."""
 
 
 class BrokerSession:
@@ -43,6 +51,7 @@ class BrokerSession:
         self._settlement: Settlement | None = None
         self._comparing = comparing if broker.capabilities.statements else None
         self._reconciler: Reconciler | None = None
+        self._checking: asyncio.Task[None] | None = None
 
     @property
     def lease(self) -> str:
@@ -60,7 +69,7 @@ class BrokerSession:
         return self._dispatcher is not None and self._broker.taken_over
 
     async def begin(self, tenure: Tenure) -> None:
-        """Opens the session; from then on what is journalled for the broker is sent.
+        """Opens the session; from then on what is journalled for the broker is sent, new orders once it was compared.
 
         Raises:
             StoreError: the store or the broker's own cannot be used, the lease has run out meanwhile, or another
@@ -76,12 +85,32 @@ class BrokerSession:
         runner.listen(self._committed)
         self._dispatcher = Dispatcher(self._broker, runner, epoch, tenure)
         self._settlement = Settlement(self._broker, runner, self._clock, epoch)
+        if self._comparing is not None:
+            view.unchecked.add(name)
         view.sessions[name] = epoch
         await self._settlement.start()
         if self._comparing is not None:
             reader, terms = self._comparing
             self._reconciler = Reconciler(self._broker, self._runner, reader, self._clock, terms)
             self._reconciler.start()
+            self._checking = asyncio.get_running_loop().create_task(self._check_first(self._reconciler))
+            self._checking.add_done_callback(self._checked)
+            await asyncio.wait({self._checking}, timeout=_PATIENCE_S)
+
+    async def _check_first(self, reconciler: Reconciler) -> None:
+        """Lets new orders leave once the account was compared, or nothing could be for so long; others always do."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_CHECK_S):
+                await reconciler.has_looked.wait()
+        reconciler.has_looked.set()
+        self._runner.engine.view.unchecked.discard(self._broker.name)
+        if self._settlement is not None:
+            await self._settlement.release()
+
+    def _checked(self, task: asyncio.Task[None]) -> None:
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None:
+            self._runner.fail(failure)
 
     @property
     def reconciler(self) -> Reconciler | None:
@@ -118,6 +147,11 @@ class BrokerSession:
         self._runner.engine.view.sessions.pop(self._broker.name, None)
         self._runner.unlisten(self._committed)
         self._held = None
+        checking, self._checking = self._checking, None
+        if checking is not None:
+            checking.cancel()
+            await asyncio.gather(checking, return_exceptions=True)
+        self._runner.engine.view.unchecked.discard(self._broker.name)
         dispatcher, self._dispatcher = self._dispatcher, None
         settlement, self._settlement = self._settlement, None
         reconciler, self._reconciler = self._reconciler, None

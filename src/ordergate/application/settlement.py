@@ -7,6 +7,7 @@ fails says nothing and is repeated.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -63,6 +64,14 @@ class Settlement:
             for request in order.requests:
                 self._take_up(order.order_id, request.number)
         await self._compare()
+
+    async def release(self) -> None:
+        """Sends, in their order, what waited for its session alone."""
+        for order in self._ours():
+            for request in order.requests:
+                if request.phase is Phase.READY:
+                    with suppress(Refused, StoreError, OutcomeUnknown):  # it is tried again
+                        await self._release(order.order_id, request.number)
 
     def _ours(self) -> list[Order]:
         orders = self._runner.engine.state.orders.rows.values()

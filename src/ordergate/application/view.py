@@ -48,6 +48,7 @@ class View(Struct, kw_only=True):
         brokers: names that orders may be sent to.
         quotes: the last quote of each symbol.
         sessions: per broker whose session is up and ours, its epoch.
+        unchecked: brokers of whose account nothing has been compared in this session yet: no new order is sent.
         rates: fixed ones, such as `{"USDT/USD": 1}`.
         gates: the external ones, by name.
         account: what a broker has said last of its account; None where it says nothing.
@@ -61,8 +62,13 @@ class View(Struct, kw_only=True):
     signals: SignalRouting = SignalRouting()
     quotes: dict[str, Quote] = field(default_factory=dict)
     sessions: dict[str, int] = field(default_factory=dict)
+    unchecked: set[str] = field(default_factory=set)
     rates: Mapping[str, Decimal] = field(default_factory=lambda: PAR)
     gates: dict[str, GateTerms] = field(default_factory=dict)
     account: Callable[[str], BrokerAccount | None] = lambda _broker: None
     replaces: Callable[[str], bool] = lambda _broker: True
     calendar: Calendar | None = None
+
+    def opens(self, broker: str) -> int | None:
+        """The epoch in which a new order may be sent there; None where it waits."""
+        return None if broker in self.unchecked else self.sessions.get(broker)

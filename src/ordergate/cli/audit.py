@@ -12,6 +12,7 @@ from ordergate.adapters.files import FilesError, write_tree
 from ordergate.adapters.journals.location import place_beside
 from ordergate.adapters.journals.stores import open_journal
 from ordergate.adapters.secrets.audit_key import find_key
+from ordergate.application.audit.break_story import PREFIX, break_story
 from ordergate.application.audit.export import exported
 from ordergate.application.audit.moves import check_moves
 from ordergate.application.audit.proofs import proofs
@@ -247,22 +248,29 @@ def proof(
 
 @app.command()
 def show(
-    order_id: Annotated[str, typer.Argument(metavar="ORDER_ID")],
+    order_id: Annotated[str, typer.Argument(metavar="ORDER_ID", help="Or a break, such as brk-812.")],
     shard: ShardName = None,
     db: t.Db = None,
     config: t.ConfigFile = None,
     as_json: t.Json = False,
 ) -> None:
-    """Tell an order's story: who, what, from, to, when."""
+    """Tell the story of an order, or of a break: who, what, from, to, when."""
 
     async def main() -> None:
-        at = await _of_order(order_id, places(db, t.read_config(config), shard))
+        found = places(db, t.read_config(config), shard)
+        at = await _of_order(order_id, found)
         async with _log(at) as log:
-            rows = [show_transition(row) for row in await story(log.reader, order_id)]
+            of_break = order_id.startswith(PREFIX) and not await log.reader.indices(order_id)
+            told = await (break_story if of_break else story)(log.reader, order_id)
+        rows = [show_transition(row) for row in told]
         if as_json:
             t.print_json(rows)
         else:
-            t.print_table(f"Order {order_id}", _STORY, [[row[name] for name in _STORY] for row in rows])
+            t.print_table(
+                f"{'Break' if of_break else 'Order'} {order_id}",
+                _STORY,
+                [[row[name] for name in _STORY] for row in rows],
+            )
 
     t.run(main, as_json=as_json)
 

@@ -5,14 +5,17 @@ from typing import Annotated, Any, Final
 import typer
 
 from ordergate.api import recon
+from ordergate.application.audit.break_story import break_story
+from ordergate.application.audit.story import show_transition
 from ordergate.cli import terminal as t
 from ordergate.cli.desk import open_desk
-from ordergate.cli.places import ShardName, place, reading
+from ordergate.cli.places import ShardName, opened, place, reading
 
 app: Final = typer.Typer(
     help="Compare accounts with the brokers' own records; work on breaks.", no_args_is_help=True
 )
 _COLUMNS: Final = ("break", "kind", "broker", "raised", "what", "cause", "owner", "resolved")
+_ENTRIES: Final = ("index", "time", "principal", "event", "detail")
 BreakId = Annotated[str, typer.Argument(metavar="BREAK", help="Such as brk-812.")]
 BrokerName = Annotated[str | None, typer.Option("--broker", metavar="NAME", help="At this broker.")]
 
@@ -26,12 +29,17 @@ def run(
     config: t.ConfigFile = None,
     as_json: t.Json = False,
 ) -> None:
-    """Compare now: what was not told is asked for and booked, what does not fit becomes a break."""
+    """Compare now: what was not told is asked for and booked, what does not fit becomes a break.
+
+    Ends with 1 where a break is open.
+    """
 
     async def main() -> None:
         async with open_desk(db, config, shard, by) as desk:
             found = await desk.recon(shard).compare(broker)
         t.print_json(found) if as_json else _say(found)
+        if any(one["breaks"] for one in found):
+            raise typer.Exit(t.Exit.ERROR)
 
     t.run(main, as_json=as_json)
 
@@ -41,9 +49,10 @@ def _say(found: list[dict[str, Any]]) -> None:
         t.out.print("no broker tells of its account")
     for one in found:
         under_way = f", {one['under_way']} differences under way" if one["under_way"] else ""
+        explained = f", {one['explained']} explained" if one["explained"] else ""
         halted = "; halted" if one["halted"] else ""
         found_so = one["found"].replace("_", " ")
-        t.out.print(f"{one['broker']}: {found_so}{under_way}{halted}", soft_wrap=True)
+        t.out.print(f"{one['broker']}: {found_so}{under_way}{explained}{halted}", soft_wrap=True)
     if items := [item for one in found for item in one["breaks"]]:
         _print(items)
 
@@ -84,17 +93,19 @@ def show(
     config: t.ConfigFile = None,
     as_json: t.Json = False,
 ) -> None:
-    """Show a break: what it is, who looks into it, how it ended."""
+    """Show a break: what it is, who looks into it, how it ended, and what was journalled of it."""
 
     async def main() -> None:
-        async with reading(db, config, _one(db, config, shard)) as reader:
+        async with opened(place(db, t.read_config(config), shard)) as reader:
             item = recon.show_break(await recon.break_of(reader, break_id))
+            rows = [show_transition(row) for row in await break_story(reader, break_id)]
         if as_json:
-            t.print_json(item)
+            t.print_json(item | {"entries": rows})
         else:
             t.print_table(
                 break_id, ("", ""), [(name, value) for name, value in item.items() if value is not None]
             )
+            t.print_table("Entries", _ENTRIES, [[row[name] for name in _ENTRIES] for row in rows])
 
     t.run(main, as_json=as_json)
 

@@ -9,6 +9,8 @@ from msgspec import Struct
 
 REPORT: Final = "report/"
 """Keys that begin so are of reports, and none of differences."""
+ORDER: Final = "order/"
+"""And so those of orders that the journal does not know, whoever said that they are there."""
 MOST_REPORTED: Final = 10_000
 """Reports that are known again, the last ones."""
 
@@ -42,7 +44,7 @@ class BreakKind(StrEnum):
 class Cause(StrEnum):
     """Why it does not fit, where that can be told.
 
-    JOURNAL_BEHIND: the broker knows an order under a name that only we give, and the journal does not: it is older
+    JOURNAL_BEHIND: the broker knows an order under a name that only we make, and the journal does not: it is older
         than the account, such as one restored from a backup. NOT_TOLD: the broker has it and its reports have not
         come. TAKEN_BACK: the broker no longer has it, or has taken it back. FOREIGN: somebody else's doing.
     """
@@ -113,6 +115,16 @@ class Break(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
         """Whether a report is what it is about."""
         return self.key is not None and self.key.startswith(REPORT)
 
+    @property
+    def is_remembered(self) -> bool:
+        """Whether a report that says it again is no second one, also once it is over."""
+        return self.key is not None and self.key.startswith((REPORT, ORDER))
+
+
+def order_key(order_id: str) -> str:
+    """What the break of an order is about that the journal does not know."""
+    return f"{ORDER}{order_id}"
+
 
 class ReportedBreaks:
     """The reports that have raised a break, by broker and key: what is delivered again is no second one."""
@@ -129,7 +141,7 @@ class ReportedBreaks:
     def break_changed(self, before: Break | None, after: Break | None) -> None:
         """Takes note of a break as it was and is; None is not there."""
         item = after or before
-        if item is None or item.key is None or not item.is_reported:
+        if item is None or item.key is None or not item.is_remembered:
             return
         name = item.broker, item.key
         if after is None:

@@ -11,6 +11,7 @@ from typing import Final
 from ordergate.domain.errors import Code, Invalid, quoted
 
 _ORDER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+_MADE_HERE: Final = re.compile(r"ord-(?:[0-9a-hjkmnp-tv-z]{26}|[0-9]{6})\.[1-9][0-9]{0,2}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}")
 _LONGEST_KEY: Final = 255
 MOST_REQUESTS: Final = 999
@@ -52,6 +53,14 @@ def is_client_order_id(client_id: str) -> bool:
     """Whether it looks like one that we give: an order's id and a request's number."""
     order_id, _dot, number = client_id.rpartition(".")
     return _ORDER_ID.fullmatch(order_id) is not None and number.isascii() and number.isdecimal()
+
+
+def is_made_here(client_id: str) -> bool:
+    """Whether only ordergate names a request so: by an order id that it made, and a number.
+
+    An id that a caller has chosen can be anybody's.
+    """
+    return _MADE_HERE.fullmatch(client_id) is not None
 
 
 def order_id_of(client_id: str) -> str:

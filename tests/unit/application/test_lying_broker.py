@@ -93,6 +93,7 @@ def test_a_trade_that_cannot_be_moves_nothing(policy: Policy, lie: dict[str, Any
 FOREIGN = [
     ("of an order that nobody knows", {"client_id": "ord-nobodys.1"}),
     ("of somebody else's order", {"client_id": "manual trade"}),
+    ("of another system's, numbered", {"client_id": "algo.3"}),
     ("of an order by its id there", {"client_id": None, "broker_order_id": "B-999"}),
     ("of no order", {"client_id": None}),
 ]

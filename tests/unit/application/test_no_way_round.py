@@ -32,7 +32,7 @@ from ordergate.domain.orders.states import (
     State,
 )
 from ordergate.domain.recon import commands as n
-from ordergate.domain.recon.comparing import Difference
+from ordergate.domain.recon.difference import Difference
 from ordergate.domain.risk import commands as k
 from ordergate.domain.risk.kill_switch import Mode
 from ordergate.domain.risk.limits import Level, Limits

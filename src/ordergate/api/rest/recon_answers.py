@@ -76,6 +76,7 @@ class Comparison(BaseModel):
     at: Instant
     found: Found = Field(description="not_compared: the broker's statement was incomplete, or failed.")
     under_way: int = Field(description="Differences that something under way can explain; looked at again.")
+    explained: int = Field(description="Differences that are there, and that a person has explained.")
     halted: bool = Field(description="The broker is halted for it.")
     breaks: list[Break] = Field(description="Those that are open at the broker.")
 
@@ -117,6 +118,7 @@ COMPARISON: Final[dict[str, Any]] = {
     "at": "2026-05-22T14:30:00.000000Z",
     "found": "breaks",
     "under_way": 0,
+    "explained": 0,
     "halted": False,
     "breaks": [BREAK],
 }

@@ -18,12 +18,20 @@ _TURN: Final = 100
 async def chunks(
     reader: JournalReader, size: int, progress: Progress | None = None
 ) -> AsyncIterator[tuple[int, list[Line]]]:
-    """The first `size` lines in pieces, each with the index of its first line.
+    """The first `size` lines in pieces, as `chunks_from`."""
+    async for piece in chunks_from(reader, 0, size, progress):
+        yield piece
+
+
+async def chunks_from(
+    reader: JournalReader, start: int, size: int, progress: Progress | None = None
+) -> AsyncIterator[tuple[int, list[Line]]]:
+    """The lines from `start` up to `size` in pieces, each with the index of its first line.
 
     Raises:
         AuditError: a line is missing at the end of a piece, or cannot be read.
     """
-    for first in range(0, size, AT_ONCE):
+    for first in range(start, size, AT_ONCE):
         count = min(AT_ONCE, size - first)
         lines = await _lines(reader, first, count)
         yield first, lines

@@ -12,7 +12,7 @@ from ordergate.application.entry import Entry, kind_of
 from ordergate.application.ports.journal import JournalReader
 from ordergate.domain.contingencies.events import ProtectionFailed
 from ordergate.domain.events import AnyEvent
-from ordergate.domain.money import text
+from ordergate.domain.money import ZERO, text
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order, Request
@@ -69,12 +69,13 @@ async def story(reader: JournalReader, order_id: str) -> list[Transition]:
     state: State | None = None
     for done, (index, line) in enumerate(await lines_of(reader, order_id)):
         await let_others(done)
-        told += _transitions(read_entry(line, index), state)
+        told += transitions(read_entry(line, index), state)
         state = told[-1].to_state
     return told
 
 
-def _transitions(entry: Entry, state: State | None) -> Iterator[Transition]:
+def transitions(entry: Entry, state: State | None) -> Iterator[Transition]:
+    """The rows of one entry, of an order that was in that state before."""
     event = entry.event
     path, times = (event.path, event.times) if isinstance(event, e.OrderEvent) else ((), ())
     details = (_detail(event), *[""] * (len(path) - 2), _reason(event))
@@ -159,6 +160,15 @@ def _answered(event: r.OverrideAnswered) -> str:
     return ": ".join(part for part in (what, event.reason) if part)
 
 
+def _adjusted(event: n.PositionAdjusted) -> str:
+    trade = event.trade
+    if trade is None:
+        booked = f"{text(event.amount or ZERO)} {event.currency}"
+    else:
+        booked = f"{trade.side} {text(trade.quantity)} {trade.symbol} at {text(trade.price)}"
+    return f"{event.break_id} adjusted by {event.by}: {booked}, fund {event.fund_id}: {event.why}"
+
+
 def _codes(codes: Iterable[str]) -> str:
     return ", ".join(codes)
 
@@ -189,8 +199,13 @@ _DETAILS: Final[Mapping[type, Callable[[Any], str]]] = {
         f"{text(event.quantity)} at {text(event.stop_price)}: {event.code}: {event.reason}"
     ),
     e.BreakRaised: lambda event: f"{event.item.kind}: {event.item.detail}",
-    n.BreakChanged: lambda event: f"{event.item.kind}: {event.item.detail}",
+    n.BreakChanged: lambda event: (
+        f"{event.item.break_id} is no longer there"
+        if event.item.key is None
+        else f"{event.item.kind}: {event.item.detail}"
+    ),
     n.BreakAssigned: lambda event: f"{event.item.break_id} to {event.item.owner}",
+    n.PositionAdjusted: _adjusted,
     n.BreakResolved: lambda event: (
         f"{event.item.break_id} {event.item.resolution} by {event.item.resolved_by}: {event.item.why}"
     ),

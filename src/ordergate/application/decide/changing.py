@@ -236,7 +236,11 @@ def release(ctx: Context, command: Release) -> Decision[None]:
             yield from close_if_done(ctx, order.order_id)
         elif allowed(order.state, Move.REQUEST):
             yield from _open(ctx, order, request)
-    elif request.phase is Phase.READY and order.state is State.ACCEPTED:
+    elif (
+        request.phase is Phase.READY
+        and order.state is State.ACCEPTED
+        and ctx.view.opens(order.broker) == epoch
+    ):
         over = over_by(ctx, order)
         if over is not None:
             yield expired(ctx, order, over)

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ordergate.application.view import View
 from ordergate.domain.book import Book
-from ordergate.domain.breaks import Break, BreakKind
+from ordergate.domain.breaks import Break, BreakKind, Cause
 from ordergate.domain.events import AnyEvent
 from ordergate.domain.orders.decision import RiskDecision
 from ordergate.domain.orders.events import BreakRaised, OrderClosed
@@ -79,6 +79,7 @@ def raise_break(
     detail: str,
     order_id: str | None = None,
     key: str | None = None,
+    cause: Cause | None = None,
 ) -> Decision[None]:
     """Journals something that does not fit; nothing, where that report has been one already."""
     if key is not None and (broker, key) in ctx.state.reported:
@@ -92,6 +93,7 @@ def raise_break(
             raised_at=ctx.tick(),
             order_id=order_id,
             key=key,
+            cause=cause,
         )
     )
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from ordergate.application.decide.context import Context, Decision
-from ordergate.domain.breaks import Break, BreakKind, Resolution
+from ordergate.application.decide.unknown import halt_behind
+from ordergate.domain.breaks import Break, BreakKind, Cause, Resolution
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound, quoted
 from ordergate.domain.market import mid
 from ordergate.domain.money import ZERO
@@ -18,7 +19,8 @@ from ordergate.domain.orders.events import BreakRaised, InstrumentDefined
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.states import Side
 from ordergate.domain.recon.commands import AdjustBreak, AssignBreak, Reconcile, ResolveBreak
-from ordergate.domain.recon.comparing import Difference
+from ordergate.domain.recon.comparing import BY_NAME
+from ordergate.domain.recon.difference import Difference
 from ordergate.domain.recon.events import BreakAssigned, BreakChanged, BreakResolved, PositionAdjusted
 
 BY: Final = "reconciliation"
@@ -38,6 +40,8 @@ def reconcile(ctx: Context, command: Reconcile) -> Decision[tuple[Break, ...]]:
             if before is not None:
                 yield BreakChanged(item=replace(before, key=None))
             yield BreakRaised(item=_break(ctx, command.broker, difference))
+            if difference.cause is Cause.JOURNAL_BEHIND:
+                yield from halt_behind(ctx, command.broker, difference.detail)
         elif before.is_open and (now := _as_it_is(before, difference)) != before:
             yield BreakChanged(item=now)
     there = command.perhaps | {difference.key for difference in command.found}
@@ -45,6 +49,8 @@ def reconcile(ctx: Context, command: Reconcile) -> Decision[tuple[Break, ...]]:
         if key in there or item.kind not in command.covers:
             continue
         if not item.is_open:
+            if item.kind in BY_NAME:
+                continue  # under that name there is nothing else: it would be the same again
             yield BreakChanged(item=replace(item, key=None))
         else:
             how = Resolution.FETCHED if key in command.fetched else Resolution.GONE

@@ -13,6 +13,7 @@ from ordergate.application.decide.context import Context, Decision, close_if_don
 from ordergate.application.decide.executing import executed
 from ordergate.application.decide.expiring import expired, over_by
 from ordergate.application.decide.halting import canceled_by, say_if_stopped, stopped
+from ordergate.application.decide.unknown import unknown_order
 from ordergate.application.decide.wrong import name_of, report_key, request_of, wrong_report
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.identifiers import order_id_of
@@ -29,8 +30,7 @@ def report(ctx: Context, said: r.AnyReport) -> Decision[None]:
     """Journals what a report changes; nothing, where it says what is known."""
     order = find_order(ctx, said)
     if order is None:
-        named = said.client_id or said.broker_order_id
-        yield from _strange(ctx, BreakKind.UNKNOWN_ORDER, said, f"{name_of(said)} of order {named!r}")
+        yield from unknown_order(ctx, said)
         return
     if order.state in (State.CREATED, State.PENDING_RISK):
         yield from _illegal(ctx, order, said)
@@ -315,7 +315,7 @@ def _barred(ctx: Context, order: Order) -> str | None:
 
 def _send_again(ctx: Context, order: Order, request: Request, state: State) -> Decision[None]:
     """Sends a submit once more, where the session is up and the order in that state."""
-    epoch = ctx.view.sessions.get(order.broker)
+    epoch = ctx.view.opens(order.broker)
     present = ctx.state.orders.rows[order.order_id]
     if epoch is None or present.state is not state:
         return

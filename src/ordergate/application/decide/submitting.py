@@ -146,7 +146,7 @@ def weigh(
     if awaits:
         until = deadline(ctx, case, awaits)
         return Judgment(decision, _ASKED_PATH, awaits=awaits, decide_by=until, run=run, remember_s=remember_s)
-    epoch = ctx.view.sessions.get(asked.broker)
+    epoch = ctx.view.opens(asked.broker)
     path = _WAITING_PATH if epoch is None else _SENT_PATH
     return Judgment(decision, path, epoch, run=run, remember_s=remember_s)
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from ordergate.domain.breaks import BreakKind
-from ordergate.domain.recon.comparing import Difference
+from ordergate.domain.recon.difference import Difference
 
 
 class Reconcile(Struct, frozen=True, gc=False, kw_only=True):

@@ -85,6 +85,8 @@ class Ours(Struct, frozen=True, kw_only=True):
         touched: symbols in which something was booked, or an order ended, since the broker was asked.
         fresh: for too short a time that what is under way could have come.
         by_broker_id: the ids of orders by the broker's.
+        elsewhere: orders that the statement names, and that are another broker's here.
+        explained: the differences, by key with ours and theirs, of which a person has said that nothing is to be done.
     """
 
     asked_after: datetime | None
@@ -96,3 +98,5 @@ class Ours(Struct, frozen=True, kw_only=True):
     touched: frozenset[str] = frozenset()
     fresh: bool = False
     by_broker_id: Mapping[str, str] = {}
+    elsewhere: frozenset[str] = frozenset()
+    explained: Mapping[str, tuple[Decimal | None, Decimal | None]] = {}

@@ -10,6 +10,7 @@ from ordergate.domain.breaks import BreakKind
 from ordergate.domain.errors import Code, Conflict, Invalid
 from ordergate.domain.money import ZERO
 from ordergate.domain.recon.commands import AdjustBreak
+from ordergate.domain.recon.comparing import BY_NAME
 from ordergate.domain.recon.holding import HoldingKind
 from ordergate.sdk.line import Line
 from ordergate.sdk.oms.records import Record
@@ -78,7 +79,8 @@ class PositionReconciler:
             What was booked.
 
         Raises:
-            Conflict: the broker tells nothing, or something under way may still explain a difference: ask again later.
+            Conflict: the broker tells nothing; something under way may still explain a difference: ask again later; or
+                a break of a fill or order does: resolve that first. What could be booked was.
             Invalid: several funds trade there, or nobody has quoted the symbol: `ordergate recon resolve` takes both.
                 Or those are no discrepancies.
         """
@@ -117,6 +119,14 @@ async def _correct(
         command = AdjustBreak(break_id=item.break_id, why="the positions of the account are taken over")
         await gate.execute(command, _ORIGIN)
         corrected.append(one)
+    left = wanted.keys() - {one.symbol for one in corrected}
+    named = [item for item in done.breaks if item.kind in BY_NAME and item.symbol in left]
+    if named:
+        detail = (
+            f"{named[0].symbol} was not corrected: {named[0].break_id} ({named[0].kind}: {named[0].detail}) explains "
+            "it and is a break of its own; resolve it first, then correct what is left"
+        )
+        raise Conflict(Code.NOT_COMPARED, detail, None)
     if done.under_way and len(corrected) < len(wanted):
         detail = (
             f"{done.under_way} differences at {broker!r} may still come right by themselves: ask again later"

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from ordergate.adapters.ids import TimeIds
 from ordergate.domain.breaks import BreakKind, Cause
+from ordergate.domain.identifiers import client_order_id
 from ordergate.domain.instruments import built_in
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
@@ -165,12 +167,24 @@ def test_a_fill_that_is_older_than_the_statement_looks_is_not_missed():
 
 
 def test_an_order_that_only_we_could_name_means_that_the_journal_is_behind():
-    (behind,) = compare(ours(positions={}, cash={}), theirs(said(fill("ord-9"))), TERMS)
+    (behind,) = compare(ours(positions={}, cash={}), theirs(said(fill("ord-000009"))), TERMS)
     assert (behind.kind, behind.cause) == (BreakKind.UNKNOWN_ORDER, Cause.JOURNAL_BEHIND)
-    foreign = said(ONE, client_id="somebody else's")
-    (stranger,) = compare(ours(positions={}, cash={}), theirs(foreign), TERMS)
-    assert stranger.cause is Cause.FOREIGN
-    assert compare(ours(), theirs(working=frozenset({"ord-9.1"})), TERMS)[0].cause is Cause.JOURNAL_BEHIND
+    for name in (
+        "somebody else's",
+        "algo.3",
+        "ord-000009.0",
+        "ord-000009.01",
+        "ord-000009.1000",
+        "ord-9.1",
+        "x.1",
+    ):
+        (stranger,) = compare(ours(positions={}, cash={}), theirs(said(ONE, client_id=name)), TERMS)
+        assert stranger.cause is Cause.FOREIGN
+    made = client_order_id(TimeIds().order_id(), 12)
+    assert compare(ours(), theirs(working=frozenset({made})), TERMS)[0].cause is Cause.JOURNAL_BEHIND
+    assert (
+        compare(ours(), theirs(working=frozenset({"ord-000009.1"})), TERMS)[0].cause is Cause.JOURNAL_BEHIND
+    )
 
 
 def test_an_execution_may_be_named_by_the_brokers_own_id():
@@ -276,3 +290,45 @@ def test_each_lost_or_changed_fill_is_found_and_none_besides(rows, data):
     assert {(one.order_id, one.kind) for one in found} == {
         (one.order_id, expected[how]) for one, how in zip(known, what, strict=True) if how != "same"
     }
+
+
+def test_an_explained_difference_no_longer_explains_the_sums():
+    (extra,) = compare(ours(ONE), theirs(), TERMS)
+    told = {extra.key: (extra.ours, extra.theirs)}
+    assert kinds(ours(ONE, explained=told), theirs()) == [
+        (BreakKind.EXTRA_FILL, False), (BreakKind.POSITION, False), (BreakKind.BALANCE, False),
+    ]  # fmt: skip
+    other = {extra.key: (Decimal(99), extra.theirs)}  # of other numbers, nothing was explained
+    assert kinds(ours(ONE, explained=other), theirs()) == [(BreakKind.EXTRA_FILL, False)]
+
+
+@given(FILLS, st.data())
+def test_what_was_explained_and_adjusted_agrees_whether_or_not_it_is_still_named(rows, data):
+    """An adjustment books what the sums differ by: nothing is counted twice, and what is not explained is still net."""
+    known = [
+        fill(f"o{number}", "x1", quantity, price, side=side)
+        for number, (quantity, price, side) in enumerate(rows)
+    ]
+    what = [data.draw(st.sampled_from(("same", "extra", "missing", "price"))) for _ in known]
+    mine = [one for one, how in zip(known, what, strict=True) if how != "missing"]
+    told = [
+        replace(said(one), price=one.price + (how == "price"))
+        for one, how in zip(known, what, strict=True)
+        if how != "extra"
+    ]
+    record, account = ours(*mine, orders=tuple(order(one.order_id) for one in known)), theirs(*told)
+    named = compare(record, account, TERMS)
+    explained = {one.key: (one.ours, one.theirs) for one in named if data.draw(st.booleans())}
+    record = replace(record, explained=explained)
+    sums = [
+        one for one in compare(record, account, TERMS) if one.kind in (BreakKind.POSITION, BreakKind.BALANCE)
+    ]
+    held, cash = dict(record.positions), dict(record.cash)
+    for one in sums:
+        of = held if one.kind is BreakKind.POSITION else cash
+        of[one.symbol] = of.get(one.symbol, Decimal(0)) + one.theirs - one.ours
+    record = replace(record, positions=held, cash=cash)
+    assert {one.key for one in compare(record, account, TERMS)} == {one.key for one in named}
+    if len(explained) == len(named):  # then it does not matter either that nothing names them any more
+        silent = replace(account, executions=(), executions_since=NOW)
+        assert compare(record, silent, TERMS) == ()

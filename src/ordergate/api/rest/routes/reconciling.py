@@ -59,7 +59,7 @@ OPERATIONS: Final = (
         answers=(
             Answer(status=200, meaning="Oldest first.", model=a.Breaks, example={"items": [a.BREAK]}),
         ),
-        problems=s.READING,
+        problems={**s.READING, 404: (Code.UNKNOWN_BROKER,)},
     ),
     Operation(
         method="GET",
