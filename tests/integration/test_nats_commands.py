@@ -168,6 +168,7 @@ def test_commands_of_a_stream(nats: Nats, tmp_path: Path) -> None:
                 ("mts.v1.oms.cancel", {"order_id": "ord-1"}, "order_finished"),
                 ("mts.v1.oms.submit", order(order_id="ord-1", fund_id=FUND), "repeated"),
                 ("mts.v1.oms.submit", b"\x00", "not_json"),
+                ("mts.v1.oms.replace", {"order_id": "no\0", "quantity": "1"}, "bad_value"),
                 ("mts.v1.oms.cancel.fund.another", {"order_id": "ord-2"}, "order_not_found"),
             ]
             for subject, body, _code in bad:

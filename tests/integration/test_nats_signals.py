@@ -365,6 +365,20 @@ def test_what_never_ends_becomes_a_dead_letter(nats: Nats, tmp_path: Path) -> No
     run(main())
 
 
+def test_a_signal_is_late_by_the_server_s_clock_too(nats: Nats, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with taking(config_for(nats), f"sqlite:///{tmp_path / 'o.db'}") as gate, mail(nats.url) as post:
+            clock = gate.clock
+            gate.clock = type("Later", (), {"now": lambda self: clock.now() + timedelta(hours=1)})()
+            ahead = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+            await post.send("signals.approved.EURUSD", signal(1, timestamp=ahead))
+            ((_subject, headers, _data),) = await post.dead(1)
+            assert headers["Ordergate-Code"] == "signal_too_old"
+            assert await gate.queries.orders() == []
+
+    run(main())
+
+
 def test_a_late_signal_that_made_its_order_in_time_is_no_dead_letter(nats: Nats, tmp_path: Path) -> None:
     async def main() -> None:
         config = config_for(nats, max_age_s=300)

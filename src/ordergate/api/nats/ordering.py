@@ -13,7 +13,8 @@ from ordergate.api.nats.link import Message
 from ordergate.api.nats.reading import json_of, origin_of, text_of
 from ordergate.api.nats.sequence import check_newest, is_done
 from ordergate.api.problems import Failure
-from ordergate.domain.errors import Code, Conflict, NotFound, OrdergateError
+from ordergate.domain.errors import Code, Conflict, Invalid, NotFound, OrdergateError
+from ordergate.domain.identifiers import parse_order_id
 from ordergate.domain.times import format_time
 from ordergate.protocols.subjects import text_of as text_of_token
 
@@ -109,9 +110,13 @@ def lane_of(message: Message) -> str | None:
 
 
 def order_named(body: Any) -> str | None:
-    """The order's id in a body; None where there is none."""
-    given = body.get("order_id") if isinstance(body, Mapping) else None
-    return given if isinstance(given, str) else None
+    """The order's id in a body; None where there is none, or none that can be."""
+    if not isinstance(body, Mapping):
+        return None
+    try:
+        return parse_order_id(body.get("order_id"), "#/order_id")
+    except Invalid:
+        return None
 
 
 def _said(verb: str, done: Done, message: Message) -> str:
