@@ -128,7 +128,7 @@ def test_what_is_explained_appears_in_the_sums_is_booked_once_and_agrees_after_a
             before = await breaks(gate)
             assert (await gate.compare("paper")).found is Found.AGREES
             assert await held(gate) == 200
-            assert {item.kind for item in before if item.is_open} <= {BreakKind.LATE_FILL}
+            assert {item.kind for item in before if item.is_open} <= {BreakKind.OVERFILL}
             await gate.clock.sleep(1_000)
             assert await breaks(gate) == before
 

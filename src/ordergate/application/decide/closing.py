@@ -21,7 +21,7 @@ from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder
 from ordergate.domain.orders.decision import RiskCode, RiskRefusal
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import TERMINAL, WORKING, RequestKind, Side, State
-from ordergate.domain.risk.case import Case, Question
+from ordergate.domain.risk.case import Question
 from ordergate.domain.risk.conduct_checks import kill_switch, shorting
 from ordergate.domain.risk.exposure_checks import position
 
@@ -119,13 +119,13 @@ def _refused(ctx: Context, order: Order) -> RiskRefusal | None:
     override = None if order.retry_of is None else ctx.state.overrides.get(order.retry_of)
     waived = override.codes if override is not None and override.made == order.order_id else ()
     waived = (RiskCode.HALTED, *waived)  # which cancels by itself
-    with ctx.state.exposures.without(order):
+
+    def look() -> RiskRefusal | None:
         _decision, case = judge(ctx, _as_new(order), fund, instrument)
-        return next((said for said in _said(case) if said.code not in waived), None)
+        said = (check(case) for check in _OPENS)
+        return next((one for one in said if one is not None and one.code not in waived), None)
 
-
-def _said(case: Case) -> list[RiskRefusal]:
-    return [refusal for check in _OPENS if (refusal := check(case)) is not None]
+    return ctx.state.exposures.without(order, look)
 
 
 def _as_new(order: Order) -> Question:

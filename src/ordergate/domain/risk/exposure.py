@@ -8,10 +8,9 @@ Orders that guard a position are cut as others close it: of these and the others
 A strategy's part of a fund's position is kept beside it, in quantities and without a mark; it is in no sum.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
@@ -20,6 +19,8 @@ from ordergate.domain.money import ZERO, divide
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import TERMINAL, RequestKind, State
 from ordergate.domain.positions.position import Position, StrategyPosition
+
+T = TypeVar("T")
 
 Sides = tuple[Decimal, Decimal, Decimal, Decimal]
 """What can be bought, for how much, what can be sold, for how much."""
@@ -249,12 +250,11 @@ class Exposures:
             own = self._of_strategy((order.fund_id, order.symbol, order.strategy_id))
             own.add_order(order.side.sign, quantity, value)
 
-    @contextmanager
-    def without(self, order: Order) -> Iterator[None]:
-        """As long as this lasts, an order that is there does not count."""
+    def without(self, order: Order, look: Callable[[], T]) -> T:
+        """What a look finds during which an order that is there does not count."""
         self.order_changed(order, None)
         try:
-            yield
+            return look()
         finally:
             self.order_changed(None, order)
 
