@@ -592,8 +592,8 @@ What goes out; [how to switch it on](../howto/nats-out.md) is told elsewhere. Th
 
 {table(["dialect", "publishes"], rules)}
 Where an order passes several states by one entry, each has a message, with its own time. A state that a dialect has no
-word for comes under the nearest one; then `previous_status` equals `status`, and `order_state` has ordergate's own
-word. Every state in every dialect:
+word for comes under the nearest one, with ordergate's own word in `order_state`; `mts` and `orders` say nothing where
+that is the word that they said before, and `updates` says it again. Every state in every dialect:
 
 {table(["state", "`mts.v1.oms.orders.` (`status`)", "`orders.` and `status`", "`ORDER_UPDATE` (`status`)"], states)}
 `updates` also tells of changes that bring no state: an acknowledgement, a change of terms, a request. `orders` also

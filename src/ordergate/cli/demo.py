@@ -47,6 +47,8 @@ SEED: Final = 7
 _BEFORE: Final = timedelta(seconds=1)
 _NEVER_S: Final = 10**9
 """In a simulated market an account does not change while nothing happens, and years may pass between two quotes."""
+_LOOKS: Final = 3
+"""At everything beside it, until nothing was journalled meanwhile."""
 _YEARS: Final = range(1970, 2200)
 _REFUSED: Final = ("signal_id", "symbol", "code", "reason")
 
@@ -184,12 +186,16 @@ async def _accompanied(
         for companion in companions:
             await companion.act(gate)
             heed_cancellation()
-        await gate.quiet()
-        found = {}
-        for companion in companions:
-            found[companion.name] = await companion.compare(gate)
-            heed_cancellation()
-        return await _result(gate, url) | {"with": found}
+        for _look in range(_LOOKS):
+            await gate.quiet()
+            size, found = (await gate.journal.head()).size, {}
+            for companion in companions:
+                found[companion.name] = await companion.compare(gate)
+                heed_cancellation()
+            shown = await _result(gate, url) | {"with": found}
+            if shown["audit"]["size"] == size:
+                break
+        return shown
 
 
 async def _result(gate: Gate, url: str) -> dict[str, Any]:

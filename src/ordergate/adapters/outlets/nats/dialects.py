@@ -1,8 +1,8 @@
 """Dialects: what is published of an entry, in whose words, and on which subject. Each is a pure function.
 
 Where an order passes several states by one entry, each has a message of its own, with its own time. A state that a
-dialect has no word for comes under the nearest one: `previous_status` then equals `status`, and `order_state` has
-ordergate's word.
+dialect has no word for comes under the nearest one, with ordergate's word in `order_state`; nothing is said where that
+is the word that was said before.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -60,7 +60,7 @@ FILL_VERBS: Final[Mapping[ExecutionKind, str]] = {
 
 
 def mts(told: Told, name: LogName, *, fund_suffix: bool = False) -> list[Letter]:
-    """`mts.v1.oms.orders.<verb>` for each state, `mts.v1.oms.fills.<verb>` for each execution, this before those."""
+    """`mts.v1.oms.orders.<verb>` where it changes, `mts.v1.oms.fills.<verb>` for each execution, this before those."""
     order, fill = told.order, fill_of(told)
     if order is None:
         return []
@@ -68,7 +68,7 @@ def mts(told: Told, name: LogName, *, fund_suffix: bool = False) -> list[Letter]
     if fill is not None:
         common = made.common(fill.booked_at)
         made.add(f"mts.v1.oms.fills.{FILL_VERBS[fill.kind]}{suffix}", m.fill_message(common, order, fill))
-    for step in steps_of(told):
+    for step in _worded(steps_of(told), VERBS):
         common = made.common(step.time)
         state = m.MTS[step.state]
         body = m.MtsOrder(
@@ -84,8 +84,8 @@ def mts(told: Told, name: LogName, *, fund_suffix: bool = False) -> list[Letter]
 
 
 def orders(told: Told, name: LogName) -> list[Letter]:
-    """`orders.<status>.<symbol>` for each state, and for an execution that brought none."""
-    steps = steps_of(told) or (standing(told) if fill_of(told) is not None else [])
+    """`orders.<status>.<symbol>` where the status changes, and for each execution."""
+    steps = _worded(steps_of(told), m.ORDERS) or (standing(told) if fill_of(told) is not None else [])
     made = _Made(Dialect.ORDERS, told, name)
     for order, step in _of_order(told, steps):
         common = made.common(step.time)
@@ -137,6 +137,18 @@ def fund_of(told: Told) -> str | None:
 
 def _fund_token(fund: str) -> str:
     return "=5F" if fund == NOBODY else token(fund)
+
+
+def _worded(steps: Iterable[Step], words: Mapping[State, str]) -> list[Step]:
+    """The steps that a dialect has something new to say of."""
+    return [
+        step
+        for step in steps
+        if step.before is None
+        or step.before is step.state
+        or step.fill is not None
+        or words[step.before] != words[step.state]
+    ]
 
 
 def _of_order(told: Told, steps: Iterable[Step]) -> Iterable[tuple[Order, Step]]:
