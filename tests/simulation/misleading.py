@@ -29,6 +29,8 @@ LIES: Final = {
     "too_much": "overfill",
 }
 """What is said, and the break that it is once it is heard."""
+AS_BEFORE: Final = ("backwards",)
+"""What has no numbers of its own: told of the same order again it is the same report, and the same break."""
 HALTING: Final = ("wrong_side", "wrong_instrument", "bad_execution", "overfill")
 """The breaks that halt the broker, where the policy is to halt."""
 _OTHER: Final = {Side.BUY: Side.SELL, Side.COVER: Side.SELL, Side.SELL: Side.BUY, Side.SHORT: Side.BUY}

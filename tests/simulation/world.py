@@ -20,7 +20,7 @@ from tests.simulation.dice import Dice, SeededIds
 from tests.simulation.ending import VenueRecord, differences, proofs, undelivered
 from tests.simulation.exchange import GRACE_S, Exchange
 from tests.simulation.loop import Process, SeededLoop
-from tests.simulation.misleading import HALTING, LIES, Misleading
+from tests.simulation.misleading import AS_BEFORE, HALTING, LIES, Misleading
 from tests.simulation.node import SIGNER, Node
 from tests.simulation.outcome import Outcome, shown
 from tests.simulation.store import lay_out
@@ -185,7 +185,8 @@ class World:
             for one in reckoning.unfound(self.auditor.doubtful):
                 self.fail(one)
         for what, kind in LIES.items() if manner.candor is Candor.LIES else ():
-            reckoning.kinds.discard(kind)
+            if what not in AS_BEFORE:
+                reckoning.kinds.discard(kind)
             if misleading.lie(what):
                 await asyncio.sleep(HEARD_S)
                 self.auditor.grew()

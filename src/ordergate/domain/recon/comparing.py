@@ -102,7 +102,8 @@ def _orders(ours: Ours, theirs: Statement) -> Iterator[Difference]:
                 detail=f"it works at the broker, and is {order.state} here",
                 order_id=order_id,
                 symbol=order.symbol,
-                excused=is_since(ours, ended_at),
+                # A replace under way may have made it larger, with its fills told before that.
+                excused=is_since(ours, ended_at) or order.open_request(RequestKind.REPLACE) is not None,
             )
     for order_id, order in sorted(ours.orders.items()):
         if order.state in _AT_BROKER and order_id not in there and not _is_new(order):

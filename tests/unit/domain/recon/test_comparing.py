@@ -15,7 +15,7 @@ from ordergate.domain.instruments import built_in
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import Executed
-from ordergate.domain.orders.states import ExecutionKind, OrderType, Side, State, TimeInForce
+from ordergate.domain.orders.states import ExecutionKind, OrderType, RequestKind, Side, State, TimeInForce
 from ordergate.domain.recon.comparing import certain, compare, covers
 from ordergate.domain.recon.statement import Ours, Statement, Terms, Tolerance, named_orders
 
@@ -207,6 +207,14 @@ def test_working_on_one_side_alone():
     assert kinds(replace(mine, orders={"one": just}), theirs(said(ONE), working=frozenset({"one.1"}))) == [
         (BreakKind.STILL_WORKING, True)
     ]
+
+
+def test_a_filled_order_may_work_at_the_broker_while_a_replace_is_under_way():
+    filled = replace(order("one", State.FILLED), ended_at=None, filled_at=BEFORE)
+    there = theirs(said(ONE), working=frozenset({"one.1"}))
+    assert kinds(ours(ONE, orders=(filled,)), there) == [(BreakKind.STILL_WORKING, False)]
+    larger = filled.with_request(filled.next_request(RequestKind.REPLACE, epoch=1, sent_at=BEFORE))
+    assert kinds(ours(ONE, orders=(larger,)), there) == [(BreakKind.STILL_WORKING, True)]
 
 
 def test_without_executions_what_works_or_was_booked_just_now_excuses():
