@@ -167,7 +167,10 @@ def test_an_old_journal_meets_a_venue_that_lived_on(postgres, shelf, ready):
     ]
     assert [position.quantity for position in positions] == [100]
     after = postgres.sql("SELECT count(*) FROM paper_paper.requests", name)
-    assert int(after) == int(requests) + 1, "the cancel of what works and is known"
+    canceled = int(after) - int(requests)
+    assert canceled in (1, 2), (
+        "cancels of what is known to work: the halt may come before the fill of one is heard"
+    )
     assert {each["kind"] for each in breaks} == {"unknown_order"}
     assert {each["detail"] for each in breaks} == {
         f"order {works}.1 works there, and the journal does not know it",
