@@ -31,5 +31,5 @@ def make_gates(config: Config) -> dict[str, RiskGate]:
 async def close_gates(gates: Mapping[str, RiskGate]) -> None:
     """Lets go of what they hold."""
     for gate in gates.values():
-        if isinstance(gate, NatsGate | Connected):
+        if isinstance(gate, Connected):
             await gate.close()

@@ -18,6 +18,7 @@ from ordergate.adapters.outlets.nats import (
 )
 from ordergate.api.market import market_of
 from ordergate.application.naming import Naming
+from ordergate.bootstrap.connecting import connection_of
 from ordergate.bootstrap.gate import Gate
 from ordergate.config import Config
 
@@ -37,7 +38,7 @@ async def nats_connection(config: Config) -> AsyncIterator[Connection | None]:
         yield None
         return
     check_library()
-    connection = Connection(section.servers, section.login())
+    connection = connection_of(section, "ordergate")
     try:
         yield connection
     finally:

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -39,9 +40,9 @@ def make(path: str, options: Mapping[str, Any]) -> RiskGate:
     return cast(RiskGate, made)
 
 
-class Connected:
+class Connected(ABC):
     """A gate that holds a connection, which somebody must let go of."""
 
+    @abstractmethod
     async def close(self) -> None:
         """Lets go of it."""
-        raise NotImplementedError

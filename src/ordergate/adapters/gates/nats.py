@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ordergate.adapters.gates import Connected
 from ordergate.adapters.nats.connection import Connection, NatsError
 from ordergate.application.ports.gates import GateQuestion, Verdict
 
@@ -16,7 +17,7 @@ _FOREVER_S: Final = 3_600.0
 """Who asks the gate stops waiting at its own time."""
 
 
-class NatsGate:
+class NatsGate(Connected):
     """Asks a risk service by request and reply.
 
     Args:

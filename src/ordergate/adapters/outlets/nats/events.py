@@ -25,7 +25,7 @@ class NatsEvents:
     """
 
     def __init__(self, stream: Stream, reader: JournalReader, log: str, dialects: Sequence[Render]) -> None:
-        self._stream, self._reader, self._dialects = stream, reader, dialects
+        self._stream, self._dialects = stream, dialects
         self._naming = Naming(reader, log)
         self._teller = Teller(reader)
         self._told: deque[list[Letter]] = deque()
@@ -46,10 +46,11 @@ class NatsEvents:
         await self._stream.publish(await self._letters(entries))
 
     async def _letters(self, entries: Sequence[Entry]) -> list[Letter]:
-        """Of the entries; what was told for a delivery that failed is not told again, for it is folded already."""
+        """Of the entries; what was told for a delivery that failed is kept for the next try."""
         first = entries[0].index
         if not self._end - len(self._told) <= first <= self._end:
-            self._forget(first)  # another node has delivered meanwhile, or this is the beginning
+            self._told.clear()  # another node has delivered meanwhile, or this is the beginning
+            self._end = first
         while self._told and self._end - len(self._told) < first:
             self._told.popleft()
         for start in range(len(self._told), len(entries), _BREATH):
@@ -58,15 +59,6 @@ class NatsEvents:
         return [letter for letters in self._told for letter in letters]
 
     async def _tell(self, entries: Sequence[Entry]) -> None:
-        name = await self._naming.name()
-        try:
-            told = await self._teller.tell(entries)
-        except BaseException:
-            self._forget(self._end)  # it has folded some of them, and nobody knows which
-            raise
+        name, told = await self._naming.name(), await self._teller.tell(entries)
         self._told += [[letter for render in self._dialects for letter in render(one, name)] for one in told]
         self._end += len(told)
-
-    def _forget(self, end: int) -> None:
-        self._told.clear()
-        self._teller, self._end = Teller(self._reader), end

@@ -13,6 +13,7 @@ from msgspec import Struct
 from ordergate.adapters.nats import NatsError
 from ordergate.adapters.outlets.nats.letters import Letter
 from ordergate.domain.times import format_time
+from ordergate.protocols.subjects import TOO_LARGE
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 ACK_S: Final = 5.0
 """How long an acknowledgement is waited for."""
 LOG, JOURNAL, INDEX, TIME = "Ordergate-Log", "Ordergate-Journal", "Ordergate-Index", "Ordergate-Time"
-TOO_LARGE: Final = "Ordergate-Too-Large"
 _ROOM: Final = 2_048
 """For headers, which count for the largest payload."""
 _NOBODY: Final = "503"
