@@ -22,7 +22,7 @@ from ordergate.domain.orders.order import Order
 
 _LONGEST_CHECK_S: Final = 30.0
 """For which new orders wait for the first comparison of an account that fails, or is not told whole."""
-_PATIENCE_S: Final = 0.5
+_PATIENCE_S: Final = 2.0
 """For which whoever opens a session waits for it."""
 
 
