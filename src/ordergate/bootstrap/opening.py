@@ -2,8 +2,8 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -165,19 +165,33 @@ async def assemble(
         files: what files beside the database are named after; None takes the database itself.
     """
     leases, gates = leases or OnlyNode(), make_gates(config)
-    runner = await _runner(config, journal, signer, clock, ids, alone=leases.node is None)
+    with _uncollected():
+        runner = await _runner(config, journal, signer, clock, ids, alone=leases.node is None)
     gate = Gate(
         config, runner, journal, clock, brokers, signer.verifier, leases, database, files or database, gates
     )
     running = gate.running = asyncio.get_running_loop().create_task(runner.run())
     running.add_done_callback(lambda _ended: gate.failed())
     try:
-        await _together(gate.open(), running)
+        with _uncollected():
+            await _together(gate.open(), running)
         yield gate
     finally:
         await gate.close()
         await close_gates(gates)
         await running
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Meanwhile Python looks for no cycles: what is loaded has none, and each look goes through all of it again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def leave_to_itself() -> None:

@@ -16,24 +16,29 @@ from ordergate.domain.orders.states import Phase
 SETTLED_WITHIN_S = 20
 
 
-def recover(database: Path) -> int:
-    """Opens the gate after a crash and waits until every request has an answer; how many were unclear."""
+def unclear(database: Path) -> int:
+    """How many orders a crash has left with a request under way."""
+    with closing(sqlite3.connect(database)) as gate:
+        (count,) = gate.execute("SELECT count(*) FROM orders WHERE requests <> '[]'").fetchone()
+        return count
 
-    async def main() -> int:
+
+def recover(database: Path) -> None:
+    """Opens the gate after a crash and waits until every request has an answer."""
+
+    async def main() -> None:
         async with open_gate(settings(), f"sqlite:///{database}") as gate:
             orders = gate.runner.engine.state.orders.rows
-            unclear = sum(bool(order.requests) for order in orders.values())
             async with asyncio.timeout(SETTLED_WITHIN_S):
-                while any(_unclear(order) for order in orders.values()):
+                while any(_is_unclear(order) for order in orders.values()):
                     await asyncio.sleep(0.005)
             await asyncio.sleep(2 * HELD_S)  # reports that the venue holds back, to deliver them out of order
             await gate.quiet()
-            return unclear
 
-    return asyncio.run(main())
+    asyncio.run(main())
 
 
-def _unclear(order) -> bool:
+def _is_unclear(order) -> bool:
     return any(request.phase is not Phase.PARKED for request in order.requests)
 
 
