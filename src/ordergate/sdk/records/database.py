@@ -1,0 +1,164 @@
+"""The database of the records: which it is, opening it, its tables and transactions.
+
+It is the database that `start_engine` or else the variable `ORDERGATE_RECORDS` names, otherwise one in memory that
+the whole process shares; opened, and its missing tables made, when it is first needed.
+"""
+
+import atexit
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
+
+from ordergate.adapters.journals.location import locate
+from ordergate.domain.errors import StoreError
+from ordergate.sdk.records.base import Base
+
+RECORDS_VARIABLE: Final = "ORDERGATE_RECORDS"
+MEMORY: Final = "sqlite://"
+_WAIT_S: Final = 30.0
+_SET_UP: Final = 0x6F67726563  # "ogrec": PostgreSQL's advisory lock of whoever makes the tables
+_READS: Final = "ordergate_reads"
+
+_lock = threading.RLock()
+_current: sa.Engine | None = None
+_left_to_the_parent: Final[list[sa.Engine]] = []
+
+
+def start_engine(url: str | None = None) -> sa.Engine:
+    """Opens a database, makes what tables it lacks, and takes it as the process's; one open before is closed.
+
+    Args:
+        url: `sqlite:///PATH`, `sqlite://` (in memory) or `postgresql://USER@HOST/DATABASE`; None as the module says.
+
+    Raises:
+        StoreError: it cannot be used; the one open before stays.
+    """
+    global _current
+    made = _engine_at(url or os.environ.get(RECORDS_VARIABLE) or MEMORY)
+    try:
+        create_schemas(made)
+    except BaseException:
+        made.dispose()
+        raise
+    with _lock:
+        former, _current = _current, made
+    if former is not None:
+        former.dispose()
+    return made
+
+
+def engine() -> sa.Engine:
+    """The process's engine; opened now where it is not open. Raises StoreError as `start_engine`."""
+    with _lock:
+        return _current or start_engine()
+
+
+def close_engine() -> None:
+    """Closes the process's engine, if it is open; the next use opens it again. What was in memory is gone."""
+    global _current
+    with _lock:
+        former, _current = _current, None
+    if former is not None:
+        former.dispose()
+
+
+def create_schemas(bound: sa.Engine | None = None) -> None:
+    """Makes the tables that a database lacks, also those declared since it was opened; others stay as they are.
+
+    Args:
+        bound: None takes the process's.
+
+    Raises:
+        StoreError: it cannot be reached or written.
+    """
+    made = bound or engine()
+    try:
+        with made.begin() as connection:
+            if made.dialect.name == "postgresql":
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _SET_UP})
+            Base.metadata.create_all(connection)
+    except SQLAlchemyError as error:
+        shown = made.url.render_as_string(hide_password=True)
+        raise StoreError(f"the records at {shown} cannot be set up: {_cause(error)}") from None
+
+
+@contextmanager
+def writing() -> Iterator[Session]:
+    """One transaction that may write: committed at the end of the block, undone by an exception in it.
+
+    One that waits for another's lasts at most 30 s on SQLite. Blocks must not be nested: one in memory has one
+    connection.
+    """
+    with Session(engine(), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """One transaction that only reads, and keeps nobody from writing."""
+    with Session(engine().execution_options(**{_READS: True}), expire_on_commit=False) as session:
+        yield session
+
+
+def _engine_at(url: str) -> sa.Engine:
+    found = locate(url)
+    if found.kind == "server":
+        return _server(url)
+    if found.kind == "memory":
+        # One connection, which is the database; threads take turns at it.
+        pool: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
+        made = sa.create_engine(MEMORY, connect_args={"check_same_thread": False}, **pool)
+    else:
+        path = sa.URL.create("sqlite", database=str(found.path))
+        made = sa.create_engine(path, connect_args={"timeout": _WAIT_S}, poolclass=QueuePool)
+    sa.event.listen(made, "connect", _prepare)
+    sa.event.listen(made, "begin", _begin)
+    return made
+
+
+def _server(url: str) -> sa.Engine:
+    address = sa.make_url(url).set(drivername="postgresql+psycopg")
+    try:
+        return sa.create_engine(address, pool_pre_ping=True)
+    except ModuleNotFoundError as missing:
+        raise StoreError(
+            f"records in PostgreSQL need {missing.name}: pip install 'ordergate[records]'"
+        ) from missing
+
+
+def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin` says
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin(connection: sa.Connection) -> None:
+    reads = connection.get_execution_options().get(_READS)
+    # Who writes says so at once: a reader that became a writer would fail where another wrote meanwhile.
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _cause(error: SQLAlchemyError) -> object:
+    return getattr(error, "orig", None) or error
+
+
+def _forget_in_child() -> None:
+    global _lock, _current
+    _lock = threading.RLock()
+    if _current is not None:
+        _left_to_the_parent.append(_current)
+        _current = None
+
+
+atexit.register(close_engine)
+if hasattr(os, "register_at_fork"):
+    # A connection must not be used from two processes.
+    os.register_at_fork(after_in_child=_forget_in_child)

@@ -1,0 +1,129 @@
+"""Databases of the records: opened, shared, and told apart; times survive them."""
+
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ordergate.domain.errors import StoreError
+from ordergate.sdk.records import Base, engine, start_engine
+from ordergate.sdk.records.base import JSON_DOCUMENT, Timestamp, physical_name
+from ordergate.sdk.records.database import close_engine, create_schemas, reading, writing
+
+EAST = dt.timezone(dt.timedelta(hours=9, minutes=30))
+
+
+class Probe(Base):
+    identifier = "Probe"
+    number: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[dt.datetime | None] = mapped_column(Timestamp)
+    said: Mapped[dict | None] = mapped_column(JSON_DOCUMENT)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _gone():
+    """A table of a test is no table of others."""
+    yield
+    Base.metadata.remove(Probe.__table__)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "name"),
+    [("OrderManager", "ms_markets__ordermanager"), ("OrdersTS", "ms_markets__orders_ts"),
+     ("OrderEventsTS", "ms_markets__orderevents_ts"), ("TradesTS", "ms_markets__trades_ts")],
+)  # fmt: skip
+def test_names(identifier: str, name: str) -> None:
+    assert physical_name(identifier) == name
+
+
+def put(*rows: dict) -> None:
+    with writing() as session:
+        session.add_all(Probe(**row) for row in rows)
+
+
+def test_times_come_back_as_the_same_moment_in_utc_and_sort(at: str) -> None:
+    moments = [
+        dt.datetime(2026, 5, 26, 1, 0, 0, 1, EAST),
+        dt.datetime(2026, 5, 26, tzinfo=dt.UTC),
+        dt.datetime(1, 1, 2, tzinfo=dt.UTC),
+        dt.datetime(9999, 12, 31, 23, 59, 59, 999999, dt.UTC),
+    ]
+    put(*({"number": number, "at": moment} for number, moment in enumerate(moments)))
+    with reading() as session:
+        found = session.scalars(sa.select(Probe.at).order_by(Probe.at)).all()
+        bound = session.scalars(sa.select(Probe.number).where(Probe.at < moments[1])).all()
+    assert found == sorted(moments)
+    assert {moment.tzinfo for moment in found} == {dt.UTC}
+    assert sorted(bound) == [0, 2]
+
+
+def test_a_time_without_a_zone_is_refused(at: str) -> None:
+    with pytest.raises(sa.exc.StatementError, match=r"2026-05-26T00:00:00 has no time zone"):
+        put({"number": 1, "at": dt.datetime(2026, 5, 26)})  # noqa: DTZ001
+
+
+def test_none_is_null_and_json_comes_back(at: str) -> None:
+    put({"number": 1, "said": None, "at": None}, {"number": 2, "said": {"price": "1.10", "legs": [1, None]}})
+    with reading() as session:
+        nulls = session.scalars(sa.select(Probe.number).where(Probe.said.is_(None), Probe.at.is_(None))).all()
+        assert list(nulls) == [1]
+        assert session.get(Probe, 2).said == {"price": "1.10", "legs": [1, None]}
+
+
+def test_what_fails_in_a_block_is_undone(at: str) -> None:
+    def fails() -> None:
+        with writing() as session:
+            session.add(Probe(number=1))
+            session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    with reading() as session:
+        assert session.get(Probe, 1) is None
+
+
+def test_threads_write_one_after_the_other(at: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: put({"number": number}), range(40)))
+    with reading() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Probe)) == 40
+
+
+def test_foreign_keys_hold_in_sqlite() -> None:
+    with reading() as session:
+        assert session.scalar(sa.text("PRAGMA foreign_keys")) == 1
+
+
+def test_a_file_keeps_what_memory_loses(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put({"number": 1})
+    close_engine()
+    with reading() as session:
+        assert session.get(Probe, 1) is None
+    close_engine()
+    monkeypatch.setenv("ORDERGATE_RECORDS", f"sqlite:///{tmp_path}/r.db")
+    put({"number": 2})
+    close_engine()
+    with reading() as session:
+        assert session.get(Probe, 2) is not None
+
+
+def test_the_tables_of_several_who_start_at_once_are_made_once(at: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: create_schemas(), range(8)))
+    assert Probe.__tablename__ in sa.inspect(engine()).get_table_names()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [("mysql://x/y", "is no database URL known here"), ("sqlite:////no/such/folder/r.db", "cannot be set up"),
+     ("postgresql://it:hush@127.0.0.1:1/x", "cannot be set up")],
+)  # fmt: skip
+def test_what_cannot_be_used_is_told_without_its_password_and_the_former_stays(url: str, says: str) -> None:
+    before = engine()
+    with pytest.raises(StoreError, match=says) as told:
+        start_engine(url)
+    assert "hush" not in str(told.value)
+    assert engine() is before
