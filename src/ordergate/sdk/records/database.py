@@ -15,7 +15,15 @@ from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DataError, InterfaceError, OperationalError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    ProgrammingError,
+    SQLAlchemyError,
+    StatementError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
@@ -121,10 +129,12 @@ def reading() -> Iterator[Session]:
 def _told() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
-        raise StoreError(f"the records cannot be used: {error.orig}") from error
     except DataError as error:
         raise ValueError(f"the database does not take what was to be written: {error.orig}") from error
+    except (IntegrityError, ProgrammingError):
+        raise
+    except (DBAPIError, PoolTimeout) as error:
+        raise StoreError(f"the records cannot be used: {_cause(error)}") from error
     except StatementError as error:
         if isinstance(error.orig, ValueError | TypeError):
             raise error.orig from None

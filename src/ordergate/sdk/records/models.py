@@ -31,8 +31,10 @@ class Registered(Base):
 
     __abstract__ = True
 
-    uid: Mapped[uuid.UUID] = mapped_column(sa.Uuid, primary_key=True, default=new_uid)
-    unique_identifier: Mapped[str] = mapped_column(sa.String(IDENTIFIER_LENGTH), unique=True, index=True)
+    uid: Mapped[uuid.UUID] = mapped_column(sa.Uuid, primary_key=True, default=new_uid, sort_order=-2)
+    unique_identifier: Mapped[str] = mapped_column(
+        sa.String(IDENTIFIER_LENGTH), unique=True, index=True, sort_order=-1
+    )
 
 
 class AccountTable(Registered):
