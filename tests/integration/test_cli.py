@@ -94,6 +94,23 @@ def test_the_same_key_again() -> None:
     assert submit(idempotency_key="another", code=5)["code"] == "order_id_taken"
 
 
+def test_an_order_names_its_manager_in_the_file_or_beside_it() -> None:
+    manager = "rebalance-2026-05-26"
+    body = json.dumps(ORDER | {"quantity": 100.25, "symbol": "BTC/USDT", "limit_price": 1})
+    first = document("orders", "submit", "-", "--order-manager", manager, given=body)
+    assert (first["order_manager"], first["quantity"]) == (manager, "100.25")
+    assert submit(quantity=100.25, symbol="BTC/USDT", limit_price=1, order_manager=manager) == first
+    assert (
+        submit(quantity=100.25, symbol="BTC/USDT", limit_price=1, code=5)["code"] == "idempotency_key_reused"
+    )
+    named = json.dumps(ORDER | {"order_manager": "other"})
+    told = document("orders", "submit", "-", "--order-manager", manager, given=named, code=1)
+    assert (told["pointer"], told["code"]) == ("#/order_manager", "bad_value")
+    assert "give one of them" in told["detail"]
+    assert document("orders", "list", "--order-manager", "other") == []
+    assert document("orders", "list", "--order-manager", manager) == [first]
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "pointer", "says"),
     [

@@ -297,10 +297,14 @@ def test_methods_that_there_are_not(client: Client) -> None:
 
 def test_pages(client: Client) -> None:
     for number in range(5):
-        client.call("Submit", **ORDER | {"idempotency_key": f"page-{number}", "strategy_id": "paged"})
+        client.call(
+            "Submit",
+            **ORDER
+            | {"idempotency_key": f"page-{number}", "strategy_id": "paged", "order_manager": "May, 2"},
+        )
     seen, token = [], {}
     while True:
-        page = client.call("ListOrders", strategy_id="paged", limit=2, **token)
+        page = client.call("ListOrders", order_manager="May, 2", limit=2, **token)
         seen += [one["idempotency_key"] for one in page["items"]]
         if "next_page_token" not in page:
             break

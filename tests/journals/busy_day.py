@@ -104,6 +104,7 @@ class BusyDay:
             strategy_id=(None, "momentum", "momentum", "trend")[self._orders % 4],
             key_kind="idempotency_key",
             key=f"key-{self._orders // 2 if self._random.random() < 0.05 else self._orders}",
+            order_manager=(None, "Rebalance, 26 May — „täglich“", None)[self._orders % 3],
             thesis="mean reversion — „schnell“ | 'quoted'" if lots > 50 else None,
         )
         story = self._random.choice(_STORIES)(_Broker(self, name, Decimal(text)), lots)

@@ -56,6 +56,7 @@ class ArchivedOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
     stop_price: Decimal | None = None
     cash_quantity: Decimal | None = None
     strategy_id: str | None = None
+    order_manager: str | None = None
     actor: str | None = None
     idempotency_key: str | None = None
     signal_id: str | None = None

@@ -185,6 +185,7 @@ def send_of(order: Order, request: Request) -> Send:
         limit_price=order.limit_price,
         stop_price=order.stop_price,
         strategy_id=order.strategy_id,
+        order_manager=order.order_manager,
         signal_id=order.signal_id,
         entry_price=order.entry_price,
         stop_loss=order.stop_loss,

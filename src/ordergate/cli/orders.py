@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
+import msgspec
 import typer
 
 from ordergate.application.queries import Queries, show_order
@@ -10,6 +11,7 @@ from ordergate.cli import terminal as t
 from ordergate.cli.desk import open_desk
 from ordergate.cli.door import waits
 from ordergate.cli.places import ShardName, reading
+from ordergate.domain.errors import Code, Invalid, quoted
 from ordergate.domain.money import parse_positive
 from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder, parse_order, parse_reason
 from ordergate.domain.orders.states import Phase, State
@@ -37,6 +39,9 @@ def print_orders(orders: list[dict[str, Any]], title: str = "Orders") -> None:
 @app.command()
 def submit(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The order as JSON; - is standard input.")],
+    order_manager: Annotated[
+        str | None, typer.Option(help="What emits it, such as a rebalance; as the field of that name.")
+    ] = None,
     shard: ShardName = None,
     db: t.Db = None,
     config: t.ConfigFile = None,
@@ -45,7 +50,7 @@ def submit(
     """Submit an order, and wait for the broker's answer."""
 
     async def main() -> None:
-        body, raw = t.body_from(file)
+        body, raw = _emitted_by(order_manager, *t.body_from(file))
         command = parse_order(body)
         async with open_desk(db, config, shard) as desk:
             order, replayed = await desk.submit(command, raw, ANSWER_WITHIN_S)
@@ -54,6 +59,24 @@ def submit(
             end_with(order, as_json=as_json)
 
     t.run(main, as_json=as_json)
+
+
+def _emitted_by(order_manager: str | None, body: Any, raw: str) -> tuple[Any, str]:
+    """The order, as read and as written, with the manager that was named beside it.
+
+    Raises:
+        Invalid: the order itself names another.
+    """
+    if order_manager is None or not isinstance(body, dict):
+        return body, raw
+    written = body.get("order_manager")
+    if written not in (None, order_manager):
+        detail = (
+            f"{quoted(written)} in the order, but --order-manager {quoted(order_manager)}: give one of them"
+        )
+        raise Invalid(Code.BAD_VALUE, detail, "#/order_manager")
+    named = {**body, "order_manager": order_manager}
+    return named, msgspec.json.Encoder(decimal_format="number").encode(named).decode()
 
 
 @app.command()
@@ -146,6 +169,7 @@ def list_orders(
     symbol: Annotated[str | None, typer.Option(help="Of this symbol.")] = None,
     state: Annotated[State | None, typer.Option(help="In this state.", case_sensitive=False)] = None,
     strategy: Annotated[str | None, typer.Option(help="Of this strategy.")] = None,
+    order_manager: Annotated[str | None, typer.Option(help="Of this order manager.")] = None,
     shard: ShardName = None,
     db: t.Db = None,
     config: t.ConfigFile = None,
@@ -156,7 +180,7 @@ def list_orders(
     async def main() -> None:
         async with reading(db, config, shard) as reader:
             found = await Queries(reader).orders(
-                fund_id=fund, symbol=symbol, state=state, strategy_id=strategy
+                fund_id=fund, symbol=symbol, state=state, strategy_id=strategy, order_manager=order_manager
             )
         shown = [show_order(order) for order in found]
         if as_json:

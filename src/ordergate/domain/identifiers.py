@@ -28,7 +28,7 @@ def parse_name(value: object, pointer: str) -> str:
 
 
 def parse_key(value: object, pointer: str) -> str:
-    """An idempotency key or signal id: 1 to 255 printable characters."""
+    """An idempotency key, signal id or order manager: 1 to 255 printable characters."""
     if not isinstance(value, str):
         raise Invalid(Code.WRONG_TYPE, f"{quoted(value)} is not text", pointer)
     if not 0 < len(value) <= _LONGEST_KEY or not value.isprintable():

@@ -28,6 +28,7 @@ class Signal(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
         quantity: in the instrument's unit; None where the signal names none.
         approved: whether risk management let it pass; a signal that says nothing about it counts as approved.
         disapproval: what it said instead.
+        order_manager: what emitted it, as in `Order`.
         raw: the JSON as it came, for the journal; None where there was none.
     """
 
@@ -44,6 +45,7 @@ class Signal(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     fund_id: str | None = None
     approved: bool = True
     disapproval: str | None = None
+    order_manager: str | None = None
     raw: str | None = None
 
     @property
@@ -116,7 +118,7 @@ _CARRIED: Final = (
 )  # fmt: skip
 SIGNAL_FIELDS: Final = (
     *_ID, "symbol", *_ACTION, *_QUANTITY, "entry_price", "stop_loss", "take_profit", "strategy_id", "fund_id",
-    "approved", "risk_approval_status", *_EXPIRY, *_TIME, "timestamp_ms", *_CARRIED,
+    "order_manager", "approved", "risk_approval_status", *_EXPIRY, *_TIME, "timestamp_ms", *_CARRIED,
 )  # fmt: skip
 
 
@@ -134,7 +136,7 @@ def parse_signal(body: object) -> Signal:
             raise Invalid(Code.UNKNOWN_FIELD, detail, pointer_to(str(name)))
     fields = {name: value for name, value in body.items() if value is not None}
     approved, disapproval = _approval(fields)
-    quantity = _first(fields, _QUANTITY)
+    quantity, manager = _first(fields, _QUANTITY), _first(fields, ("order_manager",))
     return Signal(
         signal_id=parse_key(*_needed(fields, _ID)),
         symbol=parse_key(*_needed(fields, ("symbol",))),
@@ -149,6 +151,7 @@ def parse_signal(body: object) -> Signal:
         fund_id=_name(fields, "fund_id"),
         approved=approved,
         disapproval=disapproval,
+        order_manager=None if manager is None else parse_key(*manager),
     )
 
 

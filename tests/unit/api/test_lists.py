@@ -18,6 +18,7 @@ async def some_orders(at: Room) -> None:
             idempotency_key=f"k-{number}",
             symbol="MSFT" if number % 2 else "AAPL",
             strategy_id="even" if number in (2, 4) else "odd",
+            order_manager="rebalance, 2" if number in (1, 4) else None,
         )
     await at.quote()
 
@@ -49,6 +50,8 @@ def test_orders_by_filter_and_page(stored: bool) -> None:
             assert await ids(symbol="AAPL", limit=2) == [["ord-0", "ord-2"], ["ord-4"]]
             assert await ids(state="SUBMITTED") == [["ord-1", "ord-3"]]
             assert await ids(strategy_id="even", limit=1) == [["ord-2"], ["ord-4"]]
+            assert await ids(order_manager="rebalance, 2", limit=1) == [["ord-1"], ["ord-4"]]
+            assert await ids(order_manager="rebalance, 2", strategy_id="odd") == [["ord-1"]]
             assert await ids(fund_id="paper-momentum", symbol="AAPL", state="CLOSED", strategy_id="odd") == [
                 ["ord-0"]
             ]

@@ -18,7 +18,7 @@ D = Decimal
 ONE: dict[str, Any] = {
     "signal_id": "sig-1", "symbol": "EURUSD", "signal_type": "BUY", "position_size": "0.5", "entry_price": "1.085",
     "stop_loss": "1.08", "take_profit": "1.1", "timestamp": "2026-01-05T14:00:00Z", "confidence": 0.8,
-    "strategy_id": "trend", "fund_id": "fund", "risk_approval_status": "approved", "approved": True,
+    "strategy_id": "trend", "order_manager": "May, 2", "fund_id": "fund", "risk_approval_status": "approved", "approved": True,
     "expires_at": "2026-01-05T16:00:00Z", "model_version": "3", "feature_importance": {"rsi": 0.2},
 }  # fmt: skip
 OTHER: dict[str, Any] = {
@@ -38,6 +38,7 @@ def test_one_dialect() -> None:
         signal_id="sig-1", symbol="EURUSD", action="buy", quantity=D("0.5"), entry_price=D("1.085"),
         time=datetime(2026, 1, 5, 14, tzinfo=UTC), stop_loss=D("1.08"), take_profit=D("1.1"),
         expires_at=datetime(2026, 1, 5, 16, tzinfo=UTC), strategy_id="trend", fund_id="fund",
+        order_manager="May, 2",
     )  # fmt: skip
 
 
@@ -168,6 +169,7 @@ def test_an_approved_signal_is_an_order() -> None:
     assert (order.state, order.side, order.quantity) == (State.SUBMITTED, Side.BUY, D("0.5"))
     assert (order.order_type, order.limit_price) == (OrderType.MARKET, None)
     assert (order.signal_id, order.idempotency_key, order.strategy_id) == ("sig-1", None, "trend")
+    assert order.order_manager == "May, 2"
     assert (order.entry_price, order.stop_loss, order.take_profit) == (D("1.085"), D("1.08"), D("1.1"))
     assert order.expires_at == datetime(2026, 1, 5, 16, tzinfo=UTC)
 

@@ -19,7 +19,7 @@ from msgspec.structs import fields
 from ordergate.domain.book import Book
 from ordergate.domain.errors import StoreError
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """Versions of the schema, oldest first; the last is this program's."""
 
 TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -115,6 +115,7 @@ _INDEXES: Final[Sequence[tuple[str, tuple[str, ...]]]] = (
     ("orders", ("fund_id", "order_id")),
     ("orders", ("symbol", "order_id")),
     ("orders", ("strategy_id", "order_id")),
+    ("orders", ("order_manager", "order_id")),
     ("orders", ("broker", "broker_order_id")),
     ("fills", ("fund_id", "order_id", "exec_id")),
     ("fills", ("symbol", "order_id", "exec_id")),

@@ -68,6 +68,7 @@ class Order(BaseModel):
     max_slippage_pips: Number | None
     protect: Protection | None = Field(description="What each of its fills is protected by; null is nothing.")
     parent_order_id: str | None = Field(description="The entry whose fills it protects.")
+    order_manager: str | None = Field(description="What emitted it, such as a rebalance.")
     average_price: Number | None
     leaves_quantity: Number
     overdue: list[str] = Field(description="Delays that were noticed, and how often, such as unfilled:2.")

@@ -63,6 +63,7 @@ ORDER: Final[dict[str, Any]] = {
     "max_slippage_pips": None,
     "protect": None,
     "parent_order_id": None,
+    "order_manager": None,
     "average_price": None,
     "leaves_quantity": "100",
     "overdue": [],

@@ -33,6 +33,7 @@ class _OrderTerms(_Request):
     stop_price: Positive | None = None
     tif: TimeInForce | None = Field(None, description="Left out: day.")
     strategy_id: Name | None = None
+    order_manager: Key | None = Field(None, description="What emits it, such as a rebalance.")
     broker: Name | None = Field(None, description="Left out, the fund's.")
     actor: Name | None = Field(None, description="Who acts; left out, the principal.")
     signal_id: Key | None = None
@@ -114,6 +115,7 @@ class SignalRequest(_Request):
     stop_loss: Positive | None = None
     take_profit: Positive | None = None
     strategy_id: Name | None = None
+    order_manager: Key | None = None
     fund_id: Name | None = None
     approved: bool | None = None
     risk_approval_status: Key | None = None

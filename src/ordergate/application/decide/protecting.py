@@ -149,6 +149,7 @@ def _protect(ctx: Context, entry: Order, quantity: Decimal, fill_id: str) -> Dec
         actor=_ACTOR,
         lots=(fill_id,) if fund.tax_lot_method is TaxLotMethod.SPECIFIC else None,
         parent_order_id=entry.order_id,
+        order_manager=entry.order_manager,
     )
     yield from _make(ctx, stop)
 
@@ -269,6 +270,7 @@ def _like(kind: type[SubmitOrder], stop: Order, quantity: Decimal, retry_of: str
         lots=stop.lots,
         retry_of=retry_of,
         parent_order_id=stop.parent_order_id,
+        order_manager=stop.order_manager,
     )
 
 

@@ -99,6 +99,7 @@ def _order_of(signal: Signal, fund_id: str, type_name: str) -> SubmitOrder:
         limit_price=signal.entry_price if limit else None,
         stop_price=signal.entry_price if stop else None,
         strategy_id=signal.strategy_id,
+        order_manager=signal.order_manager,
         signal_id=signal.signal_id,
         entry_price=signal.entry_price,
         stop_loss=signal.stop_loss,

@@ -75,6 +75,7 @@ class Send(Struct, frozen=True, gc=False, kw_only=True):
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     strategy_id: str | None = None
+    order_manager: str | None = None
     signal_id: str | None = None
     entry_price: Decimal | None = None
     stop_loss: Decimal | None = None

@@ -29,7 +29,7 @@ class SubmitOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
         order_id: None lets the gate name it.
         key_kind, key: what makes the request the same request; `idempotency_key` or `signal_id`.
         lots: ids of the tax lots that its fills close first; for funds whose method is `specific`.
-        parent_order_id: as in `Order`; no door takes it.
+        order_manager, parent_order_id: as in `Order`; no door takes the latter.
     """
 
     fund_id: str
@@ -57,6 +57,7 @@ class SubmitOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
     max_slippage_bps: Decimal | None = None
     max_slippage_pips: Decimal | None = None
     parent_order_id: str | None = None
+    order_manager: str | None = None
 
     def fingerprint(self) -> str:
         """SHA-256 of the normalised content: equal content, equal fingerprint, however it was written."""
@@ -250,6 +251,7 @@ _FIELDS: Final[Mapping[str, Callable[[object, str], Any]]] = {
     "tif": lambda v, p: parse_choice(TimeInForce, v, p),
     "fund_id": parse_name,
     "strategy_id": parse_name,
+    "order_manager": parse_key,
     "broker": parse_name,
     "actor": parse_name,
     "signal_id": parse_key,

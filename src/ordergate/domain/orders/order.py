@@ -76,6 +76,7 @@ class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
         overdue: delays that were noticed, one a kind.
         protect: what each of its fills is given; None where nothing is.
         parent_order_id: the entry whose fills it protects; such an order gives way to others that close the position.
+        order_manager: the identifier of what emitted it, such as a rebalance, of which there may be a record.
     """
 
     order_id: str
@@ -130,6 +131,7 @@ class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     overdue: tuple[Overdue, ...] | None = None
     protect: Protection | None = None
     parent_order_id: str | None = None
+    order_manager: str | None = None
 
     @property
     def waits(self) -> bool:

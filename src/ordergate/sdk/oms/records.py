@@ -93,6 +93,7 @@ class Order(Record):
     stop_price: Exact | None = None
     tif: TimeInForce = TimeInForce.DAY
     strategy_id: str | None = None
+    order_manager: str | None = None
     broker: str | None = None
     actor: str | None = None
     signal_id: str | None = None

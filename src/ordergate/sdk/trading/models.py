@@ -69,6 +69,7 @@ class SignalModel(BaseModel):
         id: makes a repetition the same order.
         direction: BUY or SELL.
         volume: in the instrument's unit; None is no order.
+        order_manager: what emitted it, such as a rebalance.
         confidence, explanation, feature_importance, decision_path, metadata: for their readers.
     """
 
@@ -82,6 +83,7 @@ class SignalModel(BaseModel):
     stop_loss: Number | None = None
     take_profit: Number | None = None
     strategy_id: str
+    order_manager: str | None = None
     confidence: float | None = None
     timestamp: datetime | None = Field(default=None, validation_alias=AliasChoices("timestamp", "created_at"))
     state: str | None = None

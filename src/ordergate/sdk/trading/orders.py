@@ -75,6 +75,7 @@ def command_of(order: OrderModel, fund_id: str, broker: str | None) -> SubmitOrd
             "tif": parse_choice(TimeInForce, order.time_in_force, "#/time_in_force"),
             "expires_at": order.expires_at,
             "strategy_id": order.strategy_id,
+            "order_manager": order.order_manager,
             "broker": broker,
             "signal_id": None if order.signal_id is None else str(order.signal_id),
             **{name: _price(order, name) for name in _PRICES},
@@ -189,6 +190,7 @@ def _opposite(order: Order) -> SubmitOrder:
         key_kind=CLOSING,
         key=order.order_id,
         strategy_id=order.strategy_id,
+        order_manager=order.order_manager,
         broker=order.broker,
     )
 

@@ -35,6 +35,7 @@ def create_order_from_signal(signal: SignalModel) -> OrderModel:
         stop_loss=signal.stop_loss,
         take_profit=signal.take_profit,
         strategy_id=signal.strategy_id,
+        order_manager=signal.order_manager,
         signal_id=signal.id,
     )
 

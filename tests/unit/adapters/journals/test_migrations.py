@@ -122,7 +122,15 @@ def test_a_database_of_the_first_schema_comes_up(tmp_path):
 
 
 FILTERS = {
-    "orders": (("fund_id",), ("symbol",), ("state",), ("strategy_id",), ("fund_id", "symbol", "state"), ()),
+    "orders": (
+        ("fund_id",),
+        ("symbol",),
+        ("state",),
+        ("strategy_id",),
+        ("order_manager",),
+        ("fund_id", "symbol", "state"),
+        (),
+    ),
     "fills": (("fund_id", "counts"), ("symbol", "counts"), ("fund_id", "symbol", "counts"), ("counts",)),
     "positions": (("fund_id",), ("symbol",), ()),
 }
@@ -200,7 +208,9 @@ def test_what_a_year_has_realised_so_far_is_made_out(connection, how):
     upgrade(connection)
     reader = SqliteReader(connection, None)
     assert asyncio.run(reader.select("positions")) == rows["positions"]
-    assert asyncio.run(reader.select("orders")) == rows["orders"]
+    kept = [replace(row, order_manager=None) for row in rows["orders"]]  # such a database could not keep it
+    assert asyncio.run(reader.select("orders")) == kept
+    assert kept != rows["orders"]
     assert {row.year for row in wanted} == {2026}
     assert any(row.realized_in_year for row in wanted)
 

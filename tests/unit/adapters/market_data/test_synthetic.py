@@ -34,7 +34,7 @@ def test_the_numbers_of_a_seed_are_those_of_every_python() -> None:
     shown = "\n".join(map(repr, [*synthetic_quotes(7), *synthetic_signals(7)]))
     assert (
         hashlib.sha256(shown.encode()).hexdigest()
-        == "ccea75a0d743928d04b5be10bdb687e2d20e9ecc876ad3ba177ac6a78c548c23"
+        == "078ff70621f4863ee957121eb1e36f73cad02c5a852f3676f091974e79150554"
     )
 
 

@@ -27,14 +27,14 @@ from tests.unit.domain.risk.limited import stated
 
 
 def test_a_fill_has_its_stop_in_the_same_step() -> None:
-    book = Guarded().signal(100).filled(60)
+    book = Guarded().signal(100, order_manager="m").filled(60)
     book.expect("OrderFilled", "OrderEntered", state=State.PARTIALLY_FILLED, filled=60)
     (stop,) = book.stops
     assert (stop.side, stop.order_type, stop.tif, stop.quantity, stop.stop_price) == (
         Side.SELL, OrderType.STOP, TimeInForce.GTC, 60, 95,
     )  # fmt: skip
-    assert (stop.parent_order_id, stop.fund_id, stop.broker, stop.strategy_id) == (
-        book.order_id, "fund", BROKER, "trend",
+    assert (stop.parent_order_id, stop.fund_id, stop.broker, stop.strategy_id, stop.order_manager) == (
+        book.order_id, "fund", BROKER, "trend", "m",
     )  # fmt: skip
     assert (stop.state, stop.signal_id, stop.protect) == (State.SUBMITTED, None, None)
     book.filled(40)

@@ -28,7 +28,7 @@ def test_a_whole_order() -> None:
         "order_id": "mine-1", "order_type": "stop_limit", "stop_price": 181, "tif": "gtc", "strategy_id": "s",
         "broker": "paper", "actor": "ann", "signal_id": "sig", "retry_of": "ord-0", "thesis": "because",
         "entry_price": "180", "stop_loss": "170", "take_profit": D(200), "expires_at": "2026-02-01T00:00:00Z",
-        "lots": ["ord-1.x", "ord-2.x"],
+        "lots": ["ord-1.x", "ord-2.x"], "order_manager": "Rebalance of 26 May, 2",
     }  # fmt: skip
     assert parse_order(BODY | more) == SubmitOrder(
         fund_id="fund", symbol="AAPL", side=Side.BUY, quantity=D(100), order_type=OrderType.STOP_LIMIT,
@@ -36,6 +36,7 @@ def test_a_whole_order() -> None:
         stop_price=D(181), strategy_id="s", broker="paper", actor="ann", signal_id="sig", retry_of="ord-0",
         thesis="because", entry_price=D(180), stop_loss=D(170), take_profit=D(200),
         expires_at=datetime(2026, 2, 1, tzinfo=UTC), lots=("ord-1.x", "ord-2.x"),
+            order_manager="Rebalance of 26 May, 2",
     )  # fmt: skip
     assert {*BODY, *more} == set(ORDER_FIELDS) - {"max_slippage_bps", "max_slippage_pips"}, (
         "a stop bears none"
@@ -90,6 +91,10 @@ def test_a_refusal_reads_with_its_field() -> None:
 @pytest.mark.parametrize(("change", "code", "pointer"), [
     ({"tif": "gtd"}, Code.MISSING, "#/expires_at"),
     ({"tif": "opg", "order_type": "stop", "stop_price": 180, "limit_price": None}, Code.BAD_VALUE, "#/tif"),
+    ({"order_manager": ""}, Code.BAD_VALUE, "#/order_manager"),
+    ({"order_manager": "x" * 256}, Code.BAD_VALUE, "#/order_manager"),
+    ({"order_manager": "a\nb"}, Code.BAD_VALUE, "#/order_manager"),
+    ({"order_manager": 7}, Code.WRONG_TYPE, "#/order_manager"),
     ({"max_slippage_bps": 0}, Code.NOT_POSITIVE, "#/max_slippage_bps"),
     ({"max_slippage_bps": 5, "max_slippage_pips": 5}, Code.BAD_VALUE, "#/max_slippage_bps"),
     ({"max_slippage_pips": 5, "order_type": "stop", "stop_price": 180, "limit_price": None},
@@ -105,3 +110,9 @@ def test_a_bound_makes_another_order_and_none_leaves_it_as_it_was() -> None:
     plain_order = parse_order(BODY)
     assert parse_order(BODY | {"max_slippage_bps": None}).fingerprint() == plain_order.fingerprint()
     assert parse_order(BODY | {"max_slippage_bps": 5}).fingerprint() != plain_order.fingerprint()
+
+
+def test_the_same_order_of_another_manager_is_another_order() -> None:
+    one, two = (parse_order(BODY | {"order_manager": name}).fingerprint() for name in ("a", "b"))
+    assert len({one, two, parse_order(BODY).fingerprint()}) == 3
+    assert parse_order(BODY | {"order_manager": None}).fingerprint() == parse_order(BODY).fingerprint()

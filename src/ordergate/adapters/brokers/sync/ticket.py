@@ -57,6 +57,7 @@ class Ticket(BaseModel):
     stop_loss: Number | None = None
     take_profit: Number | None = None
     strategy_id: str | None = None
+    order_manager: str | None = None
     signal_id: UUID | str | None = None
     client_id: str | None = None
     order_type: str = "market"
@@ -93,6 +94,7 @@ def ticket_of(send: Send, *, decimals: bool) -> Ticket:
         stop_loss=number(send.stop_loss),
         take_profit=number(send.take_profit),
         strategy_id=send.strategy_id,
+        order_manager=send.order_manager,
         signal_id=_uuid(send.signal_id),
         client_id=send.client_id,
         order_type=send.order_type,

@@ -147,6 +147,7 @@ class OrderMessage(Said, frozen=True, kw_only=True):
     idempotency_key: str | None
     fund_id: str
     strategy_id: str | None
+    order_manager: str | None
     signal_id: str | None
     actor: str | None
     symbol: str
@@ -200,6 +201,7 @@ class MtsFill(Said, frozen=True, kw_only=True):
     idempotency_key: str | None
     fund_id: str
     strategy_id: str | None
+    order_manager: str | None
     signal_id: str | None
     symbol: str
     side: Side
@@ -217,7 +219,7 @@ class MtsFill(Said, frozen=True, kw_only=True):
 _OF_ORDER: Final = (
     "order_id", "idempotency_key", "fund_id", "strategy_id", "signal_id", "actor", "symbol", "side", "order_type",
     "tif", "quantity", "limit_price", "stop_price", "filled_quantity", "average_price", "broker", "broker_order_id",
-    "version", "created_at",
+    "version", "created_at", "order_manager",
 )  # fmt: skip
 
 
@@ -271,6 +273,7 @@ def fill_message(common: dict[str, Any], order: Order, fill: Fill) -> MtsFill:
         idempotency_key=order.idempotency_key,
         fund_id=fill.fund_id,
         strategy_id=order.strategy_id,
+        order_manager=order.order_manager,
         signal_id=order.signal_id,
         symbol=fill.symbol,
         side=fill.side,

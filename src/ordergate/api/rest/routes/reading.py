@@ -34,6 +34,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
                 schema=s.TEXT,
                 example="momentum_v1",
             ),
+            Parameter(
+                name="order_manager",
+                place="query",
+                meaning="Of this order manager.",
+                schema=s.TEXT,
+                example="rebalance-2026-05-26",
+            ),
             s.OF_SHARD,
             *s.PAGE,
         ),
