@@ -5,15 +5,25 @@ the whole process shares; opened, and its missing tables made, when it is first 
 """
 
 import atexit
+import json
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    ProgrammingError,
+    SQLAlchemyError,
+    StatementError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
@@ -25,6 +35,7 @@ RECORDS_VARIABLE: Final = "ORDERGATE_RECORDS"
 MEMORY: Final = "sqlite://"
 _WAIT_S: Final = 30.0
 _SET_UP: Final = 0x6F67726563  # "ogrec": PostgreSQL's advisory lock of whoever makes the tables
+_JSON: Final = partial(json.dumps, allow_nan=False)
 _READS: Final = "ordergate_reads"
 
 _lock = threading.RLock()
@@ -96,16 +107,38 @@ def writing() -> Iterator[Session]:
 
     One that waits for another's lasts at most 30 s on SQLite. Blocks must not be nested: one in memory has one
     connection.
+
+    Raises:
+        StoreError: the database cannot be used, or another's transaction takes longer.
+        ValueError: what was to be written is nothing that the database keeps.
+        sqlalchemy.exc.IntegrityError: it contradicts what is there.
     """
-    with Session(engine(), expire_on_commit=False) as session, session.begin():
+    with _told(), Session(engine(), expire_on_commit=False) as session, session.begin():
         yield session
 
 
 @contextmanager
 def reading() -> Iterator[Session]:
-    """One transaction that only reads, and keeps nobody from writing."""
-    with Session(engine().execution_options(**{_READS: True}), expire_on_commit=False) as session:
+    """One transaction that only reads, and keeps nobody from writing. Raises as `writing`."""
+    bound = engine().execution_options(**{_READS: True})
+    with _told(), Session(bound, expire_on_commit=False) as session:
         yield session
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        raise ValueError(f"the database does not take what was to be written: {error.orig}") from error
+    except (IntegrityError, ProgrammingError):
+        raise
+    except (DBAPIError, PoolTimeout) as error:
+        raise StoreError(f"the records cannot be used: {_cause(error)}") from error
+    except StatementError as error:
+        if isinstance(error.orig, ValueError | TypeError):
+            raise error.orig from None
+        raise
 
 
 def _engine_at(url: str) -> sa.Engine:
@@ -115,10 +148,14 @@ def _engine_at(url: str) -> sa.Engine:
     if found.kind == "memory":
         # One connection, which is the database; threads take turns at it.
         pool: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
-        made = sa.create_engine(MEMORY, connect_args={"check_same_thread": False}, **pool)
+        made = sa.create_engine(
+            MEMORY, connect_args={"check_same_thread": False}, json_serializer=_JSON, **pool
+        )
     else:
         path = sa.URL.create("sqlite", database=str(found.path))
-        made = sa.create_engine(path, connect_args={"timeout": _WAIT_S}, poolclass=QueuePool)
+        made = sa.create_engine(
+            path, connect_args={"timeout": _WAIT_S}, json_serializer=_JSON, poolclass=QueuePool
+        )
     sa.event.listen(made, "connect", _prepare)
     sa.event.listen(made, "begin", _begin)
     return made
@@ -127,7 +164,7 @@ def _engine_at(url: str) -> sa.Engine:
 def _server(url: str) -> sa.Engine:
     address = sa.make_url(url).set(drivername="postgresql+psycopg")
     try:
-        return sa.create_engine(address, pool_pre_ping=True)
+        return sa.create_engine(address, pool_pre_ping=True, json_serializer=_JSON)
     except ModuleNotFoundError as missing:
         raise StoreError(
             f"records in PostgreSQL need {missing.name}: pip install 'ordergate[records]'"
@@ -138,6 +175,12 @@ def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin where `_begin` says
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA foreign_keys = ON")
+    # SQLite's own knows ASCII alone.
+    connection.create_function("lower", 1, _lower, deterministic=True)
+
+
+def _lower(text: str | None) -> str | None:
+    return None if text is None else str(text).lower()
 
 
 def _begin(connection: sa.Connection) -> None:

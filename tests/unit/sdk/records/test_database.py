@@ -60,7 +60,7 @@ def test_times_come_back_as_the_same_moment_in_utc_and_sort(at: str) -> None:
 
 
 def test_a_time_without_a_zone_is_refused(at: str) -> None:
-    with pytest.raises(sa.exc.StatementError, match=r"2026-05-26T00:00:00 has no time zone"):
+    with pytest.raises(ValueError, match=r"2026-05-26T00:00:00 has no time zone"):
         put({"number": 1, "at": dt.datetime(2026, 5, 26)})  # noqa: DTZ001
 
 
