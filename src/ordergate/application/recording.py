@@ -291,7 +291,7 @@ _WORDS: Final = {ExecutionKind.BUST: "bust of", ExecutionKind.CORRECT: "correcti
 def _comments(fill: Fill) -> str | None:
     """What is not as with any other trade."""
     said = [] if fill.refers_to is None else [f"{_WORDS.get(fill.kind, 'refers to')} {fill.refers_to}"]
-    said += [] if fill.superseded_by is None else [f"{fill.superseded_by} counts instead"]
+    said += [] if fill.superseded_by is None else [f"superseded by {fill.superseded_by}"]
     said += ["after the order's end"] if fill.late else []
     return "; ".join(said) or None
 

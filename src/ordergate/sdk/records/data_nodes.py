@@ -5,14 +5,13 @@ A further shape is a table (`execution.TimeIndexed`) and a subclass of `DataNode
 
 import datetime as dt
 import itertools
-from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from ordergate.sdk.records.database import reading, writing
 from ordergate.sdk.records.execution import OrderEventsTS, OrdersTS, TimeIndexed, TradesTS
 from ordergate.sdk.records.frames import Columns, Library, columns_of, frame_from, library_of
-from ordergate.sdk.records.storing import Row, select, upsert
-from ordergate.sdk.records.values import Kind, kind_of, normalised
+from ordergate.sdk.records.storing import Row, kinds_of, select, upsert
+from ordergate.sdk.records.values import normalised
 
 
 class DataNode:
@@ -54,7 +53,7 @@ class DataNode:
                 f"{type(self).__name__} requires a real execution frame: give one with set_frame first"
             )
         columns = self._validated(self._frame)
-        done = frame_from(columns, self._kinds(), self.storage.index_names, library_of(self._frame))
+        done = frame_from(columns, kinds_of(self.storage), self.storage.index_names, library_of(self._frame))
         with writing() as session:
             upsert(session, self.storage, _rows(columns))
         return done
@@ -68,7 +67,7 @@ class DataNode:
             TypeError: it is no frame.
         """
         columns = self._validated(frame)
-        return frame_from(columns, self._kinds(), self.storage.index_names, library_of(frame))
+        return frame_from(columns, kinds_of(self.storage), self.storage.index_names, library_of(frame))
 
     def frame(
         self,
@@ -89,7 +88,7 @@ class DataNode:
             ValueError: there is no such engine or column.
             StoreError: the library or the database cannot be used.
         """
-        kinds = self._kinds()
+        kinds = kinds_of(self.storage)
         with reading() as session:
             rows = [tuple(row) for row in select(session, self.storage, since, until, where)]
         columns = {
@@ -98,12 +97,8 @@ class DataNode:
         }
         return frame_from(columns, kinds, self.storage.index_names, engine)
 
-    @classmethod
-    def _kinds(cls) -> Mapping[str, Kind]:
-        return {name: kind_of(name, column.type) for name, column in cls.storage.__table__.columns.items()}
-
     def _validated(self, frame: Any) -> Columns:
-        kinds, index = self._kinds(), self.storage.index_names
+        kinds, index = kinds_of(self.storage), self.storage.index_names
         given = columns_of(frame, kinds, index)
         columns = {name: normalised(name, kind, given[name]) for name, kind in kinds.items()}
         return _sorted(columns, index)

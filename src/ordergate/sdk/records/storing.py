@@ -10,11 +10,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ordergate.sdk.records.execution import TimeIndexed
+from ordergate.sdk.records.values import Kind, kind_of
 
 Row = Mapping[str, Any]
 _AT_ONCE: Final = 10_000
 _ASKED_AT_ONCE: Final = 500
 _NAMED: Final = 5
+
+
+def kinds_of(storage: type[TimeIndexed]) -> Mapping[str, Kind]:
+    """What each column holds, in the order of the columns."""
+    return {name: kind_of(name, column.type) for name, column in storage.__table__.columns.items()}
 
 
 def upsert(session: Session, storage: type[TimeIndexed], rows: Sequence[Row]) -> None:
