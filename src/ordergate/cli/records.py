@@ -72,7 +72,7 @@ def export(
 
     A day's file is replaced, so that orders of it that have changed since are as they are now.
     """
-    from ordergate.sdk.records.export import export as export_days
+    from ordergate.sdk.records.parquet import export as export_days
 
     with t.failing(as_json=as_json):
         with _open(records):

@@ -22,7 +22,7 @@ from ordergate.adapters.journals.stores import open_reader
 from ordergate.application.audit.ending import open_signed
 from ordergate.application.entry import Entry, decode
 from ordergate.application.naming import Naming
-from ordergate.application.ports.journal import JournalReader
+from ordergate.application.ports.journal import Head, JournalReader
 from ordergate.application.recording import OrderRow, Recorder, Rows
 from ordergate.bootstrap import Gate
 from ordergate.domain.errors import StoreError
@@ -85,11 +85,12 @@ class _Piece(Struct, frozen=True, kw_only=True):
     rows: Rows
 
 
-def feed_from(source: Gate | str, progress: Progress | None = None) -> Fed:
+def feed_from(source: Gate | str | None = None, progress: Progress | None = None) -> Fed:
     """Brings the records up to a journal's present end.
 
     Args:
-        source: a running gate, or the URL of its database, which may be served meanwhile.
+        source: a running gate, or the URL of its database, which may be served meanwhile; None is the process's own
+            gate.
         progress: called with how many entries have come, and how many there are.
 
     Raises:
@@ -99,7 +100,7 @@ def feed_from(source: Gate | str, progress: Progress | None = None) -> Fed:
         WrongLoop: it was called on the gate's own loop; `follow` is for there.
     """
     with _asking(source) as ask:
-        feed = _Feed(source.config.audit.origin if isinstance(source, Gate) else None)
+        feed = _Feed()
         done = None
         while (piece := ask(feed.piece)) is not None:
             _write(piece)
@@ -139,7 +140,7 @@ class _Outlet:
     name = "records"
 
     def __init__(self, gate: Gate) -> None:
-        self._journal, self._feed = gate.journal, _Feed(gate.config.audit.origin)
+        self._journal, self._feed = gate.journal, _Feed()
 
     async def deliver(self, _entries: Sequence[Entry]) -> None:
         """Brings the records up to the journal's end; raises what hinders it."""
@@ -153,41 +154,40 @@ class _Feed:
     Attributes:
         log: the journal's name, once it is known.
         next: the index of the entry that is to come next.
-
-    Args:
-        origin: of the journal; None finds it in its checkpoint.
     """
 
-    def __init__(self, origin: str | None) -> None:
-        self._origin = origin
+    def __init__(self) -> None:
         self._recorder: Recorder | None = None
         self.log: str | None = None
         self.next = 0
 
     async def piece(self, reader: JournalReader) -> _Piece | None:
         """What comes next; None at the end."""
-        size = (await reader.head()).size
-        if not size:
+        head = await reader.head()
+        if not head.size:
             return None
         if self._recorder is None:
-            self._recorder = await self._begun(reader)
+            self._recorder = await self._begun(reader, head)
         log = self.log or ""
         position = await asyncio.to_thread(_position, log)
         self.next = position.next_index
-        await _check_same(reader, position, size)
+        await _check_same(reader, position, head.size)
         lines = await reader.lines(self.next, _AT_ONCE)
         if not lines:
             return None
         rows = await self._recorder.record([decode(line.data, i) for i, line in enumerate(lines, self.next)])
         end = self.next + len(lines)
         return _Piece(
-            log=log, first=self.next, next=end, size=max(size, end), last_hash=lines[-1].hash.hex(), rows=rows
+            log=log,
+            first=self.next,
+            next=end,
+            size=max(head.size, end),
+            last_hash=lines[-1].hash.hex(),
+            rows=rows,
         )
 
-    async def _begun(self, reader: JournalReader) -> Recorder:
-        origin = self._origin
-        if origin is None:
-            origin = open_signed((await reader.head()).checkpoint, None, "the last checkpoint").origin
+    async def _begun(self, reader: JournalReader, head: Head) -> Recorder:
+        origin = open_signed(head.checkpoint, None, "the last checkpoint").origin
         name = await Naming(reader, origin).name()
         self.log = f"{name.log}/{name.journal}"
         return Recorder(reader, name)
@@ -299,9 +299,9 @@ def _put(session: Session, storage: type[TimeIndexed], rows: Sequence[Struct]) -
 
 
 @contextmanager
-def _asking(source: Gate | str) -> Iterator[Ask]:
+def _asking(source: Gate | str | None) -> Iterator[Ask]:
     """How a journal is read from this thread: on its gate's loop, or on a loop beside."""
-    if isinstance(source, Gate):
+    if not isinstance(source, str):
         line = Line(source)
         yield lambda work: line.wait(lambda gate: work(gate.journal), _ANSWER_S)
         return

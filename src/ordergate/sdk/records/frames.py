@@ -132,7 +132,12 @@ def _polars(columns: Columns, kinds: Mapping[str, Kind], _index_names: Sequence[
     made = []
     for name, values in columns.items():
         kind = kinds[name]
-        written = [json.dumps(value) for value in values] if kind is Kind.DOCUMENT else values
+        written = [_written(value) for value in values] if kind is Kind.DOCUMENT else values
         series = pl.Series(name, written, dtype=types[kind])
         made.append(series.cast(pl.Datetime("ns", "UTC")) if kind is Kind.TIME else series)
     return pl.DataFrame(made)
+
+
+def _written(value: Any) -> str:
+    # PostgreSQL does not keep the order of keys.
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)

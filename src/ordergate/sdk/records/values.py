@@ -158,10 +158,9 @@ def _flag(value: Any) -> bool:
 def _document(value: Any) -> Any:
     if isinstance(value, dict | list):
         try:
-            json.dumps(value, allow_nan=False)
+            return json.loads(json.dumps(value, allow_nan=False))  # as it will be read back
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"Invalid jsonb execution value: JSON cannot hold it: {error}") from None
-        return value
     if is_null(value):
         return {}
     raise ValueError("Invalid jsonb execution value: write a dict or a list")
