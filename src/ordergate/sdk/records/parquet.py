@@ -76,4 +76,6 @@ def _write(node: DataNode, day: dt.date, place: Path) -> None:
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:
-        raise FilesError(f"{place} cannot be written: {error.strerror or error}") from error
+        raise FilesError(
+            f"{place} cannot be written: {error.strerror or error}; name another folder"
+        ) from error
