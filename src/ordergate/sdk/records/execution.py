@@ -2,7 +2,8 @@
 
 A shape is a subclass of `TimeIndexed` with the columns that it keeps. The three here are what was seen and not how
 it is seen: rows name accounts, assets and managers by their identifiers, and others' ids (of brokers, venues, trades)
-are plain text, since a stream may tell of them before anything is registered.
+are plain text, since a stream may tell of them before anything is registered. `order_identifier` has an index of its own,
+for that is what people ask by.
 """
 
 import datetime as dt
@@ -30,8 +31,6 @@ class TimeIndexed(Base):
 
     Attributes:
         index_names: the columns that together name a row, the time first; no two rows have the same.
-
-    A column `order_identifier` has an index of its own: that is what people ask by.
     """
 
     __abstract__ = True
