@@ -2,8 +2,8 @@
 
 A shape is a subclass of `TimeIndexed` with the columns that it keeps. The three here are what was seen and not how
 it is seen: rows name accounts, assets and managers by their identifiers, and others' ids (of brokers, venues, trades)
-are plain text, since a stream may tell of them before anything is registered. `order_identifier` has an index of its own,
-for that is what people ask by.
+are plain text, since a stream may tell of them before anything is registered. `order_identifier` has an index of its
+own, for that is what people ask by.
 """
 
 import datetime as dt
