@@ -35,10 +35,10 @@ from ordergate.domain.orders.states import TERMINAL, State
 from ordergate.domain.orders.transitions import EDGES, TABLE, ByQuantity, Move
 from ordergate.domain.risk.checks import CHECKS
 from ordergate.domain.risk.limits import ALL, ENVELOPE, LEVELS, PAPER, Level, Limits
-from ordergate.sdk import default_gate, oms, paper, signals, trading
+from ordergate.sdk import default_gate, oms, paper, records, signals, trading
 
 FOLDER = Path(__file__).parent / "reference"
-SDK_MODULES = (oms, trading, signals, paper, default_gate)
+SDK_MODULES = (oms, trading, signals, paper, records, default_gate)
 SOURCE = Path(__file__).parents[1] / "src"
 PROTOS = ("ordergate/oms/v1/oms.proto", "ordergate/gates/v1/gates.proto")
 MADE = "<!-- Made from the code by docs/generate.py. -->\n"
@@ -469,7 +469,7 @@ def _described(name: str, thing: Any) -> str:
     rows = [
         (f"`{m}`", first_line(method))
         for m, method in vars(thing).items()
-        if m[0] != "_" and callable(method)
+        if m[0] != "_" and callable(method) and not inspect.isclass(method)
     ]
     return text + ("\n" + table(["method", "does"], rows) if rows else "")
 

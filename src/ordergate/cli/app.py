@@ -24,6 +24,7 @@ from ordergate.cli import (
     overrides,
     reading,
     recon,
+    records,
     risk,
     serve,
     shards,
@@ -49,6 +50,7 @@ app.add_typer(overrides.app, name="overrides")
 app.add_typer(recon.app, name="recon")
 app.add_typer(audit.app, name="audit")
 app.add_typer(archive.app, name="archive")
+app.add_typer(records.app, name="records")
 app.command("nodes")(nodes.nodes)
 app.command("copy")(copying.copy)
 app.add_typer(administration.quotes_app, name="quotes")
