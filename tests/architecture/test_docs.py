@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ordergate.cli.app import app
-from ordergate.sdk import default_gate
+from ordergate.sdk import default_gate, records
 from tests.services.commands import CliRunner
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,8 @@ PAGES_OF_CELLS = [page for page in PAGES if cells(page)]
 @pytest.mark.parametrize("page", PAGES_OF_CELLS, ids=lambda page: page.name)
 def test_the_cells_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ORDERGATE_DB", raising=False)
+    for variable in ("ORDERGATE_DB", "ORDERGATE_RECORDS"):
+        monkeypatch.delenv(variable, raising=False)
     names: dict = {"__name__": "__main__"}
     with asyncio.Runner() as runner:
         try:
@@ -82,6 +83,7 @@ def test_the_cells_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest
                     runner.run(waits)
         finally:
             default_gate.close()
+            records.close_engine()
 
 
 FIRST = ("README.md", "start.md")

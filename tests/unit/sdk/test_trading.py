@@ -192,12 +192,13 @@ def test_the_same_signal_with_other_content_fails_and_makes_nothing() -> None:
 def test_a_class_of_ones_own_behind_the_service() -> None:
     broker = MyBroker()
     service = t.TradeExecutionService(broker=broker)
-    results = [asyncio.run(service.handle_signal(signal())) for _ in range(3)]
+    results = [asyncio.run(service.handle_signal(signal(order_manager="m-1"))) for _ in range(3)]
     assert len({result.order_id for result in results}) == 1
     assert len(broker.orders) == 1
     (given,) = broker.orders
     assert isinstance(given, t.OrderModel)
     assert (given.volume, type(given.volume), given.signal_id) == (0.1, float, SIGNAL)
+    assert given.order_manager == "m-1"
     assert (given.stop_loss, given.client_id) == (1.08, f"{results[0].order_id}.1")
     status = until(service, results[0].order_id, t.OrderState.CLOSED)
     assert (status.filled_volume, status.average_price) == (Decimal("0.1"), Decimal("1.085"))

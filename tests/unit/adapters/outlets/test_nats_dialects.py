@@ -284,6 +284,12 @@ def test_ids_are_different_for_all_and_the_same_when_told_again() -> None:
     assert all(one.startswith("oms.example/journal/01234567/") for one in first)
 
 
+def test_orders_and_fills_name_the_manager_that_emitted_them() -> None:
+    letters = [letter for one in day() for letter in dialects.mts(one, LOG)]
+    named = {"fills" in letter.subject for letter in letters if json.loads(letter.payload)["order_manager"]}
+    assert named == {True, False}
+
+
 def test_every_message_is_as_its_schema_says() -> None:
     """Also the schema refuses what is wrong."""
     document = schema.document()
