@@ -1,6 +1,9 @@
 """Databases of the records: opened, shared, and told apart; times survive them."""
 
 import datetime as dt
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,6 +14,9 @@ from ordergate.domain.errors import StoreError
 from ordergate.sdk.records import Base, engine, start_engine
 from ordergate.sdk.records.base import JSON_DOCUMENT, Timestamp, physical_name
 from ordergate.sdk.records.database import close_engine, create_schemas, reading, writing
+from ordergate.sdk.records.models import AssetTable, new_uid
+from ordergate.sdk.records.statements import upsert
+from tests.services.postgres import name_of
 
 EAST = dt.timezone(dt.timedelta(hours=9, minutes=30))
 
@@ -127,3 +133,72 @@ def test_what_cannot_be_used_is_told_without_its_password_and_the_former_stays(u
         start_engine(url)
     assert "hush" not in str(told.value)
     assert engine() is before
+
+
+def test_who_reads_and_then_writes_loses_nothing_to_another(tmp_path) -> None:
+    start_engine(f"sqlite:///{tmp_path}/r.db")
+    put({"number": 1, "said": {"count": 0}})
+
+    def count(_: int) -> None:
+        with writing() as session:
+            row = session.get(Probe, 1)
+            row.said = {"count": row.said["count"] + 1}
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(count, range(20)))
+    with reading() as session:
+        assert session.get(Probe, 1).said == {"count": 20}
+
+
+def test_a_reader_keeps_nobody_from_writing(tmp_path) -> None:
+    start_engine(f"sqlite:///{tmp_path}/r.db")
+    with reading() as session:
+        assert session.scalars(sa.select(Probe)).all() == []
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(put, {"number": 1}).result()
+    with reading() as session:
+        assert session.get(Probe, 1) is not None
+
+
+def test_an_upsert_never_writes_over_the_primary_key(at: str) -> None:
+    wanted = {"uid": new_uid(), "unique_identifier": "AAPL"}
+    with writing() as session:
+        name = session.get_bind().dialect.name
+        kept = [
+            session.execute(upsert(AssetTable, {**wanted, "uid": uid}, ["unique_identifier"], name)).one().uid
+            for uid in (wanted["uid"], new_uid())
+        ]
+    assert kept == [wanted["uid"]] * 2
+
+
+def test_a_server_that_was_away_is_found_again(postgres, database: str) -> None:
+    start_engine(database)
+    put({"number": 1})
+    postgres.sql(
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name_of(database)}'"
+    )
+    put({"number": 2})
+    with reading() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Probe)) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_has_records_of_its_own_and_leaves_the_parents_alone() -> None:
+    code = """
+import os, warnings
+from ordergate.sdk.records import Asset
+warnings.simplefilter("ignore")
+Asset.create(unique_identifier="parent")
+child = os.fork()
+if child == 0:
+    Asset.create(unique_identifier="child")
+print([asset.unique_identifier for asset in Asset.filter()], flush=True)
+if child:
+    os.waitpid(child, 0)
+    print([asset.unique_identifier for asset in Asset.filter()], flush=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stderr == ""
+    assert sorted(done.stdout.splitlines()) == ["['child']", "['parent']", "['parent']"]
