@@ -214,7 +214,7 @@ def order_row(order: Order, log: str, index: int) -> OrderRow:
         order_time=order.created_at,
         order_identifier=order.order_id,
         account_identifier=order.broker,
-        order_manager_identifier=getattr(order, "order_manager", None),
+        order_manager_identifier=order.order_manager,
         asset_identifier=order.symbol,
         order_remote_id=order.broker_order_id,
         client_order_id=order.client_id,

@@ -5,6 +5,7 @@ import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 import pandas as pd
@@ -22,11 +23,12 @@ from ordergate.sdk import default_gate, records
 from ordergate.sdk.line import WrongLoop
 from ordergate.sdk.oms import Order, OrderService
 from ordergate.sdk.paper import PaperMarket
-from ordergate.sdk.records import OrderEvents, Orders, Trades, feed_from, follow
+from ordergate.sdk.records import OrderEvents, OrderManager, Orders, Trades, feed_from, follow
 from ordergate.sdk.records import feed as feeding
 from tests.unit.sdk.records.days import work
 
 SIZE = 400
+AT = dt.datetime(2026, 5, 26, tzinfo=dt.UTC)
 NODES = (Orders, OrderEvents, Trades)
 
 
@@ -252,9 +254,11 @@ def test_a_journal_that_is_not_there(tmp_path: Path) -> None:
         feed_from("orders.db")
 
 
-def buy(key: str, quantity: int = 10) -> Order:
+def buy(key: str, manager: str | None = None) -> Order:
     return Order(
-        idempotency_key=key, symbol="AAPL", side="buy", quantity=quantity, fund_id="paper-momentum",
+        quantity=10,
+        order_manager=manager,
+        idempotency_key=key, symbol="AAPL", side="buy", fund_id="paper-momentum",
         order_type="limit", limit_price="181",
     )  # fmt: skip
 
@@ -300,7 +304,7 @@ def test_records_that_follow_a_gate() -> None:
                 feed_from(gate)
             await follow(gate)
             await PaperMarket(gate).set_quote("AAPL", 180.40, 180.50)
-            made = await OrderService(gate=gate).submit(buy("k-2"))
+            made = await OrderService(gate=gate).submit(buy("k-2", "rebalance-7"))
             await _until(
                 lambda: (
                     Orders().frame("polars", order_identifier=made.order_id)["status"].to_list() == ["filled"]
@@ -310,8 +314,26 @@ def test_records_that_follow_a_gate() -> None:
             size = (await gate.journal.head()).size
             await _until(lambda: _cursor() == size)
             assert (await asyncio.to_thread(feed_from, gate)).first == size
+            manager = records.manager_of(made.order_id)
+            account, _asset = records.target_of(made.order_id)
+            assert manager.unique_identifier == "rebalance-7"
+            assert (manager.target_account_uid, manager.target_time) == (account.uid, made.created_at)
 
     asyncio.run(main())
+
+
+def test_a_manager_that_is_registered_stays_as_it_is(busy: str) -> None:
+    records.start_engine("sqlite://")
+    managers = {order.order_manager for order in _look(busy, lambda journal: journal.select("orders"))} - {
+        None
+    }
+    assert managers
+    name = sorted(managers)[0]
+    kept = OrderManager.create_batch(unique_identifier=name, target_account_uid=UUID(int=0), target_time=AT)
+    feed_from(busy)
+    assert OrderManager.get_by_unique_identifier(name) == kept
+    assert {one.unique_identifier for one in OrderManager.filter()} == managers
+    assert set(Orders().frame().order_manager_identifier) == managers | {""}
 
 
 def _cursor() -> int:
