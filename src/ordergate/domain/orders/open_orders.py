@@ -54,17 +54,24 @@ class OpenOrders:
 
     def order_changed(self, before: Order | None, after: Order | None) -> None:
         """An order came, changed or went."""
-        order = after or before
+        if before is None or after is None or before.state is not after.state:
+            self._file_as_closing(before, after)
+        elif before.requests is after.requests and before.overdue is after.overdue:
+            return  # all that counts here is as it was
+        self._file_as_stoppable(before, after)
+
+    def _file_as_closing(self, before: Order | None, after: Order | None) -> None:
+        order, closes = after or before, after is not None and _may_close(after)
+        if order is not None and closes != (before is not None and _may_close(before)):
+            _move(self._closing, (order.fund_id, order.symbol, order.side.sign), order.order_id, there=closes)
+
+    def _file_as_stoppable(self, before: Order | None, after: Order | None) -> None:
+        order, stops = after or before, after is not None and _can_be_stopped(after)
         if order is None:
             return
-        closes = after is not None and _may_close(after)
-        if closes != (before is not None and _may_close(before)):
-            line = order.fund_id, order.symbol, order.side.sign
-            _move(self._closing, line, order.order_id, there=closes)
-        stops = after is not None and _can_be_stopped(after)
         if stops != (before is not None and _can_be_stopped(before)):
             _move(self._stoppable, group_of(order), order.order_id, there=stops)
-        if stops and after is not None and after.overdue and after.noticed(Delay.NOT_CANCELED):
+        if stops and order.overdue and order.noticed(Delay.NOT_CANCELED):
             self._refused[order.order_id] = None
         elif self._refused:
             self._refused.pop(order.order_id, None)
