@@ -17,6 +17,5 @@ pytest_plugins = [
     "tests.services.kafka",
     "tests.services.nats",
     "tests.services.postgres",
-    "tests.services.set_up",
     "tests.services.venues",
 ]
