@@ -14,7 +14,10 @@ def upgrade(connection: sqlite3.Connection) -> None:
 
     What is cut off leaves the database as it was.
     """
-    with bind(connection) as bound, bound.begin():  # one that Alembic finds open it leaves to whoever began it
+    with (
+        bind(connection) as bound,
+        bound.begin(),
+    ):  # one that Alembic finds open it leaves to whoever began it
         command.upgrade(config(bound), "head")
 
 
