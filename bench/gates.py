@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
+
+from msgspec.structs import replace
 
 from bench.orders import ASK, BID, RICH, quote
 from ordergate.adapters.brokers.paper import PaperBroker
@@ -31,6 +34,8 @@ from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.orders.reports import Executed, Outcome
 from ordergate.domain.orders.states import Side
 from ordergate.protocols.tlog import Signer
+
+_KEEPS_NOTHING: Final = replace(CAPABILITIES, statements=False)
 
 
 class Venue(StrEnum):
@@ -59,8 +64,8 @@ class InstantBroker:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Those of the paper venue."""
-        return CAPABILITIES
+        """Those of the paper venue, but that it keeps no account to tell of."""
+        return _KEEPS_NOTHING
 
     @property
     def taken_over(self) -> bool:

@@ -5,8 +5,10 @@ Each function returns one page; `PAGES` names them.
 
 import inspect
 import json
+import sqlite3
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from enum import Enum
 from pathlib import Path
 from types import UnionType
@@ -16,6 +18,8 @@ import msgspec
 import typer
 
 from ordergate.adapters.brokers.bus import wire
+from ordergate.adapters.journals.fresh import SCRIPT, script_of
+from ordergate.adapters.journals.migrate import upgrade
 from ordergate.adapters.outlets.nats import Dialect, dialects, messages, post
 from ordergate.adapters.outlets.nats import schema as nats_schema
 from ordergate.api.grpc.statuses import STATUS_OF_CODE, STATUS_OF_HTTP
@@ -634,6 +638,13 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
+def fresh_schema() -> str:
+    """What the migrations make of an empty database file."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        upgrade(connection)
+        return "-- Made from the migrations by docs/generate.py.\n" + script_of(connection)
+
+
 def pages() -> dict[Path, str]:
     """Every page as it should be."""
     made = {FOLDER / name: MADE + make().rstrip() + "\n" for name, make in PAGES.items()}
@@ -644,9 +655,11 @@ def pages() -> dict[Path, str]:
         "bus.schema.json": bus_schema(),
         "nats.schema.json": nats_schema.document(),
     }
-    return made | {
-        FOLDER / name: json.dumps(document, indent=2) + "\n" for name, document in documents.items()
-    }
+    return (
+        made
+        | {FOLDER / name: json.dumps(document, indent=2) + "\n" for name, document in documents.items()}
+        | {SCRIPT: fresh_schema()}
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
-"""Hypothesis: no deadlines (machines differ), and in CI the same examples every time. Fixtures of databases.
+"""Hypothesis: no deadlines (machines differ), and in CI the same examples every time. Fixtures of servers.
 
 Tests start a few hundred interpreters; those keep what they compile, also where the environment says otherwise.
 """
 
+import gc
 import os
+from collections.abc import Generator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.services.memory import in_memory
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
@@ -17,6 +22,22 @@ pytest_plugins = [
     "tests.services.kafka",
     "tests.services.nats",
     "tests.services.postgres",
-    "tests.services.set_up",
     "tests.services.venues",
 ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Files of quick tests are in memory, where no commit waits for a disk; the slow ones kill on a real one."""
+    if config.getoption("-m") == "not slow" and (folder := in_memory()) is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays to the end: the garbage collector need not look through all of it again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()

@@ -14,7 +14,8 @@ import pytest
 from ordergate.adapters.files import write_tree
 from ordergate.adapters.journals.database import open_journal, open_reader
 from ordergate.adapters.journals.memory import MemoryJournal
-from ordergate.adapters.journals.schema import KEYS, PROJECTIONS
+from ordergate.adapters.journals.schema import KEYS
+from ordergate.adapters.journals.tables import PROJECTIONS
 from ordergate.application.audit.export import exported
 from ordergate.application.audit.replay import compare, fold_into, replay
 from ordergate.application.audit.verify import verify

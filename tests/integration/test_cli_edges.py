@@ -87,7 +87,6 @@ def test_a_name_that_no_file_can_have(name: str) -> None:
     assert "cannot be used" in checks["database"]["detail"]
 
 
-@pytest.mark.usefixtures("migrating")
 def test_what_sqlite_says_in_migrate_and_doctor_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     submit()
     connect = database.connect

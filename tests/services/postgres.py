@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 
+from tests.services.memory import in_memory
+
 USER = "oms"
 _LONGEST_SOCKET = 100  # of the 107 bytes that the system takes
 _DEBIAN = Path("/usr/lib/postgresql")
-_SHM = Path("/dev/shm")
-_ENOUGH = 4 << 30
 
 
 class NoPostgres(Exception):
@@ -184,18 +184,13 @@ def name_of(url: str) -> str:
     return url.partition("@/")[2].partition("?")[0]
 
 
-def _memory() -> Path | None:
-    """Where files cost no disk, for servers whose data need not outlive a loss of power."""
-    return _SHM if _SHM.is_dir() and shutil.disk_usage(_SHM).free > _ENOUGH else None
-
-
 @contextmanager
 def postgres_server(
     *, fsync: bool = False, settings: Sequence[str] = (), initdb: Sequence[str] = ()
 ) -> Iterator[Postgres]:
     """A server for the while; raises NoPostgres where there is none."""
     binaries()
-    folder = Path(tempfile.mkdtemp(prefix="og-pg-", dir=None if fsync else _memory()))
+    folder = Path(tempfile.mkdtemp(prefix="og-pg-", dir=None if fsync else in_memory()))
     if len(str(folder)) > _LONGEST_SOCKET - len("/.s.PGSQL.5432"):
         folder.rmdir()
         folder = Path(tempfile.mkdtemp(prefix="og-pg-", dir="/tmp"))

@@ -17,6 +17,7 @@ from ordergate.domain.funds import Fund
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.moves import Move
 from ordergate.domain.orders.executions import Fill
+from ordergate.domain.orders.open_orders import OpenOrders
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import TERMINAL
 from ordergate.domain.positions.ledger import Balance
@@ -139,6 +140,7 @@ class Book:
 
     Attributes:
         exposures: what funds may come to hold, kept as orders and positions change.
+        open_orders: which of them may close a position, and which a halt would cancel.
         traffic: what was asked for within the last seconds.
         reported: what reports have raised breaks for.
         stated: the names of the limits of each scope that has any.
@@ -151,8 +153,9 @@ class Book:
         self.instruments = Table("instruments", Instrument, log, ("symbol",), None)
         self.sessions = Table("sessions", Session, log, ("broker",), None)
         self.exposures, self.traffic = Exposures(self.instruments.get), Traffic()
+        self.open_orders = OpenOrders()
         self.orders = Table(
-            "orders", Order, log, ("order_id",), lambda r: r.state not in TERMINAL, self.exposures.order_changed,
+            "orders", Order, log, ("order_id",), lambda r: r.state not in TERMINAL, self._order_changed,
         )  # fmt: skip
         self.fills = Table("fills", Fill, log, ("order_id", "exec_id"), None)
         self.positions = Table(
@@ -186,29 +189,17 @@ class Book:
         holding = ("broker", "kind", "name")
         self.account_holdings = Table("account_holdings", AccountHolding, log, holding, None)
         self.tables: tuple[Table[Any], ...] = (
-            self.funds,
-            self.instruments,
-            self.sessions,
-            self.orders,
-            self.fills,
-            self.positions,
-            self.lots,
-            self.balances,
-            self.keys,
-            self.breaks,
-            self.refusals,
-            self.moves,
-            self.limits,
-            self.halts,
-            self.strategies,
-            self.accounts,
-            self.volumes,
-            self.overrides,
-            self.strategy_positions,
+            self.funds, self.instruments, self.sessions, self.orders, self.fills, self.positions, self.lots,
+            self.balances, self.keys, self.breaks, self.refusals, self.moves, self.limits, self.halts,
+            self.strategies, self.accounts, self.volumes, self.overrides, self.strategy_positions,
             self.account_holdings,
-        )
+        )  # fmt: skip
         self.order_by_broker_id: dict[tuple[str, str], str] = {}
         self._executions: dict[str, dict[str, None]] = {}
+
+    def _order_changed(self, before: Order | None, after: Order | None) -> None:
+        self.exposures.order_changed(before, after)
+        self.open_orders.order_changed(before, after)
 
     def _limits_changed(self, before: LimitSet | None, after: LimitSet | None) -> None:
         if after is not None:

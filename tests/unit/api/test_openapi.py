@@ -12,15 +12,14 @@ import pytest
 from ordergate import __version__
 from ordergate.api.problems import DoorCode
 from ordergate.api.rest import answers, requests
-from ordergate.api.rest.openapi import document
 from ordergate.api.rest.routes import OPERATIONS
 from ordergate.domain.errors import Code
 from ordergate.domain.orders.commands import ORDER_FIELDS
 from ordergate.domain.orders.decision import RiskCode
 from ordergate.domain.signals import SIGNAL_FIELDS
+from tests.unit.api.document import DOCUMENT
 from tests.unit.api.rooms import Room, held
 
-DOCUMENT = document(OPERATIONS)
 EVERY = [(path, method, o) for path, item in DOCUMENT["paths"].items() for method, o in item.items()]
 IDS = [f"{method} {path}" for path, method, _operation in EVERY]
 

@@ -11,13 +11,11 @@ from msgspec.structs import replace
 from ordergate.adapters.brokers.paper import PaperBroker, PaperSettings
 from ordergate.adapters.clock import SystemClock
 from ordergate.api.rest import recon_answers
-from ordergate.api.rest.openapi import document
-from ordergate.api.rest.routes import OPERATIONS
 from ordergate.domain.instruments import built_in
 from ordergate.domain.recon.statement import Statement
+from tests.unit.api.document import DOCUMENT
 from tests.unit.api.rooms import CONFIG, Room, held, problem
 
-DOCUMENT = document(OPERATIONS)
 BREAKS = "/v1/recon/breaks"
 BEA = {"X-Ordergate-Principal": "bea"}
 

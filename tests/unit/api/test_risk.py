@@ -8,16 +8,14 @@ import jsonschema_rs
 import pytest
 
 from ordergate.api.rest import answers, risk_answers
-from ordergate.api.rest.openapi import document
-from ordergate.api.rest.routes import OPERATIONS
 from ordergate.config import Config, FundSection
 from ordergate.config.limits import LimitSections
 from ordergate.domain.risk.limits import Limits
+from tests.unit.api.document import DOCUMENT
 from tests.unit.api.rooms import CONFIG, ORDER, Room, held, problem
 
 FUND = "/v1/risk/limits/fund/paper-momentum"
 HALT = {"level": "fund", "name": "paper-momentum", "reason": "drill"}
-DOCUMENT = document(OPERATIONS)
 
 
 def limited(**limits: Any) -> Config:

@@ -7,6 +7,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ordergate.adapters.journals.door import in_use
+from ordergate.adapters.journals.fresh import lay_out
 from ordergate.adapters.journals.location import exists, locate
 from ordergate.adapters.journals.schema import check_known, check_version
 from ordergate.adapters.journals.sqlite import SqliteJournal, SqliteReader
@@ -136,6 +137,16 @@ def set_up(connection: sqlite3.Connection, path: Path | None) -> None:
     Raises:
         StoreError: it cannot be written; what was begun is undone.
     """
+    try:
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            lay_out(connection)
+            return
+    except sqlite3.Error as error:
+        raise store_error(error, path) from error
+    _migrate(connection, path)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path | None) -> None:
     from sqlalchemy.exc import DBAPIError
 
     from ordergate.adapters.journals.migrate import upgrade

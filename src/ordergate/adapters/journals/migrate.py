@@ -14,9 +14,11 @@ def upgrade(connection: sqlite3.Connection) -> None:
 
     What is cut off leaves the database as it was.
     """
-    with bind(connection) as bound:
+    with (
+        bind(connection) as bound,
+        bound.begin(),
+    ):  # one that Alembic finds open it leaves to whoever began it
         command.upgrade(config(bound), "head")
-        bound.commit()
 
 
 def bind(connection: sqlite3.Connection) -> sa.Connection:

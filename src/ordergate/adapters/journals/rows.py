@@ -82,6 +82,12 @@ class RowCodec:
         self._encoded = tuple((at, code) for at, code in enumerate(self._encoders) if code is not None)
         self._decoders = tuple((name, decoder(kind)) for name, kind in kinds)
 
+    def column(self, name: str) -> str:
+        """The column of a field, as SQL writes it; raises KeyError where there is none."""
+        if name not in self.names:
+            raise KeyError(name)
+        return f'"{name}"'
+
     def encode(self, row: Struct) -> list[Any]:
         """The columns' values."""
         values = list(self._read(row))

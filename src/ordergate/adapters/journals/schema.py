@@ -1,4 +1,4 @@
-"""The tables, the same for every store.
+"""The tables, the same for every store; `tables` has them as SQLAlchemy does.
 
 A projection's columns are the fields of its row type in `ordergate.domain`, so that there is one list of them.
 In SQLite decimals are TEXT, for its NUMERIC keeps 15 digits, and times TEXT that sorts as time does; in
@@ -12,80 +12,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Union, get_args, get_origin
 
-import sqlalchemy as sa
 from msgspec import Struct
-from msgspec.structs import fields
 
 from ordergate.domain.book import Book
 from ordergate.domain.errors import StoreError
 
 REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """Versions of the schema, oldest first; the last is this program's."""
-
-TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-INTEGER: Final = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
-DECIMAL: Final = sa.Text().with_variant(sa.Numeric(), "postgresql")
-TIME: Final = sa.Text().with_variant(sa.DateTime(timezone=True), "postgresql")
-
-metadata: Final = sa.MetaData()
-shared: Final = sa.MetaData()
-"""Tables of databases that several nodes share: of PostgreSQL alone."""
-
-journal: Final = sa.Table(
-    "journal",
-    metadata,
-    sa.Column("idx", INTEGER, primary_key=True, autoincrement=False),
-    sa.Column("kind", TEXT, nullable=False),
-    sa.Column("order_id", TEXT),
-    sa.Column("hash", sa.LargeBinary, nullable=False),
-    sa.Column("entry", sa.LargeBinary, nullable=False),
-)
-sa.Index(
-    "journal_order",
-    journal.c.order_id,
-    sqlite_where=journal.c.order_id.is_not(None),
-    postgresql_where=journal.c.order_id.is_not(None),
-)
-
-nodes: Final = sa.Table(
-    "nodes",
-    metadata,
-    sa.Column("level", INTEGER, primary_key=True, autoincrement=False),
-    sa.Column("number", INTEGER, primary_key=True, autoincrement=False),
-    sa.Column("hash", sa.LargeBinary, nullable=False),
-)
-
-head: Final = sa.Table(
-    "head",
-    metadata,
-    sa.Column("id", INTEGER, primary_key=True, autoincrement=False),
-    sa.Column("size", INTEGER, nullable=False),
-    sa.Column("checkpoint", TEXT, nullable=False),
-)
-
-payloads: Final = sa.Table(
-    "payloads",
-    metadata,
-    sa.Column("sha256", TEXT, primary_key=True),
-    sa.Column("body", sa.LargeBinary, nullable=False),
-)
-
-cursors: Final = sa.Table(
-    "cursors",
-    metadata,
-    sa.Column("name", TEXT, primary_key=True),
-    sa.Column("next", INTEGER, nullable=False),
-)
-
-leases: Final = sa.Table(
-    "leases",
-    shared,
-    sa.Column("name", TEXT, primary_key=True),
-    sa.Column("epoch", INTEGER, nullable=False),
-    sa.Column("node", TEXT),
-    sa.Column("detail", TEXT, nullable=False),
-    sa.Column("renewed_at", TIME, nullable=False),
-)
 
 KEYS: Final[dict[str, tuple[str, ...]]] = {
     "funds": ("fund_id",),
@@ -110,7 +43,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "account_holdings": ("broker", "kind", "name"),
 }
 ROW_TYPES: Final[dict[str, type[Struct]]] = {t.name: t.row_type for t in Book().tables}
-_INDEXES: Final[Sequence[tuple[str, tuple[str, ...]]]] = (
+INDEXES: Final[Sequence[tuple[str, tuple[str, ...]]]] = (
     ("orders", ("state", "order_id")),
     ("orders", ("fund_id", "order_id")),
     ("orders", ("symbol", "order_id")),
@@ -131,42 +64,22 @@ def plain_type(hint: Any) -> tuple[Any, bool]:
     return hint, False
 
 
-_COLUMN_TYPES: Final = ((bool | int | timedelta, INTEGER), (str, TEXT), (Decimal, DECIMAL), (datetime, TIME))
+_COLUMN_KINDS: Final = ((bool | int | timedelta, int), (str, str), (Decimal, Decimal), (datetime, datetime))
 
 
-def _column_type(kind: Any) -> Any:
+def column_kind(hint: Any) -> type:
+    """What the column of a field of that type keeps: int, str, Decimal or datetime.
+
+    Raises:
+        TypeError: there is no column for it.
+    """
+    kind = plain_type(hint)[0]
     if not isinstance(kind, type) or issubclass(kind, tuple | Struct):
-        return TEXT
-    for types_, column_type in _COLUMN_TYPES:
-        if issubclass(kind, types_):
-            return column_type
+        return str
+    for kinds, column in _COLUMN_KINDS:
+        if issubclass(kind, kinds):
+            return column
     raise TypeError(f"no column for {kind}")
-
-
-def _projection(name: str) -> sa.Table:
-    columns = []
-    for field in fields(ROW_TYPES[name]):
-        kind, nullable = plain_type(field.type)
-        key = field.name in KEYS[name]
-        columns.append(
-            sa.Column(field.name, _column_type(kind), primary_key=key, nullable=nullable, autoincrement=False)
-        )
-    return sa.Table(name, metadata, *columns)
-
-
-PROJECTIONS: Final = {name: _projection(name) for name in ROW_TYPES}
-
-
-def _index(table: str, names: tuple[str, ...]) -> sa.Index:
-    """An index; rows that have NULL in one of its columns are not looked for by it, and are left out."""
-    columns = [PROJECTIONS[table].c[name] for name in names]
-    conditions = [column.is_not(None) for column in columns if column.nullable]
-    where = sa.and_(*conditions) if conditions else None
-    return sa.Index("_".join((table, *names)), *columns, sqlite_where=where, postgresql_where=where)
-
-
-for _table, _columns in _INDEXES:
-    _index(_table, _columns)
 
 
 def check_version(version: str | None, shown: object) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from ordergate.adapters.journals.rows import codec
-from ordergate.adapters.journals.schema import KEYS, PROJECTIONS
+from ordergate.adapters.journals.schema import KEYS
 from ordergate.adapters.journals.sqlite_file import FULL, store_error
 from ordergate.application.ports.journal import Batch, Head, Line
 from ordergate.domain.errors import Defect, DiskError, OutcomeUnknown, StoreError
@@ -167,10 +167,10 @@ def _conditions(table: str, where: Mapping[str, Any], after: tuple[Any, ...] | N
     rows, conditions, values = codec(table), [], []
     for name, value in where.items():
         if value is None:
-            conditions.append(f'"{PROJECTIONS[table].c[name].name}" IS NULL')
+            conditions.append(f"{rows.column(name)} IS NULL")
             continue
         wanted = value if isinstance(value, tuple) else (value,)
-        conditions.append(f'"{PROJECTIONS[table].c[name].name}" IN ({", ".join("?" * len(wanted))})')
+        conditions.append(f"{rows.column(name)} IN ({', '.join('?' * len(wanted))})")
         values += [rows.encode_value(name, one) for one in wanted]
     if after is not None:
         conditions.append(f"({', '.join(KEYS[table])}) > ({', '.join('?' * len(after))})")

@@ -3,9 +3,10 @@
 A test holds the fields against what the queries show.
 """
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ordergate.api.rest.schema_types import Index, Instant, Number
+from ordergate.api.rest.shown import Shown
 from ordergate.domain.instruments import Unit
 from ordergate.domain.orders.decision import PriceSource, RiskCode
 from ordergate.domain.orders.states import (
@@ -19,7 +20,7 @@ from ordergate.domain.orders.states import (
 )
 
 
-class Order(BaseModel):
+class Order(Shown):
     """An order as it is."""
 
     order_id: str
@@ -75,7 +76,7 @@ class Order(BaseModel):
     pending: list[str] = Field(description="Requests without an answer, such as cancel:sent.")
 
 
-class Verdict(BaseModel):
+class Verdict(Shown):
     """What the risk gate says of an order, or would say."""
 
     approved: bool
@@ -101,7 +102,7 @@ class OrderOrPreview(Order):
     risk: Verdict | None = Field(None, description="With validate_only alone.")
 
 
-class Fill(BaseModel):
+class Fill(Shown):
     """An execution, with its slippage: positive is adverse."""
 
     fill_id: str
@@ -126,7 +127,7 @@ class Fill(BaseModel):
     limit_slippage_pips: Number | None
 
 
-class Lot(BaseModel):
+class Lot(Shown):
     """What one fill opened, and what of it is open."""
 
     lot_id: str
@@ -136,7 +137,7 @@ class Lot(BaseModel):
     price: Number
 
 
-class Rate(BaseModel):
+class Rate(Shown):
     """What one unit of a currency is worth in another."""
 
     rate: Number
@@ -146,7 +147,7 @@ class Rate(BaseModel):
     time: Instant | None = Field(description="Of the oldest quote in it; null without any.")
 
 
-class Position(BaseModel):
+class Position(Shown):
     """What a fund holds of a symbol."""
 
     fund_id: str
@@ -183,28 +184,28 @@ class Position(BaseModel):
     more_lots: bool = Field(description="There are more open lots than these.")
 
 
-class Orders(BaseModel):
+class Orders(Shown):
     """A page of orders."""
 
     items: list[Order]
     next_page_token: str | None
 
 
-class Fills(BaseModel):
+class Fills(Shown):
     """A page of fills."""
 
     items: list[Fill]
     next_page_token: str | None
 
 
-class Positions(BaseModel):
+class Positions(Shown):
     """A page of positions."""
 
     items: list[Position]
     next_page_token: str | None
 
 
-class Transition(BaseModel):
+class Transition(Shown):
     """One step of an order; rows of one entry share its index."""
 
     index: Index
@@ -218,14 +219,14 @@ class Transition(BaseModel):
     detail: str
 
 
-class Timeline(BaseModel):
+class Timeline(Shown):
     """What became of an order, oldest first."""
 
     order_id: str
     items: list[Transition]
 
 
-class Quote(BaseModel):
+class Quote(Shown):
     """The last quote; a pinned one was set by hand."""
 
     symbol: str
@@ -237,7 +238,7 @@ class Quote(BaseModel):
     pinned: bool
 
 
-class Detail(BaseModel):
+class Detail(Shown):
     """One thing that was wrong."""
 
     code: str
@@ -248,7 +249,7 @@ class Detail(BaseModel):
     parameter: str | None = Field(None, description="A parameter or header.")
 
 
-class Problem(BaseModel):
+class Problem(Shown):
     """An error (RFC 9457)."""
 
     type: str
@@ -277,7 +278,7 @@ class OrderProblem(Problem):
     risk: Verdict | None = Field(None, description="What the risk gate said, with validate_only.")
 
 
-class BatchResult(BaseModel):
+class BatchResult(Shown):
     """What became of one order: `order` or `problem`."""
 
     status: int
@@ -285,13 +286,13 @@ class BatchResult(BaseModel):
     problem: OrderProblem | None = None
 
 
-class BatchResults(BaseModel):
+class BatchResults(Shown):
     """One result an order, in their order."""
 
     results: list[BatchResult]
 
 
-class Health(BaseModel):
+class Health(Shown):
     """That the service lives."""
 
     status: str
@@ -300,7 +301,7 @@ class Health(BaseModel):
     )
 
 
-class Status(BaseModel):
+class Status(Shown):
     """How the service is."""
 
     status: str

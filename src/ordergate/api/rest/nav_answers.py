@@ -3,13 +3,14 @@
 from datetime import date
 from typing import Any, Final
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ordergate.api.rest.answers import Quote, Rate
 from ordergate.api.rest.schema_types import Instant, Number
+from ordergate.api.rest.shown import Shown
 
 
-class PeriodResult(BaseModel):
+class PeriodResult(Shown):
     """Profit or loss since a period began."""
 
     began: date = Field(description="Its first day, in UTC.")
@@ -23,7 +24,7 @@ class PeriodResult(BaseModel):
     )
 
 
-class Nav(BaseModel):
+class Nav(Shown):
     """What a fund is worth, in US dollars and in its base currency."""
 
     fund_id: str
@@ -48,7 +49,7 @@ class Nav(BaseModel):
     missing: list[str] = Field(description="Why something is null.")
 
 
-class Quotes(BaseModel):
+class Quotes(Shown):
     """The last quote of each symbol."""
 
     items: list[Quote]

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from ordergate.api.rest.schema_types import Instant, Name, Number, Positive
+from ordergate.api.rest.shown import Shown
 from ordergate.application.comparison import Found
 from ordergate.domain.breaks import BreakKind, Cause, Resolution
 
@@ -40,7 +41,7 @@ class ResolveRequest(BaseModel):
     price: Positive | None = Field(None, description="Of a position; left out, the market's mid.")
 
 
-class Break(BaseModel):
+class Break(Shown):
     """What does not fit, and what became of it."""
 
     break_id: str
@@ -63,13 +64,13 @@ class Break(BaseModel):
     why: str | None
 
 
-class Breaks(BaseModel):
+class Breaks(Shown):
     """Breaks, oldest first."""
 
     items: list[Break]
 
 
-class Comparison(BaseModel):
+class Comparison(Shown):
     """One comparison of an account with the broker's own record."""
 
     broker: str
@@ -81,7 +82,7 @@ class Comparison(BaseModel):
     breaks: list[Break] = Field(description="Those that are open at the broker.")
 
 
-class Comparisons(BaseModel):
+class Comparisons(Shown):
     """Of each account."""
 
     items: list[Comparison]

@@ -5,17 +5,18 @@ A test holds the fields against what is shown.
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ordergate.api.rest.answers import Order
 from ordergate.api.rest.schema_types import Instant, Number
+from ordergate.api.rest.shown import Shown
 from ordergate.domain.orders.decision import RiskCode
 from ordergate.domain.orders.states import RequestKind
 from ordergate.domain.risk.kill_switch import Mode, Trigger
 from ordergate.domain.risk.limits import Level
 
 
-class LimitRow(BaseModel):
+class LimitRow(Shown):
     """The limits of one level and name; those that are not named are none."""
 
     level: Level
@@ -33,13 +34,13 @@ class LimitRow(BaseModel):
     shard: str | None = Field(description="Whose they are; null without shards, or where all have the same.")
 
 
-class LimitRows(BaseModel):
+class LimitRows(Shown):
     """All limits."""
 
     items: list[LimitRow]
 
 
-class Halt(BaseModel):
+class Halt(Shown):
     """A halt: it holds while it has not been lifted."""
 
     level: Level
@@ -55,13 +56,13 @@ class Halt(BaseModel):
     shard: str | None
 
 
-class Halts(BaseModel):
+class Halts(Shown):
     """The halts of the firm, of funds, strategies and brokers."""
 
     items: list[Halt]
 
 
-class Halted(BaseModel):
+class Halted(Shown):
     """A halt, and what it did at once."""
 
     halt: Halt
@@ -70,7 +71,7 @@ class Halted(BaseModel):
     left: int = Field(description="Orders that are next: repeat the command while there are any.")
 
 
-class Approval(BaseModel):
+class Approval(Shown):
     """An order, or a change of one, that waits for a person."""
 
     order_id: str
@@ -83,13 +84,13 @@ class Approval(BaseModel):
     order: Order
 
 
-class Approvals(BaseModel):
+class Approvals(Shown):
     """What waits for a person, oldest first."""
 
     items: list[Approval]
 
 
-class Strategy(BaseModel):
+class Strategy(Shown):
     """How often a strategy has run since it was enabled, and its last sign of life."""
 
     strategy_id: str
@@ -103,13 +104,13 @@ class Strategy(BaseModel):
     shard: str | None
 
 
-class Strategies(BaseModel):
+class Strategies(Shown):
     """The strategies whose runs are counted, or whose signs of life are."""
 
     items: list[Strategy]
 
 
-class Override(BaseModel):
+class Override(Shown):
     """The wish to send a refused order all the same, and what became of it."""
 
     order_id: str = Field(description="The refused order.")
@@ -125,7 +126,7 @@ class Override(BaseModel):
     made: str | None = Field(description="The order that it became.")
 
 
-class Overrides(BaseModel):
+class Overrides(Shown):
     """Overrides, oldest first."""
 
     items: list[Override]

@@ -20,7 +20,7 @@ from ordergate.domain.orders import events as e
 from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder
 from ordergate.domain.orders.decision import RiskCode, RiskRefusal
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import TERMINAL, WORKING, RequestKind, Side, State
+from ordergate.domain.orders.states import WORKING, RequestKind, Side
 from ordergate.domain.risk.case import Question
 from ordergate.domain.risk.conduct_checks import kill_switch, shorting
 from ordergate.domain.risk.exposure_checks import position
@@ -102,14 +102,8 @@ def _closes(ctx: Context, fund_id: str, symbol: str, side: Side) -> list[Order]:
     cell = ctx.state.exposures.cell(fund_id, symbol)
     if cell is None or not (cell.selling if side.sign < 0 else cell.buying):
         return []
-    found = [
-        order
-        for order in ctx.state.orders.rows.values()
-        if (order.fund_id, order.symbol, order.side.sign) == (fund_id, symbol, side.sign)
-        and order.parent_order_id is None
-        and order.state is not State.CREATED
-        and order.state not in TERMINAL
-    ]
+    rows = ctx.state.orders.rows
+    found = [rows[order_id] for order_id in ctx.state.open_orders.closing(fund_id, symbol, side.sign)]
     return sorted(found, key=lambda order: (order.created_at, order.order_id))
 
 

@@ -8,8 +8,8 @@ from msgspec import Struct
 from ordergate.application.decide.context import Context, Decision, started
 from ordergate.domain.book import Book
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound, quoted
-from ordergate.domain.identifiers import MOST_REQUESTS
 from ordergate.domain.orders.events import OrderCanceled, OrderOverdue, RequestOpened
+from ordergate.domain.orders.open_orders import Group, group_of
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import UNSENT, WORKING, Delay, Remedy, RequestKind, State
 from ordergate.domain.risk.commands import LiftHalt, ThrowSwitch
@@ -96,11 +96,7 @@ def go_on(ctx: Context, halt: Halt, *, at_once: bool = False) -> Decision[HaltRe
         at_once: also what was refused so lately that it is not asked for again yet.
     """
     now = ctx.now()
-    wanted = [
-        order
-        for order in ctx.state.orders.rows.values()
-        if _is_stopped(ctx.state, order, halt) and (at_once or not _pauses(order, halt, now))
-    ]
+    wanted = [order for order in _stopped_by(ctx.state, halt) if at_once or not _pauses(order, halt, now)]
     canceled = asked = 0
     for order in wanted[:MOST_AT_ONCE]:
         if order.state in UNSENT:
@@ -118,12 +114,13 @@ def go_on(ctx: Context, halt: Halt, *, at_once: bool = False) -> Decision[HaltRe
 
 def next_cancel(state: Book) -> datetime | None:
     """When `go_on` next asks for a cancel that was refused; None where it waits for none."""
+    rows = state.orders.rows
     due = (
         at
         for halt in state.halts.rows.values()
         if halt.holds
-        for order in state.orders.rows.values()
-        if (at := _asked_again_at(order, halt)) is not None and _is_stopped(state, order, halt)
+        for order in map(rows.__getitem__, state.open_orders.refused())
+        if (at := _asked_again_at(order, halt)) is not None and _stops(state, halt, group_of(order))
     )
     return min(due, default=None)
 
@@ -154,23 +151,25 @@ def say_if_stopped(ctx: Context, order_id: str) -> Decision[None]:
     )
 
 
-def _is_stopped(state: Book, order: Order, halt: Halt) -> bool:
-    if halt.scope not in scopes_of(order.fund_id, order.strategy_id, order.broker):
-        return False
-    if order.state in WORKING:
-        if order.open_request(RequestKind.CANCEL) is not None or order.request_count >= MOST_REQUESTS:
-            return False
-    elif order.state not in UNSENT:
-        return False
-    return halt.mode is Mode.HALT or not _only_reduces(state, order)
+def _stopped_by(state: Book, halt: Halt) -> list[Order]:
+    """What a halt has still to cancel, the oldest first."""
+    groups = state.open_orders.stoppable()
+    found = [state.orders.rows[one] for group, ids in groups if _stops(state, halt, group) for one in ids]
+    return sorted(found, key=lambda order: (order.created_at, order.order_id))
 
 
-def _only_reduces(state: Book, order: Order) -> bool:
-    cell = state.exposures.cell(order.fund_id, order.symbol)
+def _stops(state: Book, halt: Halt, group: Group) -> bool:
+    if halt.scope not in scopes_of(group.fund_id, group.strategy_id, group.broker):
+        return False
+    return halt.mode is Mode.HALT or not _only_reduces(state, group)
+
+
+def _only_reduces(state: Book, group: Group) -> bool:
+    cell = state.exposures.cell(group.fund_id, group.symbol)
     if cell is None:
         return False
     least, most = cell.quantities()
-    return (cell.held > 0 and least >= 0) if order.side.sign < 0 else (cell.held < 0 and most <= 0)
+    return (cell.held > 0 and least >= 0) if group.sign < 0 else (cell.held < 0 and most <= 0)
 
 
 def canceled_by(ctx: Context, order: Order, halt: Halt) -> OrderCanceled:
@@ -188,7 +187,7 @@ def canceled_by(ctx: Context, order: Order, halt: Halt) -> OrderCanceled:
 def stopped(ctx: Context, order: Order) -> Halt | None:
     """The halt under which an order must not leave now."""
     halt = strictest(ctx.state.halts.rows, scopes_of(order.fund_id, order.strategy_id, order.broker))
-    if halt is None or (halt.mode is Mode.REDUCE_ONLY and _only_reduces(ctx.state, order)):
+    if halt is None or (halt.mode is Mode.REDUCE_ONLY and _only_reduces(ctx.state, group_of(order))):
         return None
     return halt
 

@@ -1,18 +1,21 @@
 """Rows that a store must give back as they were: every type of projection, filled with what is easily lost."""
 
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from typing import Any, Final, Union, get_args, get_origin
 
 from msgspec import Struct
-from msgspec.structs import fields, replace
+from msgspec.structs import FieldInfo, fields, replace
 
 from ordergate.domain.book import Book
 
-TABLES: Final[dict[str, type[Struct]]] = {table.name: table.row_type for table in Book().tables}
+_BOOK: Final = Book()
+TABLES: Final[dict[str, type[Struct]]] = {table.name: table.row_type for table in _BOOK.tables}
+_KEYS: Final[dict[str, Callable[[Any], Any]]] = {table.name: table.key for table in _BOOK.tables}
 
 _VALUES: Final[dict[type, Sequence[Any]]] = {
     Decimal: [
@@ -61,19 +64,25 @@ _VALUES: Final[dict[type, Sequence[Any]]] = {
 
 def rows_of(table: str) -> list[Struct]:
     """Rows with different keys; together they hold every value that there is for each of their fields."""
-    return [_row(TABLES[table], number, key=True) for number in range(12)]
+    return list(_rows_of(table))
+
+
+@cache
+def _rows_of(table: str) -> Sequence[Struct]:
+    return tuple(_row(TABLES[table], number, key=True) for number in range(12))
 
 
 def key_of(table: str, row: Struct) -> tuple[Any, ...]:
     """Its primary key."""
-    key = next(each for each in Book().tables if each.name == table).key(row)
+    key = _KEYS[table](row)
     return key if isinstance(key, tuple) else (key,)
 
 
+@cache
 def key_fields(table: str) -> tuple[str, ...]:
     """The fields that tell two rows apart."""
     first, second, *_ = rows_of(table)
-    names = [field.name for field in fields(TABLES[table])]
+    names = [field.name for field in _fields(TABLES[table])]
     before = key_of(table, first)
     return tuple(n for n in names if key_of(table, replace(first, **{n: getattr(second, n)})) != before)
 
@@ -96,13 +105,19 @@ def _row(row_type: type[Struct], number: int, *, key: bool = False) -> Any:
             field.name: _unique(field.type, number)
             if field.name in names
             else _value(field.type, number + turn)
-            for turn, field in enumerate(fields(row_type))
+            for turn, field in enumerate(_fields(row_type))
         }
     )
 
 
+@cache
+def _fields(row_type: type[Struct]) -> Sequence[FieldInfo]:
+    return fields(row_type)
+
+
+@cache
 def _names(row_type: type[Struct]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(row_type) if f.name.endswith("_id") or f.name in _NAMES)
+    return tuple(f.name for f in _fields(row_type) if f.name.endswith("_id") or f.name in _NAMES)
 
 
 _NAMES: Final = ("symbol", "broker", "number", "position_key", "kind", "key", "name")

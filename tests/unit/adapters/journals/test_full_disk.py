@@ -97,7 +97,6 @@ def test_a_database_that_may_not_grow(tmp_path):
     assert checked(path) == size
 
 
-@pytest.mark.usefixtures("migrating")
 @pytest.mark.parametrize("room", [0, 4_096, 40_000, 120_000, 200_000])
 def test_a_disk_that_is_full_before_the_set_up_is_done(small_disk, room):
     url = f"sqlite:///{small_disk / 'orders.db'}"

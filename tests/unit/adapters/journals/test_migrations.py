@@ -13,16 +13,14 @@ from alembic.script import ScriptDirectory
 from msgspec.structs import replace
 from tests.journals import older
 
-from ordergate.adapters.journals import schema
-from ordergate.adapters.journals.database import open_journal
+from ordergate.adapters.journals import database, schema, tables
+from ordergate.adapters.journals.database import bring_up, open_journal, set_up
 from ordergate.adapters.journals.migrate import bind, config, upgrade
 from ordergate.adapters.journals.rows import codec
 from ordergate.adapters.journals.sqlite import SqliteReader
 from ordergate.adapters.journals.sqlite_file import connect
 from ordergate.domain.errors import StoreError
 from ordergate.domain.recon.holding import HoldingKind
-
-pytestmark = pytest.mark.usefixtures("migrating")
 
 
 @pytest.fixture
@@ -42,7 +40,7 @@ def only_read():
 
 def differences(connection):
     with bind(connection) as bound:
-        return compare_metadata(MigrationContext.configure(bound), schema.metadata)
+        return compare_metadata(MigrationContext.configure(bound), tables.metadata)
 
 
 def test_an_upgraded_database_is_the_schema(connection):
@@ -61,8 +59,8 @@ def test_what_the_comparison_does_not_look_at_is_equal_too(connection):
     upgrade(connection)
     made = connect(None)
     engine = sa.create_engine("sqlite://", creator=lambda: made, poolclass=sa.StaticPool)
-    schema.metadata.create_all(engine)
-    for table in schema.metadata.tables:
+    tables.metadata.create_all(engine)
+    for table in tables.metadata.tables:
         for pragma in ("table_info", "index_list"):
             ours, wanted = (
                 sorted(str(row[1:]) for row in c.execute(f"SELECT * FROM pragma_{pragma}('{table}')"))
@@ -88,9 +86,47 @@ def test_a_second_upgrade_changes_nothing(connection):
     assert not connection.in_transaction
 
 
-def test_a_set_up_that_is_cut_off_leaves_nothing_and_can_be_repeated(tmp_path, monkeypatch):
+def test_a_new_file_is_what_the_migrations_make(connection):
+    upgrade(connection)
+    fresh = connect(None)
+    set_up(fresh, None)
+    for question in (
+        "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid",
+        "SELECT * FROM alembic_version",
+    ):
+        assert fresh.execute(question).fetchall() == connection.execute(question).fetchall() != []
+    assert not fresh.in_transaction
+    fresh.close()
+
+
+@pytest.mark.parametrize("pages", [1, 2, 20, 50])
+def test_a_set_up_that_is_cut_off_leaves_nothing_and_can_be_repeated(tmp_path, monkeypatch, pages):
     url = f"sqlite:///{tmp_path / 'orders.db'}"
-    create, left = CreateTableOp.create_table.__func__, [7]
+
+    def small(path, *, read_only=False):
+        made = connect(path, read_only=read_only)
+        made.execute(f"PRAGMA max_page_count = {pages}")
+        return made
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "connect", small)
+        with pytest.raises(StoreError, match="disk is full"):
+            open_journal(url)
+    with sqlite3.connect(tmp_path / "orders.db") as plain:
+        assert plain.execute("SELECT * FROM sqlite_master").fetchall() == []
+    plain.close()
+    open_journal(url)._connection.close()
+
+
+def test_a_migration_that_is_cut_off_leaves_what_was_and_can_be_repeated(tmp_path, monkeypatch):
+    path, everything = tmp_path / "orders.db", "SELECT * FROM sqlite_master"
+    connection = connect(path)
+    with bind(connection) as bound:
+        command.upgrade(config(bound), "0001")
+        bound.commit()
+    before = connection.execute(everything).fetchall()
+    connection.close()
+    create, left = CreateTableOp.create_table.__func__, [2]
 
     def cut_off(cls, *args, **options):
         left[0] -= 1
@@ -101,11 +137,13 @@ def test_a_set_up_that_is_cut_off_leaves_nothing_and_can_be_repeated(tmp_path, m
     with monkeypatch.context() as patch:
         patch.setattr(CreateTableOp, "create_table", classmethod(cut_off))
         with pytest.raises(StoreError, match="disk is full"):
-            open_journal(url)
-    with sqlite3.connect(tmp_path / "orders.db") as plain:
-        assert plain.execute("SELECT * FROM sqlite_master").fetchall() == []
+            bring_up(path)
+    with sqlite3.connect(path) as plain:
+        assert plain.execute(everything).fetchall() == before != []
+        assert plain.execute("SELECT * FROM alembic_version").fetchall() == [("0001",)]
     plain.close()
-    open_journal(url)._connection.close()
+    assert bring_up(path) == "0001"
+    open_journal(f"sqlite:///{path}")._connection.close()
 
 
 def test_a_database_of_the_first_schema_comes_up(tmp_path):

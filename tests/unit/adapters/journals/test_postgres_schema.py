@@ -5,21 +5,22 @@ import asyncio
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from tests.journals import older
 from tests.services.postgres import name_of
 
-from ordergate.adapters.journals import schema
+from ordergate.adapters.journals import schema, tables
 from ordergate.adapters.journals.location import locate
 from ordergate.adapters.journals.migrate import upgrade as upgrade_file
 from ordergate.adapters.journals.postgres.connecting import connect
 from ordergate.adapters.journals.postgres.reader import Pool, PostgresReader
-from ordergate.adapters.journals.postgres.rows import codec
+from ordergate.adapters.journals.postgres.rows import codec, column_types
 from ordergate.adapters.journals.postgres.setting_up import upgrade, version_at
 from ordergate.adapters.journals.sqlite_file import connect as open_file
 
-METADATA = [schema.metadata, schema.shared]
+METADATA = [tables.metadata, tables.shared]
 COLUMNS = """
 SELECT table_name, column_name, data_type, collation_name, is_nullable FROM information_schema.columns
 WHERE table_schema = 'public' AND table_name <> 'alembic_version' ORDER BY 1, 2
@@ -154,3 +155,10 @@ def test_what_a_year_has_realised_so_far_is_made_out(database):
 
     assert asyncio.run(read()) == rows["positions"]
     assert any(row.realized_in_year for row in rows["positions"])
+
+
+@pytest.mark.parametrize("table", sorted(tables.PROJECTIONS))
+def test_the_types_that_statements_name_are_those_of_the_columns(table):
+    columns = tables.PROJECTIONS[table].columns
+    compiled = [str(column.type.compile(dialect=postgresql.dialect())).lower() for column in columns]
+    assert list(column_types(table)) == [kind.partition(" collate")[0] for kind in compiled]

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from ordergate.adapters.journals.schema import metadata
+from ordergate.adapters.journals.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

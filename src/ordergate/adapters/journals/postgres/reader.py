@@ -22,7 +22,7 @@ from ordergate.adapters.journals.postgres.rows import (
     text_in,
     text_out,
 )
-from ordergate.adapters.journals.schema import KEYS, PROJECTIONS
+from ordergate.adapters.journals.schema import KEYS
 from ordergate.application.ports.journal import Head, Line
 
 _MOST_CONNECTIONS: Final = 4
@@ -240,7 +240,7 @@ def _behind(table: str, first: int) -> str:
 def _conditions(table: str, where: Mapping[str, Any], after: tuple[Any, ...] | None) -> tuple[str, list[Any]]:
     rows, conditions, values = codec(table), list[str](), list[Any]()
     for name, value in where.items():
-        column = f'"{PROJECTIONS[table].c[name].name}"'
+        column = rows.column(name)
         if value is None:
             conditions.append(f"{column} IS NULL")
         elif isinstance(value, tuple):

@@ -8,15 +8,14 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Dialect
-from sqlalchemy.dialects import postgresql
+from msgspec.structs import fields
 
 from ordergate.adapters.journals.rows import Code, RowCodec, json_text, micros
-from ordergate.adapters.journals.schema import KEYS, PROJECTIONS, ROW_TYPES
+from ordergate.adapters.journals.schema import KEYS, ROW_TYPES, column_kind
 from ordergate.domain.money import without_exponent
 from ordergate.domain.times import format_time
 
-_DIALECT: Final[Dialect] = postgresql.dialect()  # type: ignore[no-untyped-call]
+_SQL_TYPES: Final = {int: "bigint", str: "text", Decimal: "numeric", datetime: "timestamp with time zone"}
 _NUL, _SIGN = "\x00", "\x01"
 
 
@@ -78,8 +77,7 @@ def codec(table: str) -> RowCodec:
 @cache
 def column_types(table: str) -> Sequence[str]:
     """The SQL types of a projection's columns, in their order, without collations."""
-    compiled = (column.type.compile(dialect=_DIALECT) for column in PROJECTIONS[table].columns)
-    return tuple(kind.partition(" COLLATE")[0].lower() for kind in compiled)
+    return tuple(_SQL_TYPES[column_kind(field.type)] for field in fields(ROW_TYPES[table]))
 
 
 def as_in_sqlite(value: Any) -> Any:

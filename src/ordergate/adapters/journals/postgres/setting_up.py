@@ -1,14 +1,16 @@
 """The schema of a PostgreSQL database: which it is, and bringing it to this program's."""
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
-import sqlalchemy as sa
 
 from ordergate.adapters.journals.postgres.connecting import FAILURES, connect, store_error
 from ordergate.adapters.journals.schema import REVISIONS, check_version
 from ordergate.domain.errors import StoreError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _UPGRADE: Final = 0x6F726465726761  # "orderga": the advisory lock of whoever migrates
 _UPGRADE_S: Final = 600.0
@@ -58,6 +60,7 @@ async def upgrade(url: str, shown: str) -> None:
     Raises:
         StoreError: it cannot be reached or written, or is another program's or a newer one's.
     """
+    from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
@@ -67,7 +70,7 @@ async def upgrade(url: str, shown: str) -> None:
     )
     try:
         async with asyncio.timeout(_UPGRADE_S), engine.begin() as bound:
-            await bound.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE})
+            await bound.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE})
             await bound.run_sync(_run)
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None)
@@ -79,7 +82,7 @@ async def upgrade(url: str, shown: str) -> None:
     await check(url, shown)
 
 
-def _run(bound: sa.Connection) -> None:
+def _run(bound: "Connection") -> None:
     from alembic import command
 
     from ordergate.adapters.journals.migrate import config
