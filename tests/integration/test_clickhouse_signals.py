@@ -16,6 +16,7 @@ from ordergate.application import tallying
 from ordergate.bootstrap import Gate, clickhouse_in, open_gate
 from ordergate.config import Config, ConfigError, load
 from ordergate.config.clickhouse import ClickHouseSection
+from ordergate.domain.orders.commands import CancelOrder
 from tests.services.clickhouse import ClickHouse
 from tests.services.mail import until
 from tests.services.postgres import Postgres
@@ -191,12 +192,14 @@ def test_a_row_that_rejects_wins(clickhouse: ClickHouse, tmp_path: Path) -> None
 
 def test_of_a_table_that_keeps_the_last_row_that_one_counts(clickhouse: ClickHouse, tmp_path: Path) -> None:
     async def main() -> None:
-        table = TABLE.replace("ENGINE = MergeTree", "ENGINE = ReplacingMergeTree(risk_reviewed_at)")
-        clickhouse.ask(table.replace("risk_reviewed_at Nullable(", "risk_reviewed_at (").replace(" (DateTime64(3, 'UTC'))", " DateTime64(3, 'UTC')"))  # fmt: skip
-        for approval in ("approved", "rejected"):
-            day = 1 + (approval == "rejected")
-            put(clickhouse, row(1, created_at=row(1)["created_at"][:16] + ":00", risk_approval_status=approval, risk_reviewed_at=f"2024-01-0{day} 00:00:00"))  # fmt: skip
-        put(clickhouse, row(2))
+        table = TABLE.replace("ENGINE = MergeTree", "ENGINE = ReplacingMergeTree(version)")
+        clickhouse.ask(table.replace("model_version String", "version UInt8"))
+        one = {name: value for name, value in row(1).items() if name != "model_version"}
+        put(clickhouse, one | {"version": 1})
+        put(
+            clickhouse, one | {"version": 2, "risk_approval_status": "pending"}
+        )  # withdrawn, as far as that goes
+        put(clickhouse, one | {"version": 1, "signal_id": signal_id(2)})
         async with taking(config_for(clickhouse), database(tmp_path)) as gate:
             assert sorted(await orders(gate, 2)) == [signal_id(2)]
 
@@ -306,8 +309,6 @@ def test_ends_are_told(clickhouse: ClickHouse, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("ordergate.api.clickhouse.telling._LOOKED_S", 0.05)
 
     async def main() -> None:
-        from ordergate.domain.orders.commands import CancelOrder
-
         clickhouse.ask(TABLE)
         put(clickhouse, row(1, entry_price=1.0, stop_loss=0.9))
         async with taking(config_for(clickhouse), database(tmp_path)) as gate:
