@@ -19,7 +19,7 @@ from ordergate.application.entry import Origin
 from ordergate.application.fitting import is_emulated
 from ordergate.application.guarding import Guard
 from ordergate.application.naming import Naming
-from ordergate.application.outlets import Follower, Outlet
+from ordergate.application.outlets import EACH, Follower, Outlet, Pace
 from ordergate.application.ownership import Keeper, Presence
 from ordergate.application.ports.brokers import Broker
 from ordergate.application.ports.clock import Clock
@@ -303,9 +303,9 @@ class Gate:
             await self.clock.sleep(_PAUSE_S)
             await self.runner.settled()
 
-    async def follow(self, outlet: Outlet, *, from_its_start: bool = True) -> None:
+    async def follow(self, outlet: Outlet, *, from_its_start: bool = True, pace: Pace = EACH) -> None:
         """Feeds an outlet from where it was left, while no other node does; see `Follower`."""
-        follower = Follower(outlet, self.journal, self.clock, from_its_start=from_its_start)
+        follower = Follower(outlet, self.journal, self.clock, from_its_start=from_its_start, pace=pace)
         self.runner.listen(follower.committed)
         await self.keeper.add(follower)
 

@@ -56,13 +56,16 @@ class Connection:
         """Where it goes, without password."""
         return self._target.shown
 
-    async def command(self, sql: str, settings: Mapping[str, Any] | None = None) -> None:
-        """Runs a statement that gives nothing.
+    async def command(
+        self, sql: str, settings: Mapping[str, Any] | None = None, parameters: Mapping[str, Any] | None = None
+    ) -> None:
+        """Runs a statement that gives nothing; `parameters` as for `query`.
 
         Raises:
             ClickHouseError: the server cannot be reached, or did not run it, as far as is known.
         """
-        await self._call(lambda client: client.command(sql, settings=dict(settings or {})))
+        given, bound = dict(settings or {}), dict(parameters or {})
+        await self._call(lambda client: client.command(sql, parameters=bound, settings=given))
 
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Answer:
         """The answer to a query, whole.
