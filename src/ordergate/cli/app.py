@@ -12,6 +12,7 @@ import typer
 from ordergate import __version__
 from ordergate.cli import (
     administration,
+    analytics,
     approvals,
     archive,
     audit,
@@ -49,6 +50,7 @@ app.add_typer(overrides.app, name="overrides")
 app.add_typer(recon.app, name="recon")
 app.add_typer(audit.app, name="audit")
 app.add_typer(archive.app, name="archive")
+app.add_typer(analytics.app, name="analytics")
 app.command("nodes")(nodes.nodes)
 app.command("copy")(copying.copy)
 app.add_typer(administration.quotes_app, name="quotes")

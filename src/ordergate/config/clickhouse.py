@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from ordergate.adapters.clickhouse import Target
+from ordergate.api.clickhouse.settings import SignalInputs
 from ordergate.config.errors import ConfigError
 from ordergate.config.sharding import ORIGIN
 
@@ -38,6 +39,7 @@ class ClickHouseSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     batch_age_ms: Annotated[int, Meta(ge=0, le=60_000)] = 500
     timeout_s: Annotated[float, Meta(ge=1, le=600)] = 30.0
     logs: tuple[str, ...] = ()
+    signals: SignalInputs = SignalInputs()
 
     def target(self) -> Target:
         """Where the database is, with the password that it takes.
@@ -96,6 +98,10 @@ def check_clickhouse(section: ClickHouseSection, where: str) -> None:
     where = f"{where}clickhouse"
     if section.url is not None:
         _check_url(section, section.url, where)
+    elif section.signals.take:
+        raise ConfigError(
+            f"{where}.signals.take: takes signals from a table, and clickhouse.url names no server"
+        )
     if not _DATABASE.fullmatch(section.database):
         raise ConfigError(
             f"{where}.database: {section.database!r} is no name of a database: write letters, digits and '_', such as "
