@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -14,16 +16,13 @@ from msgspec.structs import replace
 from ordergate.adapters.clickhouse import ClickHouseError, Connection
 from ordergate.adapters.journals.memory import MemoryJournal
 from ordergate.adapters.outlets.clickhouse import ClickHouseTables, Store, fill
+from ordergate.adapters.outlets.clickhouse.columns import FillFacts, OrderFacts, PositionFacts, Stamp
 from ordergate.adapters.outlets.clickhouse.store import MARKS
 from ordergate.adapters.outlets.clickhouse.tables import (
     EXECUTIONS_TABLE,
     ORDERS_TABLE,
     POSITIONS_TABLE,
     TABLES,
-    FillFacts,
-    OrderFacts,
-    PositionFacts,
-    Stamp,
 )
 from ordergate.application.entry import Entry, decode
 from ordergate.application.naming import Naming
@@ -156,6 +155,7 @@ def test_the_tables_are_the_journals_in_whatever_batches_they_come(clickhouse: C
             if random.random() < 0.2:
                 await outlet.deliver(batch)
             first += len(batch)
+        await day.run(at, first + 1)
         await outlet.deliver(await entries(journal, first))
         await outlet.close()
         await check_equal(clickhouse, journal)
@@ -237,6 +237,31 @@ def test_what_was_lost_is_filled_again(clickhouse: ClickHouse, lost: str) -> Non
             await outlet.deliver(await entries(journal, size))
         await outlet.deliver(await entries(journal, size))  # it looks at the tables again
         await check_equal(clickhouse, journal)
+
+    asyncio.run(main())
+
+
+def test_a_database_that_was_restored_catches_up(own_clickhouse: ClickHouse, tmp_path: Path) -> None:
+    data, copied = tmp_path / "clickhouse" / "data", tmp_path / "copied"
+
+    async def main() -> None:
+        journal, at, day = await busy(100)
+        outlet = tables(own_clickhouse, journal)
+        await outlet.deliver(await entries(journal))
+        own_clickhouse.kill()
+        shutil.copytree(data, copied, symlinks=True)
+        own_clickhouse.start()
+        size = at.engine.size
+        await day.run(at, 400)
+        await outlet.deliver(await entries(journal, size))
+        own_clickhouse.kill()
+        shutil.rmtree(data)
+        shutil.move(copied, data)
+        own_clickhouse.start()
+        size = at.engine.size
+        await day.run(at, size + 1)
+        await outlet.deliver(await entries(journal, size))
+        await check_equal(own_clickhouse, journal)
 
     asyncio.run(main())
 

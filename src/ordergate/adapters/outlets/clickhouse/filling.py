@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from ordergate.adapters.outlets.clickhouse.columns import Stamp, Table
 from ordergate.adapters.outlets.clickhouse.owning import (
     Ahead,
     NotOurs,
@@ -19,7 +20,7 @@ from ordergate.adapters.outlets.clickhouse.owning import (
 )
 from ordergate.adapters.outlets.clickhouse.reading import rows_of
 from ordergate.adapters.outlets.clickhouse.store import Mark, Store
-from ordergate.adapters.outlets.clickhouse.tables import TABLES, Stamp, Table
+from ordergate.adapters.outlets.clickhouse.tables import TABLES
 from ordergate.application.naming import LogName
 from ordergate.application.ports.journal import JournalReader
 

@@ -10,17 +10,19 @@ from typing import Final
 import structlog
 
 from ordergate.adapters.clickhouse import Connection
+from ordergate.adapters.outlets.clickhouse.columns import Stamp
 from ordergate.adapters.outlets.clickhouse.filling import fill, mark_of
 from ordergate.adapters.outlets.clickhouse.owning import check_begun, standing
 from ordergate.adapters.outlets.clickhouse.reading import rows_of
 from ordergate.adapters.outlets.clickhouse.store import Store
-from ordergate.adapters.outlets.clickhouse.tables import TABLES, Stamp
-from ordergate.application.entry import Entry
+from ordergate.adapters.outlets.clickhouse.tables import TABLES
+from ordergate.application.entry import Entry, decode
 from ordergate.application.naming import LogName, Naming
 from ordergate.application.ports.journal import JournalReader
 from ordergate.application.touching import touched
 
 _NAME: Final = "clickhouse"
+_AT_ONCE: Final = 500
 _log = structlog.get_logger("ordergate.clickhouse")
 
 
@@ -69,10 +71,19 @@ class ClickHouseTables:
         if there.done is None:
             filled = await fill(self._store, self._reader, name, self._shares)
             _log.info("the tables are filled", database=self._store.shown, rows=filled.rows)
-        elif there.done.journal_index < last:
-            await self._write(entries, name, last)
+            return
+        await self._catch_up(there.done.journal_index + 1, entries[0].index, name)
+        if there.done.journal_index < last:
+            await self._write(entries, name)
 
-    async def _write(self, entries: Sequence[Entry], name: LogName, last: int) -> None:
+    async def _catch_up(self, first: int, end: int, name: LogName) -> None:
+        """Writes what entries before `end` have changed: the database has lost it, as one that was restored has."""
+        while first < end:
+            lines = await self._reader.lines(first, min(_AT_ONCE, end - first))
+            await self._write([decode(line.data, index) for index, line in enumerate(lines, first)], name)
+            first += len(lines)
+
+    async def _write(self, entries: Sequence[Entry], name: LogName) -> None:
         reader = self._reader
         stamp = Stamp(name.log, (await reader.head()).size - 1)
         lines: dict[str, list[bytes]] = {table.name: [] for table in TABLES}
@@ -82,7 +93,7 @@ class ClickHouseTables:
         await self._store.mark(await mark_of(reader, name, "begun", newest))
         for table in TABLES:
             await self._store.write(table, b"".join(lines[table.name]))
-        await self._store.mark(await mark_of(reader, name, "done", last))
+        await self._store.mark(await mark_of(reader, name, "done", entries[-1].index))
 
     async def close(self) -> None:
         """Lets go of the server."""

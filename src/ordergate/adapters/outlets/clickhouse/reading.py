@@ -4,16 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
+from ordergate.adapters.outlets.clickhouse.columns import FillFacts, OrderFacts, PositionFacts, Stamp, Table
 from ordergate.adapters.outlets.clickhouse.tables import (
     EXECUTIONS_TABLE,
     ORDERS_TABLE,
     POSITIONS_TABLE,
     TABLES,
-    FillFacts,
-    OrderFacts,
-    PositionFacts,
-    Stamp,
-    Table,
 )
 from ordergate.application.ports.journal import RowReader
 from ordergate.application.queries import Queries

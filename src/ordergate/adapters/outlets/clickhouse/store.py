@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from ordergate.adapters.clickhouse import Answer, ClickHouseError, Connection
-from ordergate.adapters.outlets.clickhouse.tables import TABLES, Stamp, Table
+from ordergate.adapters.outlets.clickhouse.columns import Stamp, Table
+from ordergate.adapters.outlets.clickhouse.tables import TABLES
 
 T = TypeVar("T")
 MARKS: Final = "ordergate_marks"
