@@ -61,8 +61,8 @@ async def told(server: ClickHouse, **wanted: str) -> dict[str, tuple[str, str]]:
     return dict(await until(so))
 
 
-def run(main: Any) -> None:
-    asyncio.run(asyncio.wait_for(main, 120))
+def run(main: Any) -> Any:
+    return asyncio.run(asyncio.wait_for(main, 120))
 
 
 def database(folder: Path) -> str:
