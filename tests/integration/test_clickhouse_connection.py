@@ -1,6 +1,9 @@
 """The connection: whatever the server does, a call ends in time, says what was wrong, and the next one is fresh."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +13,7 @@ import pytest
 from ordergate.adapters.clickhouse import ClickHouseError, Connection
 from ordergate.config.clickhouse import ClickHouseSection
 from tests.services.clickhouse import ClickHouse, NoClickHouse
+from tests.services.server import ROOT
 
 
 def to(clickhouse: ClickHouse, **section: object) -> Connection:
@@ -123,7 +127,9 @@ def test_who_is_let_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_server_that_is_not_there() -> None:
     async def main() -> None:
         connection = Connection(ClickHouseSection(url="http://127.0.0.1:1").target())
-        with pytest.raises(ClickHouseError, match=r"database default at http://127.0.0.1:1: .*refused"):
+        with pytest.raises(
+            ClickHouseError, match=r"default at http://127.0.0.1:1 cannot be reached: Connection refused"
+        ):
             await connection.query("SELECT 1")
 
     asyncio.run(main())
@@ -141,6 +147,16 @@ def test_the_engine_in_this_process(tmp_path: Path) -> None:
         with pytest.raises(ClickHouseError, match="chdb://"):
             await one.query("SELECT * FROM nowhere")
         assert (await one.query("SELECT count() FROM t")).rows[0][0] == 1  # in another thread
+        code = (
+            "import asyncio\nfrom ordergate.adapters.clickhouse import Connection, Target\n"
+            f"there = Target(interface='chdb', path={target.path!r})\n"
+            "asyncio.run(Connection(there).query('SELECT 1'))"
+        )
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+        other = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        )
+        assert "cannot be opened: another process has it, or it cannot be written" in other.stderr
         await one.close()
         await two.close()
 

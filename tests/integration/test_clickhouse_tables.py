@@ -67,10 +67,10 @@ async def busy(size: int, seed: int = 1, signer: Signer = SIGNER) -> tuple[Memor
     return journal, at, day
 
 
-async def check_equal(clickhouse: ClickHouse, journal: JournalReader) -> None:
-    """What a plain client sees is what the journal's tables have; without the code that wrote it."""
+async def check_equal(clickhouse: ClickHouse, journal: JournalReader, log: str | None = None) -> None:
+    """What a plain client sees is what the journal's tables have; without the code that wrote it; None of all logs."""
     orders = await journal.select("orders")
-    seen = rows(clickhouse, "SELECT * FROM orders")
+    seen = rows(clickhouse, "orders", log)
     assert {row["order_id"] for row in seen} == {order.order_id for order in orders}
     assert len(seen) == len(orders)
     by_id = {row["order_id"]: row for row in seen}
@@ -98,9 +98,9 @@ async def check_equal(clickhouse: ClickHouse, journal: JournalReader) -> None:
             order.state is State.REJECTED and order.reason is not None
         )
         assert row["version"] == order.version
-    await _check_executions(clickhouse, journal)
+    await _check_executions(clickhouse, journal, log)
     positions = {(row.fund_id, row.symbol): row for row in await journal.select("positions")}
-    held = rows(clickhouse, "SELECT * FROM positions")
+    held = rows(clickhouse, "positions", log)
     assert [(row["fund_id"], row["symbol"]) for row in held] == sorted(positions)
     for row in held:
         position = positions[row["fund_id"], row["symbol"]]
@@ -112,9 +112,9 @@ async def check_equal(clickhouse: ClickHouse, journal: JournalReader) -> None:
         assert row["position_status"] == ("open" if position.quantity else "closed")
 
 
-async def _check_executions(clickhouse: ClickHouse, journal: JournalReader) -> None:
+async def _check_executions(clickhouse: ClickHouse, journal: JournalReader, log: str | None) -> None:
     fills = {(row.order_id, row.exec_id): row for row in await journal.select("fills")}
-    seen = rows(clickhouse, "SELECT * FROM executions")
+    seen = rows(clickhouse, "executions", log)
     assert [(row["order_id"], row["exec_id"]) for row in seen] == sorted(
         k for k, f in fills.items() if f.counts
     )
@@ -122,17 +122,18 @@ async def _check_executions(clickhouse: ClickHouse, journal: JournalReader) -> N
         one = fills[row["order_id"], row["exec_id"]]
         assert (decimal(row["fill_quantity"]), decimal(row["fill_price"])) == (one.quantity, one.price)
         assert (row["kind"], row["late"], time(row["execution_timestamp"])) == (one.kind, one.late, one.time)
-    behind = rows(clickhouse, "SELECT * FROM executions_versions FINAL")
+    behind = rows(clickhouse, "executions_versions FINAL", log)
     assert {(row["order_id"], row["exec_id"]): row["superseded_by"] for row in behind} == {
         key: one.superseded_by for key, one in fills.items()
     }
 
 
-def rows(clickhouse: ClickHouse, sql: str) -> list[dict[str, Any]]:
-    key = "order_id, exec_id" if "executions" in sql else "order_id" if "orders" in sql else "fund_id, symbol"
+def rows(clickhouse: ClickHouse, of: str, log: str | None = None) -> list[dict[str, Any]]:
+    key = "order_id, exec_id" if "executions" in of else "order_id" if of == "orders" else "fund_id, symbol"
+    where = "" if log is None else f"WHERE log = '{log}' "
     settings = "output_format_json_quote_decimals = 1, output_format_json_quote_64bit_integers = 0"
-    found = clickhouse.ask(f"SELECT * FROM ({sql}) ORDER BY {key} SETTINGS {settings} FORMAT JSONEachRow")
-    return [json.loads(line) for (line,) in found]
+    sql = f"SELECT * FROM {of} {where}ORDER BY {key} SETTINGS {settings} FORMAT JSONEachRow"
+    return [json.loads(line) for (line,) in clickhouse.ask(sql)]
 
 
 def decimal(text: str | None) -> Decimal | None:
@@ -161,7 +162,7 @@ def test_the_tables_are_the_journals_in_whatever_batches_they_come(clickhouse: C
         await check_equal(clickhouse, journal)
         kinds = {one.kind for one in await journal.select("fills")}
         assert {"trade", "bust", "correct"} <= kinds
-        assert len(rows(clickhouse, "SELECT * FROM positions")) > 3
+        assert len(rows(clickhouse, "positions")) > 3
 
     asyncio.run(main())
 
@@ -407,7 +408,7 @@ def test_the_worst_values_have_a_place(clickhouse: ClickHouse) -> None:
         )
 
     asyncio.run(main())
-    odd, worst = rows(clickhouse, "SELECT * FROM orders")
+    odd, worst = rows(clickhouse, "orders")
     if odd["order_id"] == WORST:
         odd, worst = worst, odd
     assert (worst["order_id"], worst["rejection_reason"]) == (WORST, WORST * 1000)
@@ -418,7 +419,7 @@ def test_the_worst_values_have_a_place(clickhouse: ClickHouse) -> None:
     assert time(worst["created_at"]) == datetime(1900, 1, 1, tzinfo=UTC)
     assert time(worst["expires_at"]).year == 2299
     assert (odd["filled_value"], decimal(odd["filled_quantity"])) == (None, 0)
-    (fill_row,) = rows(clickhouse, "SELECT * FROM executions")
+    (fill_row,) = rows(clickhouse, "executions")
     assert (decimal(fill_row["commission"]), decimal(fill_row["fill_price"])) == (-NINES, 0)
-    (held,) = rows(clickhouse, "SELECT * FROM positions")
+    (held,) = rows(clickhouse, "positions")
     assert (decimal(held["cost"]), held["realized_pnl"], list(held["fees"])) == (0, None, [WORST])

@@ -13,6 +13,7 @@ from ordergate import __version__
 from ordergate.cli import (
     administration,
     analytics,
+    analytics_backfill,
     approvals,
     archive,
     audit,
@@ -50,6 +51,7 @@ app.add_typer(overrides.app, name="overrides")
 app.add_typer(recon.app, name="recon")
 app.add_typer(audit.app, name="audit")
 app.add_typer(archive.app, name="archive")
+analytics.app.command("backfill")(analytics_backfill.backfill)
 app.add_typer(analytics.app, name="analytics")
 app.command("nodes")(nodes.nodes)
 app.command("copy")(copying.copy)

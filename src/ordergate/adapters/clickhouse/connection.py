@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _MOST_SAID: Final = 400
+_NOT_OPENED: Final = "Unable to open the chdb engine"
 _ROW_SETTINGS: Final[Mapping[str, Any]] = {
     "date_time_input_format": "best_effort",
     "input_format_skip_unknown_fields": 0,
@@ -118,7 +119,7 @@ class Connection:
                 Exception
             ) as error:  # the library raises many kinds, and what rubbish makes it stumble over
                 self._let_go()
-                raise _refused(error, self.shown) from error
+                raise _refused(error, self._target) from error
 
     def _connected(self) -> "Client":
         """The client; in the thread."""
@@ -150,10 +151,20 @@ def _close(client: "Client | None") -> None:
             _log.debug("a connection was not closed", error=repr(error))
 
 
-def _refused(error: Exception, shown: str) -> ClickHouseError:
+def _refused(error: Exception, target: Target) -> ClickHouseError:
     if isinstance(error, ClickHouseError):
         return error
+    shown = target.shown
+    inner: BaseException = error
+    while (cause := inner.__cause__ or inner.__context__) is not None:
+        inner = cause
+    if isinstance(inner, OSError):  # the library's own words have addresses of objects and numbers of queries
+        return ClickHouseError(
+            f"{shown} cannot be reached: {inner.strerror or str(inner) or type(inner).__name__}"
+        )
     said = " ".join((str(error) or type(error).__name__).split())
+    if target.interface == "chdb" and _NOT_OPENED in said:
+        return ClickHouseError(f"{shown} cannot be opened: another process has it, or it cannot be written")
     if len(said) > _MOST_SAID:
         said = f"{said[:_MOST_SAID]}..."
     return ClickHouseError(f"{shown}: {said}", getattr(error, "code", None))
