@@ -12,6 +12,8 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
+from ordergate.adapters.clickhouse.signals import SignalTable
+from ordergate.api.clickhouse import signals
 from ordergate.api.clickhouse.settings import SignalInputs
 from ordergate.application import tallying
 from ordergate.bootstrap import Gate, clickhouse_in, open_gate, open_shard, open_shards
@@ -130,13 +132,14 @@ def test_bad_rows_are_told_once_and_stop_nothing(clickhouse: ClickHouse, tmp_pat
         with capture_logs() as logs:
             async with taking(config_for(clickhouse, write_back=False), database(tmp_path)) as gate:
                 assert len(await orders(gate, 99)) == 1
-                await until(lambda: _looked_again(clickhouse, gate))
+                await _looked_again(clickhouse, gate)
+                await until(lambda: _counted(before, done=2))
                 refused = [one["signal_id"] for one in await gate.queries.refusals()]
             async with taking(
                 config_for(clickhouse), database(tmp_path)
             ) as gate:  # again, and says so in the table
-                table = await told(clickhouse, **{f"n{n}": "failed" for n in range(1, len(BAD) + 1)})
-                assert table[signal_id(99)][0] == "submitted"
+                wanted = {f"n{n}": "failed" for n in range(1, len(BAD) + 1)}
+                await told(clickhouse, **wanted, n97="submitted", n99="submitted")
                 assert [one["signal_id"] for one in await gate.queries.refusals()] == refused
         assert len(set(refused)) == len(refused)
         codes: dict[str, set[str]] = {}
@@ -152,11 +155,18 @@ def test_bad_rows_are_told_once_and_stop_nothing(clickhouse: ClickHouse, tmp_pat
     run(main())
 
 
-async def _looked_again(server: ClickHouse, gate: Gate) -> bool:
-    """Whether a row that was put there now has been taken, so that the others were looked at twice."""
+async def _counted(before: Any, **wanted: int) -> bool:
+    now = tallying.messages
+    return all(
+        now["clickhouse signals", said] - before["clickhouse signals", said] == n
+        for said, n in wanted.items()
+    )
+
+
+async def _looked_again(server: ClickHouse, gate: Gate) -> None:
+    """Returns once a row that is put there now has been taken, so that the others were looked at twice."""
     await asyncio.to_thread(put, server, row(98, execution_status="cancelled"), row(97))
     await orders(gate, 97)
-    return True
 
 
 def test_a_signal_that_comes_again_makes_no_second_order(clickhouse: ClickHouse, tmp_path: Path) -> None:
@@ -224,7 +234,10 @@ def test_more_signals_than_are_read_at_once(
     run(main())
 
 
-def test_the_server_goes_and_comes_back(own_clickhouse: ClickHouse, tmp_path: Path) -> None:
+def test_the_server_goes_and_comes_back(
+    own_clickhouse: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ordergate.api.clickhouse.telling._LONGEST_PAUSE_S", 1.0)
     server = own_clickhouse
 
     async def main() -> None:
@@ -253,6 +266,29 @@ def test_the_server_goes_and_comes_back(own_clickhouse: ClickHouse, tmp_path: Pa
 
 async def _logged(logs: list[Any], event: str) -> bool:
     return any(log["event"] == event for log in logs)
+
+
+def test_a_table_that_only_seems_to_be_told_is_told_again(
+    clickhouse: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, mark, times = signals._Done, SignalTable.mark, []
+
+    async def answered_with_rubbish(self: SignalTable, *given: Any) -> None:
+        times.append(given)
+        if len(times) > 1:
+            await mark(self, *given)
+
+    monkeypatch.setattr(signals, "_Done", lambda status, order: done(status, order, pause_s=0.1))
+    monkeypatch.setattr(SignalTable, "mark", answered_with_rubbish)
+
+    async def main() -> None:
+        clickhouse.ask(TABLE)
+        put(clickhouse, row(1))
+        async with taking(config_for(clickhouse), database(tmp_path)) as gate:
+            await told(clickhouse, n1="submitted")
+            assert len(await gate.queries.orders()) == 1
+
+    run(main())
 
 
 def test_a_gate_that_restarts_goes_on(clickhouse: ClickHouse, tmp_path: Path) -> None:

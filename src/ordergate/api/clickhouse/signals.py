@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from ordergate.api.clickhouse.link import SignalRow, SignalRows
 from ordergate.api.clickhouse.settings import SignalInputs
@@ -31,12 +32,22 @@ NAME: Final = "clickhouse signals"
 _AT_ONCE: Final = 500
 _TRIES: Final = 20
 """Of a signal at which the program fails."""
+_TOLD_AGAIN_S: Final = 10.0
 _SLACK: Final = timedelta(seconds=60)
 _DAY: Final = timedelta(days=1)
 _COUNTED_S: Final = 60.0
 _FIRST_PAUSE_S: Final = 0.25
 _LONGEST_PAUSE_S: Final = 5.0
 _log = structlog.get_logger("ordergate.clickhouse")
+
+
+class _Done(Struct):
+    """What became of a signal, and when the table is told again, should it not say so."""
+
+    status: str
+    order_id: str | None
+    at: float = 0.0
+    pause_s: float = _TOLD_AGAIN_S
 
 
 class SignalPoll:
@@ -56,7 +67,7 @@ class SignalPoll:
         self._forget()
 
     def _forget(self) -> None:
-        self._done: set[str] = set()
+        self._done: dict[str, _Done] = {}
         self._tries: dict[str, int] = {}
         self._begun = self._gate.clock.now()
         self._left, self._counts_at = 0, 0.0
@@ -121,14 +132,17 @@ class SignalPoll:
             if len(page) < _AT_ONCE:
                 break
             after = page[-1].at, page[-1].signal_id
-        self._done &= there
+        self._done = {one: done for one, done in self._done.items() if one in there}
         self._tries = {one: tries for one, tries in self._tries.items() if one in there}
         await self._count_left(since)
 
     async def _take(self, page: Sequence[SignalRow], there: set[str]) -> None:
         fresh = []
         for row in page:
-            if row.signal_id not in there and row.signal_id not in self._done:
+            done = self._done.get(row.signal_id)
+            if done is not None:
+                self._tell_again(row.signal_id, done)
+            elif row.signal_id not in there:
                 fresh.append(row)
             there.add(row.signal_id)
         if not fresh:
@@ -186,10 +200,17 @@ class SignalPoll:
         tallying.messages[NAME, "again"] += 1
 
     def _ended(self, row: SignalRow, said: str, order: Order | None) -> None:
-        self._done.add(row.signal_id)
+        order_id = None if order is None else order.order_id
+        self._done[row.signal_id] = done = _Done(status_of(order), order_id)
         tallying.messages[NAME, said] += 1
-        if self._teller is not None:
-            self._teller.tell(row.signal_id, status_of(order), None if order is None else order.order_id)
+        self._tell_again(row.signal_id, done)
+
+    def _tell_again(self, signal_id: str, done: "_Done") -> None:
+        """The table still says that it is pending: it was told wrongly that it had been changed, or is slow."""
+        now = asyncio.get_running_loop().time()
+        if self._teller is not None and now >= done.at:
+            done.at, done.pause_s = now + done.pause_s, done.pause_s * 2
+            self._teller.tell(signal_id, done.status, done.order_id)
 
     async def _count_left(self, since: datetime) -> None:
         """Says how many came too late to be looked at, whenever there are more."""
