@@ -20,6 +20,9 @@ import typer
 from ordergate.adapters.brokers.bus import wire
 from ordergate.adapters.journals.fresh import SCRIPT, script_of
 from ordergate.adapters.journals.migrate import upgrade
+from ordergate.adapters.outlets.clickhouse import columns as clickhouse_columns
+from ordergate.adapters.outlets.clickhouse import store as clickhouse_store
+from ordergate.adapters.outlets.clickhouse import tables as clickhouse_tables
 from ordergate.adapters.outlets.nats import Dialect, dialects, messages, post
 from ordergate.adapters.outlets.nats import schema as nats_schema
 from ordergate.api.grpc.statuses import STATUS_OF_CODE, STATUS_OF_HTTP
@@ -624,6 +627,44 @@ entries of no fund. The message has the name itself.
 """
 
 
+def clickhouse() -> str:
+    parts = []
+    for one in clickhouse_tables.TABLES:
+        columns = [
+            (f"`{c.name}`", f"`{c.type}`", c.meaning) for c in (*one.columns, *clickhouse_columns.STAMPED)
+        ]
+        parts.append(f"""## `{one.name}`
+
+{one.meaning}
+
+{table(["column", "type", "meaning"], columns)}
+```sql
+{";".join(one.made("default")).replace(";", ";" + chr(10) * 2)};
+```
+""")
+    states = [(f"`{messages.ORDERS[state]}`", f"`{state}`") for state in State]
+    return f"""# ClickHouse
+
+The tables; [how to switch them on](../howto/clickhouse.md) is told elsewhere. Ask `orders`, `executions` and
+`positions`: views that show of each key the row of the highest `journal_index`, however often it was written. Under
+each lies a table of versions, as the statements say that make both where there are none.
+
+Numbers are exact; one that is too large for its column is NULL, one with more digits behind the point is rounded half
+to even. Times are UTC; one before 1900 or behind 2299 stands at that end.
+
+{table(["`state`", "ordergate's own (`order_state`)"], states)}
+{chr(10).join(parts)}
+## `{clickhouse_store.MARKS}`
+
+How far each journal's rows are: `done` is the entry that all of them are not older than, `begun` the one that none is
+newer than.
+
+```sql
+{clickhouse_store.MAKE_MARKS.format(place=f"`default`.`{clickhouse_store.MARKS}`")};
+```
+"""
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "order-states.md": order_states,
     "events.md": event_kinds,
@@ -635,6 +676,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "rest.md": rest,
     "grpc.md": grpc,
     "nats.md": nats,
+    "clickhouse.md": clickhouse,
 }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 import structlog
+from msgspec import Struct
 
 from ordergate.application.entry import Entry, decode
 from ordergate.application.ownership import Tenure
@@ -12,11 +13,26 @@ from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import Journal
 from ordergate.application.stopping import stopped
 
-_AT_ONCE: Final = 500
 _FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
 """Between two tries."""
 _log = structlog.get_logger("ordergate.outlets")
+
+
+class Pace(Struct, frozen=True, kw_only=True):
+    """How entries are brought together.
+
+    Attributes:
+        at_once: at most so many are delivered at once.
+        gather_s: for so long fewer than that wait for others.
+    """
+
+    at_once: int = 500
+    gather_s: float = 0.0
+
+
+EACH: Final = Pace()
+"""Whatever there is, at once."""
 
 
 class Outlet(Protocol):
@@ -40,10 +56,16 @@ class Follower:
     """
 
     def __init__(
-        self, outlet: Outlet, journal: Journal, clock: Clock, *, from_its_start: bool = True
+        self,
+        outlet: Outlet,
+        journal: Journal,
+        clock: Clock,
+        *,
+        from_its_start: bool = True,
+        pace: Pace = EACH,
     ) -> None:
         self._outlet, self._journal, self._clock = outlet, journal, clock
-        self._from_its_start = from_its_start
+        self._from_its_start, self._pace = from_its_start, pace
         self._news = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
@@ -94,7 +116,10 @@ class Follower:
 
     async def _forward(self, epoch: int) -> bool:
         first = await self._journal.cursor(self._outlet.name)
-        lines = await self._journal.lines(first, _AT_ONCE)
+        lines = await self._journal.lines(first, self._pace.at_once)
+        if lines and len(lines) < self._pace.at_once and self._pace.gather_s:
+            await self._clock.sleep(self._pace.gather_s)
+            lines = await self._journal.lines(first, self._pace.at_once)
         if not lines:
             return False
         await self._outlet.deliver([decode(line.data, index) for index, line in enumerate(lines, first)])

@@ -1,5 +1,6 @@
 """Puts the parts together, and runs them."""
 
+from ordergate.bootstrap.clickhouse_in import check_clickhouse_in, clickhouse_in
 from ordergate.bootstrap.gate import Gate
 from ordergate.bootstrap.moving import Moved, check_target, move_fund
 from ordergate.bootstrap.nats_in import check_nats_in, nats_in
@@ -14,8 +15,10 @@ __all__ = [
     "Shards",
     "all_reading_aside",
     "assemble",
+    "check_clickhouse_in",
     "check_nats_in",
     "check_target",
+    "clickhouse_in",
     "leave_to_itself",
     "move_fund",
     "nats_in",

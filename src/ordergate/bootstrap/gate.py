@@ -19,7 +19,7 @@ from ordergate.application.entry import Origin
 from ordergate.application.fitting import is_emulated
 from ordergate.application.guarding import Guard
 from ordergate.application.naming import Naming
-from ordergate.application.outlets import Follower, Outlet
+from ordergate.application.outlets import EACH, Follower, Outlet, Pace
 from ordergate.application.ownership import Keeper, Presence
 from ordergate.application.ports.brokers import Broker
 from ordergate.application.ports.clock import Clock
@@ -56,13 +56,13 @@ class Gate:
     Attributes:
         runner: takes commands.
         brokers: by name.
-        queries: reads orders, fills, positions.
-        lists: the same for what may take long; see `reading_aside`.
+        queries, lists: read orders, fills, positions; `lists` what may take long, see `reading_aside`.
         verifier: of the checkpoints that it signs.
         loop: that it runs on.
         database: its file; None in memory and on a server.
         files: what files beside the database are named after; None in memory.
         running: the runner at work; it ends before `close` only where it fails.
+        keeper: has this node's duties.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Gate:
         self.running: asyncio.Task[None] | None = None
         self.queries = self.lists = Queries(journal)
         self.leases = leases
-        self._keeper = Keeper(leases, clock, runner.fail)
+        self.keeper = Keeper(leases, clock, runner.fail)
         self._sessions: list[BrokerSession] = []
         runner.engine.view.account, runner.engine.view.replaces = self._account_of, self._replaces
         self._guard = Guard(runner, clock, config.triggers)
@@ -121,9 +121,9 @@ class Gate:
         Raises:
             SecretError: alerts have a webhook, and no secret to sign them with.
         """
-        await self._keeper.check_clock()
+        await self.keeper.check_clock()
         if self.leases.node is not None:
-            await self._keeper.add(Presence(self.leases.node))
+            await self.keeper.add(Presence(self.leases.node))
         symbols = sorted(self.config.instruments.keys() | self.runner.engine.state.instruments.rows.keys())
         instruments = tuple(i for symbol in symbols if (i := self.config.catalogue(symbol)) is not None)
         await self._configure(instruments, Origin())
@@ -132,8 +132,8 @@ class Gate:
             if isinstance(broker, PaperBroker):
                 await broker.watch(self.runner)
             await self._open_session(broker)
-        await self._keeper.add(self._guard)
-        await self._keeper.add(self._workers)
+        await self.keeper.add(self._guard)
+        await self.keeper.add(self._workers)
 
     async def _alert(self) -> None:
         """Alerts are told from here on: before anything is sent."""
@@ -211,7 +211,7 @@ class Gate:
     async def _open_session(self, broker: Broker) -> None:
         comparing = self.queries.reader, account_terms_of(self.config.reconciliation, broker.name)
         session = BrokerSession(broker, self.runner, self.clock, __version__, self.leases.node, comparing)
-        await self._keeper.add(session)
+        await self.keeper.add(session)
         self._sessions.append(session)
 
     async def compare(self, broker: str) -> Comparison:
@@ -303,11 +303,11 @@ class Gate:
             await self.clock.sleep(_PAUSE_S)
             await self.runner.settled()
 
-    async def follow(self, outlet: Outlet, *, from_its_start: bool = True) -> None:
+    async def follow(self, outlet: Outlet, *, from_its_start: bool = True, pace: Pace = EACH) -> None:
         """Feeds an outlet from where it was left, while no other node does; see `Follower`."""
-        follower = Follower(outlet, self.journal, self.clock, from_its_start=from_its_start)
+        follower = Follower(outlet, self.journal, self.clock, from_its_start=from_its_start, pace=pace)
         self.runner.listen(follower.committed)
-        await self._keeper.add(follower)
+        await self.keeper.add(follower)
 
     async def answered(self, order_id: str, timeout_s: float) -> Order:
         """The order, once no request of it waits for an answer, or after that long as it is then."""
@@ -333,12 +333,12 @@ class Gate:
 
     def failed(self) -> None:
         """The runner has ended: other nodes take over as soon as the leases run out."""
-        self._keeper.abandon()
+        self.keeper.abandon()
 
     async def close(self) -> None:
         """Sends no more, finishes what waits, and lets go of the brokers."""
         self.runner.engine.view.sessions.clear()
-        await self._keeper.close()
+        await self.keeper.close()
         for broker in self.brokers.values():
             if isinstance(broker, PaperBroker):
                 await broker.unwatch()

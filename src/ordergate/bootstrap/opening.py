@@ -30,6 +30,7 @@ from ordergate.application.recovery import check_head, last_instant, load_state
 from ordergate.application.runner import Runner
 from ordergate.application.tail import Tail
 from ordergate.application.view import View
+from ordergate.bootstrap.clickhouse import clickhouse_tables, follow_tables
 from ordergate.bootstrap.connecting import bus_broker
 from ordergate.bootstrap.gate import Gate, beside
 from ordergate.bootstrap.gates import close_gates, make_gates
@@ -62,6 +63,7 @@ async def open_gate(
         ConfigError: the configuration has shards; see `open_shards`. Or the journal there is another log's.
         StoreError, AuditError, AuditKeyError: the database or its key cannot be used.
         KafkaError: there is to be an archive, and its library or settings cannot be used.
+        ClickHouseError: there are to be tables in ClickHouse, and its library is not installed.
         NatsError: a server is named, and nats-py is not installed.
     """
     if config.shards:
@@ -78,6 +80,7 @@ async def open_gate(
         try:
             async with (
                 kafka_archive(config, journal) as outlets,
+                clickhouse_tables(config, journal) as tables,
                 nats_connection(config) as nats,
                 assemble(
                     config,
@@ -94,6 +97,7 @@ async def open_gate(
             ):
                 for outlet in outlets:
                     await gate.follow(outlet)
+                await follow_tables(gate, tables)
                 yield gate
         finally:
             await leases.close()

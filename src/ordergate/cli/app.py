@@ -12,6 +12,8 @@ import typer
 from ordergate import __version__
 from ordergate.cli import (
     administration,
+    analytics,
+    analytics_backfill,
     approvals,
     archive,
     audit,
@@ -51,6 +53,8 @@ app.add_typer(recon.app, name="recon")
 app.add_typer(audit.app, name="audit")
 app.add_typer(archive.app, name="archive")
 app.add_typer(records.app, name="records")
+analytics.app.command("backfill")(analytics_backfill.backfill)
+app.add_typer(analytics.app, name="analytics")
 app.command("nodes")(nodes.nodes)
 app.command("copy")(copying.copy)
 app.add_typer(administration.quotes_app, name="quotes")

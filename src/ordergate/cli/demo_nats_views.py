@@ -12,11 +12,12 @@ from ordergate.adapters.nats import Connection, NatsError
 from ordergate.adapters.nats.streams import info, pull
 from ordergate.adapters.outlets.nats.dialects import Render
 from ordergate.adapters.outlets.nats.letters import Letter
-from ordergate.adapters.outlets.nats.positions import BucketMark, PositionValue, key_of, touched
+from ordergate.adapters.outlets.nats.positions import BucketMark, PositionValue, key_of
 from ordergate.application.entry import Entry, decode
 from ordergate.application.naming import LogName
 from ordergate.application.ports.journal import JournalReader
 from ordergate.application.telling import Teller
+from ordergate.application.touching import touched_positions
 from ordergate.domain.money import text
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ async def compare_positions(
     changed: dict[str, int] = {}
     end = -1
     for entry in entries:
-        changed |= {key_of(*key): entry.index for key in touched(entry)}
+        changed |= {key_of(*key): entry.index for key in touched_positions(entry)}
         end = entry.index
     rows: list[dict[str, Any]] = []
     for position in await reader.select("positions"):

@@ -13,7 +13,16 @@ import typer
 
 from ordergate.adapters.journals.door import DoorFile, remove_door, write_door
 from ordergate.adapters.journals.location import safe_to_show
-from ordergate.bootstrap import Gate, all_reading_aside, check_nats_in, leave_to_itself, nats_in, open_any
+from ordergate.bootstrap import (
+    Gate,
+    all_reading_aside,
+    check_clickhouse_in,
+    check_nats_in,
+    clickhouse_in,
+    leave_to_itself,
+    nats_in,
+    open_any,
+)
 from ordergate.bootstrap.grpc import answering, listening
 from ordergate.cli import terminal as t
 from ordergate.cli.places import Place, ShardName, only, places
@@ -115,6 +124,7 @@ async def _serve(
     from ordergate.api.rest.server import Server, stopped_by_signals
 
     check_nats_in(settings)
+    check_clickhouse_in(settings)
     with ExitStack() as signals:  # caught until the gate is closed, but not while it is still opening
         address = _url_of(listener)
         async with (
@@ -131,7 +141,11 @@ async def _serve(
                 for shard in gate.shards.values():
                     _stop_with(shard, server)
                     doors.enter_context(_door_file(shard.database, door))
-                async with answering(calls, app.state.door), nats_in(settings, gate):
+                async with (
+                    answering(calls, app.state.door),
+                    nats_in(settings, gate),
+                    clickhouse_in(settings, gate),
+                ):
                     await server.serve([listener])
 
 

@@ -21,6 +21,7 @@ from ordergate.adapters.brokers.sync import SyncSettings
 from ordergate.application.triggers import Triggers
 from ordergate.application.view import PAR, GateTerms, SignalRouting
 from ordergate.config.alerts import AlertsSection, check_alerts
+from ordergate.config.clickhouse import ClickHouseSection, check_clickhouse
 from ordergate.config.converting import convert
 from ordergate.config.errors import ConfigError
 from ordergate.config.funds import DEFAULT_BROKER, FundSection, check_fund, checked, fund_of
@@ -30,7 +31,15 @@ from ordergate.config.limits import LimitSections, check_limit_sections, with_en
 from ordergate.config.nats import NatsSection, check_bus_brokers, check_nats
 from ordergate.config.reconciliation import ReconciliationSection, check_reconciliation
 from ordergate.config.risk import GateSection, check_gate_sections, terms_of
-from ordergate.config.sharding import ORIGIN, ShardSection, check_shards, shard_of_broker, url_of_shard
+from ordergate.config.sharding import (
+    ORIGIN,
+    ShardSection,
+    check_shards,
+    origin_of_shard,
+    origins_beside,
+    shard_of_broker,
+    url_of_shard,
+)
 from ordergate.config.workers import check_workers
 from ordergate.domain.delays import WorkerTerms
 from ordergate.domain.funds import Fund
@@ -138,6 +147,7 @@ class Config(_Section, frozen=True, kw_only=True):
     alerts: AlertsSection = AlertsSection()
     nats: NatsSection = NatsSection()
     kafka: KafkaSection = KafkaSection()
+    clickhouse: ClickHouseSection = ClickHouseSection()
 
     def worker_terms(self, fund_id: str) -> WorkerTerms:
         """What is done about a fund's orders that take too long: as it says, else as is said for all."""
@@ -158,9 +168,10 @@ class Config(_Section, frozen=True, kw_only=True):
             self,
             database=Database(url=url_of_shard(name, section, self.database.url)),
             audit=Audit(
-                origin=section.origin or f"{self.audit.origin}/{name}",
+                origin=origin_of_shard(name, section, self.audit.origin),
                 key_file=section.key_file or self.audit.key_file,
             ),
+            clickhouse=self.clickhouse.beside(origins_beside(name, self.shards, self.audit.origin)),
             shards={},
             funds={n: replace(f, shard=None) for n, f in self.funds.items() if f.shard == name},
             brokers={n: b for n, b in self.brokers.items() if shard_of_broker(self, n) == name},
@@ -255,6 +266,7 @@ def _check(config: Config, path: Path) -> Config:
     check_alerts(config.alerts, f"{path}: ")
     check_nats(config.nats, f"{path}: ")
     check_kafka(config.kafka, f"{path}: ")
+    check_clickhouse(config.clickhouse, f"{path}: ")
     for symbol, section in config.instruments.items():
         _check_instrument(symbol, section, f"{path}: instruments.{_shown(symbol)}")
     return config

@@ -70,6 +70,16 @@ def url_of_shard(name: str, section: ShardSection, base: str) -> str:
     return _SQLITE + str(path.with_name(f"{path.stem}-{name}{path.suffix}"))
 
 
+def origin_of_shard(name: str, section: ShardSection, base: str) -> str:
+    """The name of a shard's log: as configured; else that of `base` with the shard's name behind it."""
+    return section.origin or f"{base}/{name}"
+
+
+def origins_beside(name: str, shards: Mapping[str, ShardSection], base: str) -> tuple[str, ...]:
+    """The names of the other shards' logs."""
+    return tuple(origin_of_shard(other, one, base) for other, one in shards.items() if other != name)
+
+
 def shard_of_broker(config: _Sharded, name: str) -> str | None:
     """The shard of a broker's account: the one that it names, else that of the funds that use it."""
     named = config.brokers[name].shard

@@ -53,7 +53,7 @@ def test_a_node_that_stood_still_while_it_asked_for_the_time_has_no_wrong_clock(
                 return now
 
             one.leases.clock = stopped
-            await first._keeper.check_clock()
+            await first.keeper.check_clock()
             one.leases.clock = clock
             with pytest.raises(ClockError, match=r"by -5\.5 s"):
                 check_difference(START, START, START + timedelta(seconds=5.5))
@@ -93,7 +93,7 @@ def test_a_lease_that_ran_out_while_the_session_was_opened_is_no_session() -> No
             await asyncio.sleep(8.2)  # between two turns of its keeper
             held = {lease.name: lease.node for lease in await other.leases.all()}
             assert held["broker:paper"] == "other"
-            post = next(post for post in second._keeper._posts if post.duty.lease == "broker:paper")
+            post = next(post for post in second.keeper._posts if post.duty.lease == "broker:paper")
             assert post.tenure is not None
             post.tenure.end()  # as after standing still for longer than it lasts
             stopped.set()

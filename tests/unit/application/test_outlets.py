@@ -11,7 +11,7 @@ from ordergate.adapters.clock import VirtualClock, run_virtual
 from ordergate.adapters.journals.database import open_journal
 from ordergate.adapters.journals.memory import MemoryJournal
 from ordergate.application import outlets
-from ordergate.application.outlets import Follower
+from ordergate.application.outlets import Follower, Pace
 from ordergate.application.ownership import Tenure
 from ordergate.application.ports.leases import FOREVER, Lease
 from ordergate.domain.errors import StoreError
@@ -62,8 +62,8 @@ def first_times(indices):
     return seen
 
 
-def follow(outlet, journal):
-    follower = Follower(outlet, journal, VirtualClock(datetime(2026, 1, 5, tzinfo=UTC)))
+def follow(outlet, journal, pace=outlets.EACH):
+    follower = Follower(outlet, journal, VirtualClock(datetime(2026, 1, 5, tzinfo=UTC)), pace=pace)
     return follower, asyncio.get_running_loop().create_task(follower.run())
 
 
@@ -121,9 +121,8 @@ def test_a_crash_of_the_outlet(fault):
 
 
 @pytest.mark.parametrize("dies_at", range(1, 7))
-def test_a_crash_of_the_process(tmp_path, dies_at, monkeypatch):
+def test_a_crash_of_the_process(tmp_path, dies_at):
     """Wherever it dies, the next process goes on where the last durable cursor was."""
-    monkeypatch.setattr(outlets, "_AT_ONCE", 50)
     url, outlet = f"sqlite:///{tmp_path / 'orders.db'}", Outlet()
 
     async def live(dies_after):
@@ -141,7 +140,7 @@ def test_a_crash_of_the_process(tmp_path, dies_at, monkeypatch):
                 return call
 
         await day.run(desk, desk.engine.size + 60)
-        _follower, task = follow(outlet, Dying())
+        _follower, task = follow(outlet, Dying(), Pace(at_once=50))
         done, _running = await asyncio.wait([task], timeout=5)
         assert bool(done) == (dies_after < 100)
         await end(task)
@@ -261,5 +260,32 @@ def test_one_that_does_not_hear_that_it_is_over_is_told_again():
             await asyncio.sleep(0)
         await follower.end()
         assert len(outlet.calls) == 1
+
+    run_virtual(talk())
+
+
+def test_a_batch_is_delivered_when_it_is_full_or_old_enough():
+    async def talk():
+        journal, outlet, day = MemoryJournal(), Outlet(), BusyDay(1)
+        desk = await Desk.open(journal, SIGNER)
+        await day.run(desk, 95)
+        size = desk.engine.size
+        began = asyncio.get_running_loop().time()
+        follower, task = follow(outlet, journal, Pace(at_once=30, gather_s=5))
+        while len(outlet.calls) < size // 30:
+            await asyncio.sleep(0.001)
+        assert asyncio.get_running_loop().time() - began < 1  # full ones wait for nothing
+        assert {len(call) for call in outlet.calls} == {30}
+        while len(outlet.taken) < size:
+            await asyncio.sleep(0.001)
+        assert 4.9 < asyncio.get_running_loop().time() - began < 5.1
+        await day.run(desk, size + 1)
+        follower.committed([])
+        await asyncio.sleep(3)
+        await day.run(desk, desk.engine.size + 1)  # comes while the first waits
+        follower.committed([])
+        await asyncio.sleep(2.1)
+        assert outlet.calls[-1] == list(range(size, desk.engine.size))
+        await end(task)
 
     run_virtual(talk())

@@ -12,10 +12,9 @@ import structlog
 from msgspec import Struct
 
 from ordergate.api.nats.link import Consumed, Letters, Message, Server
-from ordergate.api.problems import Failure
+from ordergate.api.taking import Dead, NotNow, judged
 from ordergate.application import tallying
 from ordergate.application.stopping import stopped
-from ordergate.domain.errors import Code, OrdergateError, OutcomeUnknown, Refused, StoreError
 
 LARGEST: Final = 65_536
 """Bytes of a message."""
@@ -26,22 +25,6 @@ _LONGEST_PAUSE_S: Final = 5.0
 _LONGEST_DELAY_S: Final = 30.0
 _DRAIN_S: Final = 5.0
 _log = structlog.get_logger("ordergate.nats")
-
-
-class Dead(Exception):
-    """A message that cannot be used, and why.
-
-    Args:
-        order_id: of the order that it is about, where there is one.
-    """
-
-    def __init__(self, code: str, reason: str, order_id: str | None = None) -> None:
-        super().__init__(reason)
-        self.code, self.reason, self.order_id = code, reason, order_id
-
-
-class NotNow(Exception):
-    """It cannot be done at present: it comes again."""
 
 
 Handler = Callable[[Message], Awaitable[str]]
@@ -184,19 +167,12 @@ class Intake:
     async def _handled(self, message: Message) -> str:
         try:
             return await self._handle(message)
-        except (StoreError, OutcomeUnknown) as error:
-            raise NotNow(str(error)) from error
-        except Refused as error:
-            if error.code is Code.INBOX_FULL:
-                raise NotNow(str(error)) from error
-            raise Dead(error.code, str(error)) from error
-        except Failure as error:
-            raise Dead(error.problem.code, error.problem.detail) from error
         except (Dead, NotNow):
             raise
-        except OrdergateError as error:
-            raise NotNow(str(error)) from error
         except Exception as error:
+            judgement = judged(error)
+            if judgement is not None:
+                raise judgement from error
             _log.exception("a message failed", message=message.came_from)
             if message.deliveries >= self._terms.max_deliver:
                 raise Dead("internal_error", f"{type(error).__name__}: {error}") from error

@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from ordergate.api.gate import Gate
 from ordergate.api.nats.commands import ASKING, VERBS, Asked, Done
-from ordergate.api.nats.intake import Dead, NotNow
 from ordergate.api.nats.link import Message
 from ordergate.api.nats.reading import json_of, origin_of, text_of
 from ordergate.api.nats.sequence import check_newest, is_done
 from ordergate.api.problems import Failure
+from ordergate.api.taking import Dead, NotNow
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound, OrdergateError
 from ordergate.domain.identifiers import parse_order_id
 from ordergate.domain.times import format_time

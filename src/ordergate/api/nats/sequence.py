@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Final
 
 from ordergate.api.gate import Gate
-from ordergate.api.nats.intake import Dead
 from ordergate.api.nats.link import Message
+from ordergate.api.taking import Dead
 from ordergate.application.audit.reading import lines_of, read_entry
 from ordergate.application.entry import Entry
 from ordergate.domain.orders.events import ReplaceRefused, RequestOpened

@@ -1,21 +1,16 @@
 """Approved signals become orders; `signals.rejected.>` is never subscribed to."""
 
-from datetime import timedelta
 from typing import Final
 
+from ordergate.api import signals
 from ordergate.api.gate import Gate
-from ordergate.api.nats.intake import Dead
 from ordergate.api.nats.link import Message
 from ordergate.api.nats.reading import json_of, origin_of, text_of
 from ordergate.api.nats.signatures import Verifier
-from ordergate.api.orders import is_refused, signal_refused
-from ordergate.application.decide.signaling import SignalResult
-from ordergate.domain.signals import Signal, SubmitSignal, parse_signal
-from ordergate.domain.times import format_time
+from ordergate.api.orders import is_refused
+from ordergate.api.taking import Dead
 
 SUBJECT: Final = "signals.approved.>"
-_SKEW: Final = timedelta(seconds=60)
-"""By which a strategy's clock may be ahead of ours."""
 
 
 class Signals:
@@ -26,8 +21,7 @@ class Signals:
     """
 
     def __init__(self, gate: Gate, verifier: Verifier, most_s: int) -> None:
-        self._gate, self._verifier = gate, verifier
-        self._most = timedelta(seconds=most_s)
+        self._signals, self._verifier = signals.Signals(gate, most_s), verifier
 
     async def take(self, message: Message) -> str:
         """An order, journalled, of the signal in a message.
@@ -41,36 +35,11 @@ class Signals:
         if wrong is not None:
             raise Dead("bad_signature", wrong)
         text = text_of(message.data)
-        signal = parse_signal(json_of(text))
-        untimely = self._untimely(signal, message)
-        if untimely is not None and not await self._is_known(signal):
-            raise untimely
-        origin = origin_of(message)
-        result: SignalResult = await self._gate.execute(SubmitSignal(signal), origin, text)
-        if result.order is None:
-            told = signal_refused(result)
-            raise Dead(told.code, told.detail)
-        if not result.replayed:
-            return "refused" if is_refused(result.order) else "done"
+        came = signals.Came(body=json_of(text), text=text, at=message.at, origin=origin_of(message))
+        order, replayed = await self._signals.take(came)
+        if not replayed:
+            return "refused" if is_refused(order) else "done"
         if message.deliveries == 1:
-            reason = f"the signal came before, and made order {result.order.order_id}"
-            raise Dead("repeated", reason, result.order.order_id)
+            reason = f"the signal came before, and made order {order.order_id}"
+            raise Dead("repeated", reason, order.order_id)
         return "replayed"
-
-    def _untimely(self, signal: Signal, message: Message) -> Dead | None:
-        """Why it is no signal of now, by its own clock or the server's; None where it is one."""
-        now = self._gate.clock.now()
-        since = message.at if signal.time is None else min(signal.time, message.at)
-        if now - since > self._most:
-            seconds = f"{self._most.total_seconds():g} s"
-            return Dead("signal_too_old", f"it is of {format_time(since)}: after {seconds} it makes no order")
-        if signal.time is not None and signal.time - now > _SKEW:
-            ahead = f"it is of {format_time(signal.time)}, and now it is {format_time(now)}"
-            return Dead(
-                "signal_from_the_future", f"{ahead}: its time may be {_SKEW.total_seconds():g} s ahead"
-            )
-        return None
-
-    async def _is_known(self, signal: Signal) -> bool:
-        """Whether it made an order in time, and only the acknowledgement was lost."""
-        return bool(await self._gate.queries.orders(signal_id=signal.signal_id))

@@ -20,13 +20,11 @@ from ordergate.application.entry import Entry
 from ordergate.application.naming import Naming
 from ordergate.application.ports.journal import Journal, JournalReader
 from ordergate.application.queries import MOST_LOTS, Queries
-from ordergate.domain import moving as m
+from ordergate.application.touching import Key, touched_positions
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.moves import MovePhase
-from ordergate.domain.orders import events as e
 from ordergate.domain.positions.lots import Lot
 from ordergate.domain.positions.position import Position
-from ordergate.domain.recon.events import PositionAdjusted
 from ordergate.domain.risk.valuation import USD, Market, value
 from ordergate.protocols.subjects import token
 
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
     from nats.js import JetStreamContext
     from nats.js.kv import KeyValue
 
-Key = tuple[str, str]
 _ENCODE: Final = msgspec.json.Encoder(decimal_format="string").encode
 _log = structlog.get_logger("ordergate.nats")
 
@@ -98,19 +95,6 @@ class BucketTerms(Struct, frozen=True, kw_only=True):
 
     name: str
     replicas: int = 1
-
-
-def touched(entry: Entry) -> Iterable[Key]:
-    """Fund and symbol of the positions that an entry may have changed."""
-    event = entry.event
-    match event:
-        case e.OrderFilled() | e.FillCorrected() | e.FillBusted():
-            return [(event.fill.fund_id, event.fill.symbol)]
-        case PositionAdjusted(trade=trade) if trade is not None:
-            return [(trade.fund_id, trade.symbol)]
-        case m.FundLeft() | m.FundArrived():
-            return [(held.position.fund_id, held.position.symbol) for held in event.holdings]
-    return []
 
 
 def bucket_subject(bucket: str) -> str:
@@ -208,7 +192,7 @@ class NatsPositions:
         there = await self._marked(bucket)
         name = await self._naming.name()
         whole = there is None or self._ahead or (there.log, there.journal) != (name.log, name.journal)
-        changed = {key for entry in entries for key in touched(entry)}
+        changed = {key for entry in entries for key in touched_positions(entry)}
         values, mark = await self._values(None if whole else changed)
         if there is not None:
             self._check(there, mark)

@@ -1,0 +1,1 @@
+"""The door in ClickHouse: approved signals of a table become orders."""
