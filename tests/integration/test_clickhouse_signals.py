@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ from structlog.testing import capture_logs
 
 from ordergate.api.clickhouse.settings import SignalInputs
 from ordergate.application import tallying
-from ordergate.bootstrap import Gate, clickhouse_in, open_gate
+from ordergate.bootstrap import Gate, clickhouse_in, open_gate, open_shard, open_shards
 from ordergate.config import Config, ConfigError, load
 from ordergate.config.clickhouse import ClickHouseSection
+from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import CancelOrder
 from tests.services.clickhouse import ClickHouse
 from tests.services.mail import until
 from tests.services.postgres import Postgres
+from tests.services.sharded import config as sharded
 from tests.services.signal_table import TABLE, put, row, said, signal_id
 
 
@@ -58,8 +61,8 @@ async def told(server: ClickHouse, **wanted: str) -> dict[str, tuple[str, str]]:
     return dict(await until(so))
 
 
-def run(main: Any) -> None:
-    asyncio.run(asyncio.wait_for(main, 120))
+def run(main: Any) -> Any:
+    return asyncio.run(asyncio.wait_for(main, 120))
 
 
 def database(folder: Path) -> str:
@@ -303,6 +306,86 @@ def test_a_table_that_cannot_be_changed_hinders_nothing(clickhouse: ClickHouse, 
                 await until(lambda: _logged(logs, "what becomes of signals is not written back"))
 
     run(main())
+
+
+def test_what_else_a_table_may_say(
+    clickhouse: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ordergate.api.clickhouse.telling._LOOKED_S", 0.05)
+
+    async def main() -> None:
+        more = "strategy_id LowCardinality(String), fund_id Nullable(String), expires_at Nullable(DateTime), position_size Nullable(Decimal(38, 18))"
+        table = TABLE.replace("features_snapshot String", more).replace("signal_id UUID", "signal_id String")
+        clickhouse.ask(
+            table.replace("signal_timestamp DateTime64(3, 'UTC')", "signal_timestamp Nullable(DateTime)")
+        )
+        said = {
+            "strategy_id": "trend",
+            "fund_id": "paper-momentum",
+            "position_size": "0.03",
+            "signal_timestamp": None,
+        }
+        strange = "it's \\ {a:String} %s"
+        put(
+            clickhouse,
+            row(1, **said, expires_at="2099-01-01 00:00:00"),
+            row(2, **said, expires_at="2020-01-01 00:00:00"),
+            row(3, **said, signal_type="close_long", stop_loss=0, take_profit=0) | {"signal_id": strange},
+            row(4, strategy_id="trend", signal_timestamp=None, expires_at=None),
+        )
+        async with taking(config_for(clickhouse), database(tmp_path)) as gate:
+            await until(lambda: _refused(gate, signal_id(2), "signal_expired"))
+            found = await orders(gate, 1, 4)
+            one = found[signal_id(1)]
+            assert (one.strategy_id, one.fund_id, str(one.quantity)) == ("trend", "paper-momentum", "0.03")
+            assert one.expires_at is not None
+            assert str(found[signal_id(4)].quantity) == "0.01"
+            await until(lambda: _is_there(gate, strange))
+            now = gate.clock.now()
+            bid, ask = Decimal("1.0812"), Decimal("1.0813")
+            await gate.set_quote("paper", Quote(symbol="EURUSD", time=now, bid=bid, ask=ask))
+            table = await told(clickhouse, n1="filled", n2="failed", n4="filled")
+            (order_id,) = [order for signal, (_status, order) in table.items() if "{a:String}" in signal]
+            assert order_id == (await gate.queries.orders(signal_id=strange))[0].order_id
+
+    run(main())
+
+
+async def _refused(gate: Gate, signal: str, code: str) -> bool:
+    return any((one["signal_id"], one["code"]) == (signal, code) for one in await gate.queries.refusals())
+
+
+async def _is_there(gate: Gate, signal: str) -> bool:
+    return bool(await gate.queries.orders(signal_id=signal))
+
+
+def test_shards_are_served_together(clickhouse: ClickHouse, tmp_path: Path) -> None:
+    async def main() -> None:
+        clickhouse.ask(TABLE.replace("features_snapshot String", "fund_id String"))
+        put(
+            clickhouse,
+            *(
+                row(n, symbol="AAPL", position_size_recommended=1, fund_id=fund)
+                for n, fund in ((1, "alpha"), (2, "beta"))
+            ),
+        )
+        inward = sharded(tmp_path)
+        inputs = replace(inward, clickhouse=config_for(clickhouse).clickhouse)
+        async with open_shards(inward) as shards, clickhouse_in(inputs, shards):
+            for fund, number in (("alpha", 1), ("beta", 2)):
+                await until(lambda fund=fund: _of_fund(shards, fund))
+                (order,) = await shards.queries.orders(fund_id=fund)
+                assert order.signal_id == signal_id(number)
+        async with open_shard(inward, "us") as gate:
+            with pytest.raises(ConfigError, match="serve all of them in one process"):
+                async with clickhouse_in(inputs, gate):
+                    pass
+
+    run(main())
+
+
+async def _of_fund(shards: Any, fund: str) -> Any:
+    return await shards.queries.orders(fund_id=fund)
 
 
 def test_ends_are_told(clickhouse: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ordergate.cli import demo_companions, demo_nats_views, demo_servers
+from ordergate.cli import demo_clickhouse_views, demo_companions, demo_nats_views, demo_servers
 from ordergate.cli.app import app
 from ordergate.domain.errors import OrdergateError
 from tests.services.kafka import NoKafka, binary
@@ -299,7 +300,7 @@ def test_the_demo_speaks_to_no_server_of_the_configuration() -> None:
 
 
 def test_what_there_is_not_is_named() -> None:
-    assert "--with: 'clickhouse' is none of" in run("--with", "clickhouse", code=1).stderr
+    assert "--with: 'postgres' is none of" in run("--with", "postgres", code=1).stderr
     assert "--with: '' is none of" in run("--with", "", code=1).stderr
 
 
@@ -384,3 +385,42 @@ def test_one_that_does_not_agree_fails_the_demo(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(demo_companions, "KNOWN", {"wrong": made})
     assert "wrong does not agree with the book" in run("--with", "wrong", code=1).stderr
+
+
+_ENGINE = pytest.mark.skipif(importlib.util.find_spec("chdb") is None, reason="chdb is not installed")
+
+
+@_ENGINE
+def test_clickhouse_answers_as_the_book_does() -> None:
+    shown = json.loads(run("--with", "clickhouse", "--db", "sqlite:///beside.db", "--json").stdout)
+    found = shown["with"]["clickhouse"]
+    assert found["agrees"]
+    recent = found["recent"]["rows"]
+    assert {one["order_id"] for one in recent} == {order["order_id"] for order in shown["orders"]}
+    assert all({name: one[name] for name in one["book"]} == one["book"] for one in recent)
+    counted = {one["what"]: one["clickhouse"] for one in found["fill-rate"]["rows"]}
+    assert counted == {"filled": len(shown["orders"]), "rejected": 0, "cancelled": 0, "fill_rate_pct": 100.0}
+    assert any(one["clickhouse"] for one in found["slippage"]["rows"])
+    fates = {one["signal_id"]: one for one in found["signals"]}
+    by_signal = {order["signal_id"]: order["order_id"] for order in shown["orders"]}
+    for number in (1, 2, 3):
+        one = fates[f"demo-clickhouse-{number}"]
+        assert one["status"] in ("submitted", "filled")
+        assert one["order_id"] == by_signal[one["signal_id"]]
+    for word in ("pending", "rejected"):
+        assert fates[f"demo-clickhouse-{word}"]["order_id"] is None
+        assert f"demo-clickhouse-{word}" not in by_signal
+    assert not any(thread.name == "ordergate-clickhouse" for thread in threading.enumerate())
+
+
+@_ENGINE
+def test_an_answer_that_is_not_the_books_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_clickhouse_views.Book, "pips", lambda *_: None)
+    result = run("--with", "clickhouse", code=1)
+    assert "they are NOT the book's" in result.stdout
+    assert "clickhouse does not agree with the book" in result.stderr
+
+
+def test_clickhouse_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ordergate.adapters.clickhouse.target.find_spec", lambda _name: None)
+    assert "pip install" in " ".join(run("--with", "clickhouse", code=1).stderr.split())

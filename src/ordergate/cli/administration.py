@@ -38,6 +38,7 @@ from ordergate.application.audit.ending import signs
 from ordergate.application.ports.journal import Head
 from ordergate.cli import terminal as t
 from ordergate.cli.clickhouse_checks import CLICKHOUSE_CHECKS
+from ordergate.cli.clickhouse_signal_checks import CLICKHOUSE_SIGNAL_CHECKS
 from ordergate.cli.desk import open_desk
 from ordergate.cli.door import look
 from ordergate.cli.nats_checks import NATS_CHECKS
@@ -195,6 +196,7 @@ def _checked(config: Config, url: str) -> list[dict[str, str]]:
         **(SERVER_CHECKS if on_server(url) else {}),
         **(NATS_CHECKS if config.nats.servers else {}),
         **(CLICKHOUSE_CHECKS if config.clickhouse.url is not None else {}),
+        **(CLICKHOUSE_SIGNAL_CHECKS if config.clickhouse.signals.take else {}),
     }
     found = [_check(name, look, config, url) for name, look in wanted.items()]
     first: dict[str, str] = {}

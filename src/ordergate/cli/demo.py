@@ -29,7 +29,7 @@ from ordergate.api.market import market_of
 from ordergate.application.audit.verify import verify
 from ordergate.application.ports.ids import Ids
 from ordergate.application.queries import show_order
-from ordergate.bootstrap import Gate, nats_in, open_gate
+from ordergate.bootstrap import Gate, clickhouse_in, nats_in, open_gate
 from ordergate.cli import terminal as t
 from ordergate.cli.demo_companions import KNOWN, Companion, named, started
 from ordergate.cli.demo_waiting import heed_cancellation
@@ -37,6 +37,7 @@ from ordergate.cli.orders import print_orders
 from ordergate.cli.reading import print_fills, print_positions
 from ordergate.cli.replay import TimedSignal, replay
 from ordergate.config import Config
+from ordergate.config.clickhouse import ClickHouseSection
 from ordergate.config.kafka import KafkaSection
 from ordergate.config.nats import NatsSection
 from ordergate.domain.errors import StoreError
@@ -81,7 +82,8 @@ def demo(
 
     Without files it makes a market of its own. Without --db it uses a fresh temporary file. --with starts servers for
     the time of the demo, names separated by commas. nats: signals come in over NATS once the replay is over, and what
-    went out over it is compared with the journal and the book. kafka: so is the archive in Kafka.
+    went out over it is compared with the journal and the book. kafka: so is the archive in Kafka. clickhouse: signals
+    come in from a table of ClickHouse's, and its answers to three questions stand beside the book's.
     """
     with t.failing(as_json=as_json), started(named(beside)) as companions:
         settings = _resting(t.read_config(config))
@@ -110,7 +112,13 @@ def demo(
 def _resting(config: Config) -> Config:
     """The configuration without comparisons of accounts every so often, and without servers: this is no real trade."""
     seldom = replace(config.reconciliation, every_s=_NEVER_S)
-    return replace(config, reconciliation=seldom, kafka=KafkaSection(), nats=NatsSection())
+    return replace(
+        config,
+        reconciliation=seldom,
+        kafka=KafkaSection(),
+        nats=NatsSection(),
+        clickhouse=ClickHouseSection(),
+    )
 
 
 def _signals(quotes: list[Path] | None, signals: Path | None) -> list[TimedSignal]:
@@ -180,7 +188,11 @@ async def _accompanied(
     """What the demo shows once the companions have been told of everything, and have done their parts."""
     for companion in companions:
         config = companion.configured(config)
-    async with open_gate(config, url, clock=ShiftedClock(last.at), ids=ids) as gate, nats_in(config, gate):
+    async with (
+        open_gate(config, url, clock=ShiftedClock(last.at), ids=ids) as gate,
+        nats_in(config, gate),
+        clickhouse_in(config, gate),
+    ):
         for quote in last.quotes:
             gate.feed(quote)
         for companion in companions:

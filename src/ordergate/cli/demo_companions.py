@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from ordergate.bootstrap import Gate
 from ordergate.cli import terminal as t
+from ordergate.cli.demo_clickhouse import clickhouse
 from ordergate.cli.demo_kafka import kafka
 from ordergate.cli.demo_nats import nats
 from ordergate.config import Config
@@ -42,6 +43,7 @@ class Companion(Protocol):
 KNOWN: Final[Mapping[str, Callable[[Path], AbstractContextManager[Companion]]]] = {
     "nats": nats,
     "kafka": kafka,
+    "clickhouse": clickhouse,
 }
 """By name: makes it, with a folder for its files, and ends its server."""
 
@@ -64,7 +66,8 @@ def started(names: Sequence[str]) -> Iterator[list[Companion]]:
     """The companions of those names, their servers running.
 
     Raises:
-        InputError, KafkaError, NatsError: something for one of them is not installed, or does not start.
+        InputError, ClickHouseError, KafkaError, NatsError: something for one of them is not installed, or does not
+            start.
     """
     with ExitStack() as stack:
         if not names:

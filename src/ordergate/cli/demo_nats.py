@@ -1,7 +1,7 @@
 """NATS beside the demo: signals come in, what happens goes out, and both are compared with the journal and the book."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,16 +19,14 @@ from ordergate.cli import demo_nats_views as views
 from ordergate.cli import terminal as t
 from ordergate.cli.demo_servers import nats_server
 from ordergate.cli.demo_signals import APPROVED, REJECTED, Fate, Sent, messages
-from ordergate.cli.demo_waiting import delivered, until
+from ordergate.cli.demo_waiting import delivered, ended, until, wished
 from ordergate.config import Config
 from ordergate.config.nats import NatsSection
 from ordergate.domain.money import text
-from ordergate.domain.orders.states import TERMINAL
 from ordergate.protocols.subjects import CAME_FROM, CODE, REASON
 
 _REJECTED: Final = "REJECTED_SIGNALS"
 _BUCKET: Final = "ORDERGATE_POSITIONS"
-_FILLED_S: Final = 10.0
 _TRIES: Final = 3
 _WRONG: Final = ("missing", "foreign", "different")
 _SIGNAL: Final = ("sent on", "signal", "kept as", "became", "state", "filled", "why")
@@ -64,17 +62,12 @@ class NatsCompanion:
         """Sends signals, and waits until the gate has done with all of them and, for a while, until orders end."""
         connection = self._connection()
         try:
-            await self._send(connection, await _messages(gate))
+            await self._send(connection, messages(await wished("nats", gate)))
         finally:
             await connection.close()
         wanted = [one.signal_id for one in self._sent.values() if one.fate is Fate.ORDER]
 
-        async def ended() -> bool:
-            orders = [order for one in wanted for order in await gate.queries.orders(signal_id=one)]
-            return all(order.state in TERMINAL for order in orders)
-
-        with suppress(t.InputError):  # a venue may be told to take longer: the orders are shown as they are
-            await until("orders of the signals end", ended, _FILLED_S)
+        await ended(gate, wanted)
 
     async def _send(self, connection: Connection, sent: Sequence[Sent]) -> None:
         context = await connection.stream()
@@ -168,13 +161,6 @@ class NatsCompanion:
 
     def _connection(self) -> Connection:
         return Connection(self._section.servers, self._section.login(), "ordergate demo")
-
-
-async def _messages(gate: Gate) -> list[Sent]:
-    fund = gate.config.signal_routing().fund
-    rows = await gate.journal.select("positions", {"fund_id": fund})
-    held = {row.symbol: row.quantity for row in rows}
-    return messages(gate.quotes.values(), gate.config.catalogue, held, gate.clock.now())
 
 
 def _letter(message: views.Message) -> dict[str, Any]:

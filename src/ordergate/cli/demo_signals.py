@@ -1,7 +1,7 @@
-"""What the demo sends over NATS, as a risk service would: approved signals, a rejected one, and one that is none."""
+"""What the demo sends as a risk service would; over NATS approved signals, a rejected one, and one that is none."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -38,30 +38,37 @@ class Sent(Struct, frozen=True, kw_only=True):
     signal_id: str | None = None
 
 
-def messages(
+def wishes(
+    source: str,
     quotes: Iterable[Quote],
     catalogue: Callable[[str], Instrument | None],
     held: Mapping[str, Decimal],
     now: datetime,
-) -> list[Sent]:
-    """At most three approved signals, each for what the market shows now; among them what makes no order.
+) -> list[dict[str, str]]:
+    """At most three signals, each for what the market shows now.
 
     Args:
+        source: is in their ids.
         held: quantities by symbol; of what is held some is sold, anything else is bought.
     """
-    wishes: list[dict[str, str]] = []
+    made: list[dict[str, str]] = []
     for quote in sorted(quotes, key=lambda one: one.symbol):
         instrument = catalogue(quote.symbol)
         quantity = None if instrument is None else _quantity(instrument, quote)
-        if quantity is not None and len(wishes) < _MOST:
+        if quantity is not None and len(made) < _MOST:
             sells = held.get(quote.symbol, Decimal(0)) >= quantity
-            wishes.append(_wish(f"demo-nats-{len(wishes) + 1}", quote, quantity, now, sells=sells))
-    if not wishes:
+            made.append(_wish(f"demo-{source}-{len(made) + 1}", quote, quantity, now, sells=sells))
+    return made
+
+
+def messages(made: Sequence[Mapping[str, str]]) -> list[Sent]:
+    """Those signals, approved; among them what makes no order."""
+    if not made:
         return []
-    first = wishes[0]
+    first = dict(made[0])
     rejected = first | {"signal_id": "demo-nats-rejected"}
     broken = json.dumps(first | {"signal_id": "demo-nats-broken"})[:-20].encode()
-    approved = [_sent("approved", wish, Fate.ORDER) for wish in wishes]
+    approved = [_sent("approved", wish, Fate.ORDER) for wish in made]
     poison = Sent(subject=approved[0].subject, data=broken, fate=Fate.DEAD)
     return [_sent("rejected", rejected, Fate.NOTHING), approved[0], poison, *approved[1:]]
 

@@ -1,14 +1,18 @@
-"""What the demo waits for: conditions, for a while."""
+"""What the demo waits for: conditions, for a while; and what it wishes of a gate."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from ordergate.bootstrap import Gate
 from ordergate.cli import terminal as t
+from ordergate.cli.demo_signals import wishes
+from ordergate.domain.orders.states import TERMINAL
 
 PATIENCE_S: Final = 60.0
 _PAUSE_S: Final = 0.02
+_ENDED_S: Final = 10.0
 
 
 def heed_cancellation() -> None:
@@ -46,3 +50,21 @@ async def delivered(gate: Gate, cursor: str) -> int:
 
     await until(f"{cursor} is told of all {size} entries", all_told)
     return size
+
+
+async def ended(gate: Gate, signals: Sequence[str | None]) -> None:
+    """Returns once the orders of those signals have ended; a venue may be told to take longer than is waited for."""
+
+    async def all_ended() -> bool:
+        orders = [order for one in signals for order in await gate.queries.orders(signal_id=one)]
+        return all(order.state in TERMINAL for order in orders)
+
+    with suppress(t.InputError):  # the orders are shown as they are
+        await until("orders of the signals end", all_ended, _ENDED_S)
+
+
+async def wished(source: str, gate: Gate) -> list[dict[str, str]]:
+    """Signals for what the market shows now, and what the fund that they go to holds."""
+    rows = await gate.journal.select("positions", {"fund_id": gate.config.signal_routing().fund})
+    held = {row.symbol: row.quantity for row in rows}
+    return wishes(source, gate.quotes.values(), gate.config.catalogue, held, gate.clock.now())

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from ordergate.cli.demo_signals import Fate, messages
+from ordergate.cli.demo_signals import Fate, messages, wishes
 from ordergate.config import Config
 from ordergate.domain.exact_json import parse_json
 from ordergate.domain.market import Quote
@@ -21,7 +21,7 @@ def quote(symbol: str, size: str | None = None) -> Quote:
 
 
 def sent(*quotes: Quote, **held: Decimal) -> list:
-    return messages(quotes, Config().catalogue, held, NOW)
+    return messages(wishes("nats", quotes, Config().catalogue, held, NOW))
 
 
 def test_at_most_three_are_approved_and_two_make_no_order() -> None:
