@@ -124,15 +124,21 @@ def test_who_is_let_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         server.kill()
 
 
-def test_a_server_that_is_not_there() -> None:
-    async def main() -> None:
-        connection = Connection(ClickHouseSection(url="http://127.0.0.1:1").target())
-        with pytest.raises(
-            ClickHouseError, match=r"default at http://127.0.0.1:1 cannot be reached: Connection refused"
-        ):
-            await connection.query("SELECT 1")
+def test_a_server_that_is_not_there_is_said_once() -> None:
+    code = (
+        "import asyncio\nfrom ordergate.adapters.clickhouse import ClickHouseError, Connection, Target\n"
+        "nobody = Connection(Target(interface='http', host='127.0.0.1', port=1))\n"
+        "try: asyncio.run(nobody.query('SELECT 1'))\n"
+        "except ClickHouseError as error: print(error)"
+    )
+    done = python(code)
+    said = "database default at http://127.0.0.1:1 cannot be reached: Connection refused\n"
+    assert (done.stdout, done.stderr) == (said, "")
 
-    asyncio.run(main())
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
 
 
 def test_the_engine_in_this_process(tmp_path: Path) -> None:
@@ -152,10 +158,7 @@ def test_the_engine_in_this_process(tmp_path: Path) -> None:
             f"there = Target(interface='chdb', path={target.path!r})\n"
             "asyncio.run(Connection(there).query('SELECT 1'))"
         )
-        environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-        other = await asyncio.to_thread(
-            subprocess.run, [sys.executable, "-c", code], env=environment, capture_output=True, text=True
-        )
+        other = await asyncio.to_thread(python, code)
         assert "cannot be opened: another process has it, or it cannot be written" in other.stderr
         await one.close()
         await two.close()

@@ -98,6 +98,8 @@ async def check_equal(clickhouse: ClickHouse, journal: JournalReader, log: str |
             order.state is State.REJECTED and order.reason is not None
         )
         assert row["version"] == order.version
+    newest = max((row["journal_index"] for row in seen), default=0)
+    assert newest < (await journal.head()).size
     await _check_executions(clickhouse, journal, log)
     positions = {(row.fund_id, row.symbol): row for row in await journal.select("positions")}
     held = rows(clickhouse, "positions", log)
@@ -331,6 +333,24 @@ def test_a_database_that_is_ahead_of_a_restored_journal_is_told_from_one_that_is
         await fill(store, restored, name)
         await check_equal(clickhouse, restored)
         await again.deliver(await entries(restored, 100))
+
+    asyncio.run(main())
+
+
+def test_rows_that_are_newer_than_what_is_done_are_known_to_be(clickhouse: ClickHouse) -> None:
+    async def main() -> None:
+        journal, at, day = await busy(100)
+        restored, other, other_day = await busy(100)
+        outlet, first = tables(clickhouse, journal), at.engine.size
+        await outlet.deliver(await entries(journal))
+        await day.run(at, 300)
+        await other_day.run(other, 150)
+        await outlet.deliver(
+            await entries(journal, first, 10)
+        )  # what these have changed is written as it is by now
+        assert await entries(restored, 0, first + 10) == await entries(journal, 0, first + 10)
+        with pytest.raises(ClickHouseError, match="does not have"):
+            await tables(clickhouse, restored).deliver(await entries(restored, first + 10))
 
     asyncio.run(main())
 

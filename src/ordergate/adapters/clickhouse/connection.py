@@ -5,6 +5,7 @@ is left to itself with its thread and its connection: what it sent may have arri
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -127,6 +128,7 @@ class Connection:
         if client is None:
             import clickhouse_connect  # only here: most gates never need it
 
+            _hush()
             client = self._client = clickhouse_connect.get_client(**self._target.options())
         return client
 
@@ -141,6 +143,13 @@ class Connection:
         """Lets go; whoever asks again gets a new connection."""
         async with self._turn:
             self._let_go()
+
+
+def _hush() -> None:
+    """What it logs is raised, too: it goes where its reader wants it, and not to standard error by itself."""
+    logger = logging.getLogger("clickhouse_connect")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
 
 
 def _close(client: "Client | None") -> None:
