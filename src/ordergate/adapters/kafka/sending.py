@@ -45,6 +45,7 @@ class Sender:
         self._target, self._least = target, least
         self._said = Said()
         self._producer: Any = None
+        self._made_with = target.secrets
         self._most = self.room = target.message_max_bytes
         """`room` is the bytes that the topic takes in one message."""
 
@@ -58,7 +59,10 @@ class Sender:
         Raises:
             KafkaError: it cannot.
         """
+        if self._producer is not None and self._made_with != self._target.secrets:
+            self.close()  # a password was rotated; between two batches nothing is on its way
         if self._producer is None:
+            self._made_with = self._target.secrets
             self.room = min(ensure(self._target, self._least, stop), self._most)
             self._producer = self._made()
 
