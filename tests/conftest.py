@@ -18,5 +18,6 @@ pytest_plugins = [
     "tests.services.nats",
     "tests.services.postgres",
     "tests.services.set_up",
+    "tests.services.vault",
     "tests.services.venues",
 ]

@@ -129,7 +129,7 @@ class Gate:
         symbols = sorted(self.config.instruments.keys() | self.runner.engine.state.instruments.rows.keys())
         instruments = tuple(i for symbol in symbols if (i := self.config.catalogue(symbol)) is not None)
         await self._configure(instruments, Origin())
-        await self._alert()
+        await self._alert()  # before anything is sent
         for broker in self.brokers.values():
             if isinstance(broker, PaperBroker):
                 await broker.watch(self.runner)
@@ -138,7 +138,6 @@ class Gate:
         await self._keeper.add(self._workers)
 
     async def _alert(self) -> None:
-        """Alerts are told from here on: before anything is sent."""
         self.runner.listen(AlertLog().committed)
         webhook = webhook_of(self.config, self.secrets, self.journal, self.clock)
         if webhook is not None:

@@ -41,9 +41,11 @@ from ordergate.cli.desk import open_desk
 from ordergate.cli.door import look
 from ordergate.cli.nats_checks import NATS_CHECKS
 from ordergate.cli.places import ShardName, places
+from ordergate.cli.secrets import SECRETS_CHECKS
 from ordergate.cli.server_checks import SERVER_CHECKS
 from ordergate.config import Config
 from ordergate.config import schema as config_schema
+from ordergate.config.secret_places import places_in
 from ordergate.domain.errors import Code, Invalid, OrdergateError, StoreError
 from ordergate.domain.market import Quote
 from ordergate.domain.money import parse_decimal, parse_positive
@@ -192,6 +194,7 @@ def _checked(config: Config, url: str) -> list[dict[str, str]]:
     wanted = {
         **_CHECKS,
         **(SERVER_CHECKS if on_server(url) else {}),
+        **(SECRETS_CHECKS if places_in(config) else {}),
         **(NATS_CHECKS if config.nats.servers else {}),
     }
     found = [_check(name, look, config, url) for name, look in wanted.items()]

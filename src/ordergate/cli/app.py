@@ -25,6 +25,7 @@ from ordergate.cli import (
     reading,
     recon,
     risk,
+    secrets,
     serve,
     shards,
 )
@@ -56,6 +57,7 @@ app.command("shards")(shards.shards)
 app.add_typer(shards.funds_app, name="funds")
 app.command("doctor")(administration.doctor)
 app.add_typer(administration.config_app, name="config")
+app.add_typer(secrets.app, name="secrets")
 app.add_typer(administration.migrate_app, name="migrate")
 
 

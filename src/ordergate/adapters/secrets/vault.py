@@ -140,6 +140,8 @@ class Vault:
         where = f"Vault at {self._target.address}"
         try:
             answer = ask(self._client)
+        except SecretError:
+            raise
         except (said.Forbidden, said.Unauthorized, said.InvalidRequest):
             raise _Refused from None
         except said.RateLimitExceeded:
@@ -154,6 +156,8 @@ class Vault:
             raise SecretAway(f"{where} does not answer within {ANSWER_S:.0f} s") from None
         except (failed.RequestException, OSError, ValueError):
             raise SecretAway(f"{where} cannot be reached: is it there, and the address right?") from None
+        except Exception as error:  # the library's own, over an answer that is none
+            raise SecretAway(f"{self._rubbish()} ({type(error).__name__})") from None
         if answer is not None and not isinstance(answer, dict):
             raise SecretAway(self._rubbish())
         return answer
@@ -199,7 +203,8 @@ class Vault:
         """What is known of a token that was given."""
         answer = self._call(lambda client: client.auth.token.lookup_self())
         try:
-            self._lease(answer["data"]["ttl"], renewable=bool(answer["data"].get("renewable")))
+            told = answer["data"]
+            self._lease(told["ttl"], told["creation_ttl"], renewable=bool(told.get("renewable")))
         except (KeyError, TypeError, ValueError):
             raise SecretAway(self._rubbish()) from None
 
@@ -215,13 +220,15 @@ class Vault:
             )
         )
         try:
-            self._lease(answer["auth"]["lease_duration"], renewable=bool(answer["auth"].get("renewable")))
+            told = answer["auth"]
+            whole_s = told["lease_duration"]
+            self._lease(whole_s, whole_s, renewable=bool(told.get("renewable")))
         except (KeyError, TypeError, ValueError):
             raise SecretAway(self._rubbish()) from None
 
-    def _lease(self, ttl_s: float, *, renewable: bool) -> None:
-        self._ttl_s, self._renewable = float(ttl_s), renewable
-        self._until = self._clock() + self._ttl_s if self._ttl_s > 0 else None  # 0 is a token for ever
+    def _lease(self, left_s: float, whole_s: float, *, renewable: bool) -> None:
+        self._ttl_s, self._renewable = float(max(left_s, whole_s)), renewable
+        self._until = self._clock() + float(left_s) if left_s > 0 else None  # 0 is a token for ever
 
     def _left_s(self) -> float | None:
         return None if self._until is None else max(0.0, self._until - self._clock())
