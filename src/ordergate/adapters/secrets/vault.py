@@ -135,29 +135,15 @@ class Vault:
             SecretAway: it does not answer, or not so.
         """
         import hvac.exceptions as said
-        import requests.exceptions as failed
 
-        where = f"Vault at {self._target.address}"
         try:
             answer = ask(self._client)
         except SecretError:
             raise
         except (said.Forbidden, said.Unauthorized, said.InvalidRequest):
             raise _Refused from None
-        except said.RateLimitExceeded:
-            raise SecretAway(f"{where} takes no more requests now (429)") from None
-        except said.VaultDown:
-            raise SecretAway(f"{where} is sealed or not ready (503): unseal it") from None
-        except said.VaultError as error:
-            raise SecretAway(f"{where} answers with an error ({type(error).__name__})") from None
-        except failed.SSLError:
-            raise SecretAway(f"{where} has a certificate that is not trusted: write ca_file") from None
-        except failed.Timeout:
-            raise SecretAway(f"{where} does not answer within {ANSWER_S:.0f} s") from None
-        except (failed.RequestException, OSError, ValueError):
-            raise SecretAway(f"{where} cannot be reached: is it there, and the address right?") from None
-        except Exception as error:  # the library's own, over an answer that is none
-            raise SecretAway(f"{self._rubbish()} ({type(error).__name__})") from None
+        except Exception as error:  # the library's, and where an answer is none of Vault's, any other
+            raise SecretAway(f"Vault at {self._target.address} {_reason(error)}") from None
         if answer is not None and not isinstance(answer, dict):
             raise SecretAway(self._rubbish())
         return answer
@@ -280,3 +266,19 @@ class Vault:
 
 class _Refused(Exception):
     """Vault does not let us."""
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with Vault; nothing of what the library says, for that may hold what it was given."""
+    import hvac.exceptions as said
+    import requests.exceptions as failed
+
+    reasons: tuple[tuple[type[Exception], str], ...] = (
+        (said.RateLimitExceeded, "takes no more requests now (429)"),
+        (said.VaultDown, "is sealed or not ready (503): unseal it"),
+        (failed.SSLError, "has a certificate that is not trusted: write ca_file"),
+        (failed.Timeout, f"does not answer within {ANSWER_S:.0f} s"),
+        (failed.ConnectionError, "cannot be reached: is it there, and the address right?"),
+    )
+    named = (reason for kind, reason in reasons if isinstance(error, kind))
+    return next(named, f"answers with an error ({type(error).__name__})")
