@@ -39,8 +39,8 @@ def _check_url(url: str, where: str) -> None:
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigError(f"{where}: is no URL: {error}") from error
+    except ValueError:  # its text may hold a password
+        raise ConfigError(f"{where}: is no URL: write such as https://example.com/alerts") from None
     if not host or parts.scheme not in ("http", "https"):
         raise ConfigError(f"{where}: write such as https://example.com/alerts")
     if parts.scheme == "http" and host not in _LOOPBACK:
