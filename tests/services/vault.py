@@ -58,6 +58,7 @@ class Vault:
                 stderr=log,
                 env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
             )
+        self.root = _ROOT
         self._client = httpx2.Client(base_url=self.address, trust_env=False, timeout=20)
         self._wait()
         self.ask("PUT", "sys/policies/acl/reader", {"policy": _POLICY})
