@@ -168,6 +168,30 @@ def test_nats_is_reached_with_the_new_token_and_nothing_is_lost(
     run(main())
 
 
+def test_a_user_of_nats_is_known_by_the_new_password(tmp_path: Path, folder: Folder, nats: Nats) -> None:
+    folder.put("bus/nats#password", "first password")
+    config = Config(
+        funds=FUNDS,
+        nats=NatsSection(
+            servers=(nats.url,), username="og", password_secret="bus/nats#password", dialects=EVERYTHING
+        ),
+        secrets=folder.section,
+    )
+
+    async def main() -> None:
+        async with open_gate(config, f"sqlite:///{tmp_path / 'o.db'}") as gate:
+            for password in ("first", "second"):
+                nats.kill()
+                nats.set_top(f'authorization {{ user: "og", password: "{password} password" }}')
+                nats.start()
+                folder.put("bus/nats#password", f"{password} password")
+                await gate.secrets.refresh()
+                await gate.execute(ThrowSwitch(level=Level.FIRM, name="", reason=password))
+                await caught_up(gate)
+
+    run(main())
+
+
 def test_kafka_is_reached_with_the_new_password_and_nothing_is_lost(tmp_path: Path, folder: Folder) -> None:
     folder.put("bus/kafka#password", "first password")
 

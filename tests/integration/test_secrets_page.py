@@ -29,5 +29,7 @@ def test_the_commands_of_the_page(vault: Vault, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     last = done.stdout[done.stdout.rindex("Secrets") :]
-    assert re.search(r"nats\.token_secret +ok +vault +secret/mts1b/bus/nats +1 +\d+ s +(60 min|1 h)", last), last
+    assert re.search(r"nats\.token_secret +ok +vault +secret/mts1b/bus/nats +1 +\d+ s +(60 min|1 h)", last), (
+        last
+    )
     assert "a-token" not in last

@@ -29,7 +29,7 @@ def test_servers_are_named(tmp_path) -> None:
         ('servers = ["127.0.0.1:4222"]', "write such as nats://127.0.0.1:4222"),
         ('servers = ["nats://a:b@127.0.0.1"]', "holds a user or password"),
         ('servers = ["nats://127.0.0.1:many"]', "is no URL"),
-        ('credentials_file = "a"\ntoken_env = "B"', "one of credentials_file and a token"),
+        ('credentials_file = "a"\ntoken_env = "B"', "one of credentials_file, a token, and username"),
         ('server = "nats://127.0.0.1"', "unknown field"),
         ('dialects = ["mts"]', "nats.dialects: goes nowhere: write nats.servers too"),
         ("alerts = true", "nats.alerts: goes nowhere"),

@@ -115,7 +115,9 @@ def test_no_setting_of_a_secret_is_missed() -> None:
     (f'{VAULT}token_env = "S3cret!"', "token_env: is no name of a variable"),
     (f'{VAULT}token = "S3cret"', "unknown field"),
     ('[nats]\nservers = ["nats://h"]\ntoken_secret = "S3cret"', "token_secret: is no name of a secret"),
-    ('[nats]\nservers = ["nats://h"]\ntoken_file = "a"\ncredentials_file = "b"', "one of credentials_file and a token"),
+    ('[nats]\nservers = ["nats://h"]\ntoken_file = "a"\ncredentials_file = "b"', "one of credentials_file, a token, and"),
+    ('[nats]\nservers = ["nats://h"]\nusername = "og"', "username and a password belong together"),
+    ('[nats]\nservers = ["nats://h"]\npassword_env = "A"', "username and a password belong together"),
     ('[alerts]\nwebhook = "https://h/a"\nsecret = "S3cret"', "alerts.secret: is no name of a secret"),
     ('[kafka]\npassword_secret = "a#b"', "is not used with security 'plaintext'"),
 ], ids=lambda value: value if value.isidentifier() else "")  # fmt: skip

@@ -28,8 +28,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 class NatsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the server is, or a cluster's servers are, and how it knows us.
 
-    `credentials_file` is a .creds file, which is read at each connection; else a token stands in a variable of the
-    environment (`token_env`), in a file (`token_file`), or under a name (`token_secret`).
+    `credentials_file` is a .creds file, which is read at each connection; else a token, or the password of `username`,
+    stands in a variable of the environment (`_env`), in a file (`_file`), or under a name (`_secret`).
 
     Out go what happens to orders, in each of `dialects`; positions, into the key-value bucket `positions_bucket`; and
     `alerts`. `stream` takes what no stream takes yet, is made with so many `replicas`, and keeps messages for
@@ -42,6 +42,10 @@ class NatsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     token_env: str | None = None
     token_file: str | None = None
     token_secret: str | None = None
+    username: str | None = None
+    password_env: str | None = None
+    password_file: str | None = None
+    password_secret: str | None = None
     inputs: Inputs = Inputs()
     dialects: tuple[Dialect, ...] = ()
     fund_suffix: bool = False
@@ -63,25 +67,37 @@ class NatsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
         Raises:
             ConfigError: the file of credentials is not there.
-            SecretError: the token is not.
+            SecretError: the token or password is not.
         """
         if self.credentials_file is not None and not Path(self.credentials_file).is_file():
             raise ConfigError(f"nats.credentials_file: there is no file {self.credentials_file}")
-        place = place_of(self, "token", "nats")
-        token = None if place is None else secrets.hold(place)
-        return Login(credentials=self.credentials_file, token=token)
+        token, password = place_of(self, "token", "nats"), place_of(self, "password", "nats")
+        return Login(
+            credentials=self.credentials_file,
+            token=None if token is None else secrets.hold(token),
+            username=self.username,
+            password=None if password is None else secrets.hold(password),
+        )
 
 
 def check_nats(section: NatsSection, where: str) -> None:
     """Raises ConfigError unless the servers are URLs without passwords, and we are known by one thing."""
     for number, server in enumerate(section.servers):
         _check_url(server, f"{where}nats.servers[{number}]", _SCHEMES, "nats://127.0.0.1:4222")
-    check_secret(section, "token", f"{where}nats")
+    _check_login(section, f"{where}nats")
     check_secret(section.inputs, "hmac_key", f"{where}nats.inputs")
     _check_inputs(section, f"{where}nats.inputs")
     _check_out(section, where)
-    if section.credentials_file is not None and place_of(section, "token", "nats") is not None:
-        raise ConfigError(f"{where}nats: write one of credentials_file and a token")
+
+
+def _check_login(section: NatsSection, where: str) -> None:
+    for field in ("token", "password"):
+        check_secret(section, field, where)
+    token, password = place_of(section, "token", where), place_of(section, "password", where)
+    if (section.username is None) != (password is None):
+        raise ConfigError(f"{where}: username and a password belong together")
+    if sum(one is not None for one in (section.credentials_file, token, password)) > 1:
+        raise ConfigError(f"{where}: write one of credentials_file, a token, and username with a password")
 
 
 def _check_url(url: str, where: str, schemes: Sequence[str], such: str) -> None:
@@ -95,8 +111,8 @@ def _check_url(url: str, where: str, schemes: Sequence[str], such: str) -> None:
         raise ConfigError(f"{where}: is no URL with {' or '.join(schemes)}: write such as {such}")
     if "@" in url:
         raise ConfigError(
-            f"{where}: holds a user or password, which do not go here: write credentials_file, token_env, token_file "
-            f"or token_secret for a server, and of the URL such as {such}"
+            f"{where}: holds a user or password, which do not go here: write credentials_file, a token, or username "
+            f"and a password for a server, and of the URL such as {such}"
         )
 
 

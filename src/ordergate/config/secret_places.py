@@ -12,6 +12,7 @@ from ordergate.config.secrets import LEAST_SIGNING, check_name, check_secret, ch
 
 FIELDS: Final = (
     ("nats", "token", 1),
+    ("nats", "password", 1),
     ("nats.inputs", "hmac_key", LEAST_SIGNING),
     ("kafka", "password", 1),
     ("kafka", "key_password", 1),
