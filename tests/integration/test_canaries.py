@@ -1,8 +1,10 @@
 """No secret is shown anywhere: canaries in every place of a secret, everything run, and all that it left searched."""
 
 import asyncio
+import base64
 import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -62,6 +64,8 @@ class Place:
         token = self.canaries.plain("NATS's token")
         self.nats_asks(token)
         self.variables["OG_NATS_TOKEN"] = token
+        seed = base64.b64encode(os.urandom(32)).decode()
+        self.file("audit/journal/key", self.canaries.added("key of the journal", seed))
         self.file("bus/risk/key", made("key of the risk service"))
         self.door.password = made("Kafka's password")
         self.vault.put("bus/kafka", password=self.door.password)
@@ -73,6 +77,8 @@ class Place:
         config.write_text(f"""
 [database]
 url = "sqlite:///{self.folder / "orders.db"}"
+[audit]
+key_secret = "audit/journal#key"
 [funds.paper-momentum]
 unlimited = true
 [funds.other]

@@ -118,6 +118,8 @@ def test_no_setting_of_a_secret_is_missed() -> None:
     ('[nats]\nservers = ["nats://h"]\ntoken_file = "a"\ncredentials_file = "b"', "one of credentials_file, a token, and"),
     ('[nats]\nservers = ["nats://h"]\nusername = "og"', "username and a password belong together"),
     ('[nats]\nservers = ["nats://h"]\npassword_env = "A"', "username and a password belong together"),
+    ('[audit]\nkey_secret = "S3cret"', r"audit\.key_secret: is no name of a secret"),
+    ('[audit]\nkey_secret = "a#b"\nkey_file = "c"', "audit: write one of key_file and key_secret"),
     ('[alerts]\nwebhook = "https://h/a"\nsecret = "S3cret"', "alerts.secret: is no name of a secret"),
     ('[kafka]\npassword_secret = "a#b"', "is not used with security 'plaintext'"),
 ], ids=lambda value: value if value.isidentifier() else "")  # fmt: skip

@@ -16,7 +16,7 @@ from ordergate.adapters.journals.aside import ReaderAside
 from ordergate.adapters.journals.location import locate, path_of, place_beside
 from ordergate.adapters.journals.stores import open_journal, open_leases, open_reader
 from ordergate.adapters.leases import OnlyNode
-from ordergate.adapters.secrets.audit_key import AuditKey, AuditKeyError, find_key, find_or_make_key
+from ordergate.adapters.secrets.audit_key import AuditKey, AuditKeyError, find_or_make_key
 from ordergate.application.audit.ending import open_signed, signs
 from ordergate.application.engine import Engine
 from ordergate.application.nodes import load_tree
@@ -31,6 +31,7 @@ from ordergate.application.runner import Runner
 from ordergate.application.secrets import Secrets
 from ordergate.application.tail import Tail
 from ordergate.application.view import View
+from ordergate.bootstrap.audit_key import find_audit_key
 from ordergate.bootstrap.connecting import bus_broker
 from ordergate.bootstrap.gate import Gate, beside
 from ordergate.bootstrap.gates import close_gates, make_gates
@@ -82,7 +83,7 @@ async def open_gate(
         journal = await open_journal(url)
         stack.push_async_callback(journal.close)
         path = path_of(url)
-        key = _key(config, url, await journal.head())
+        key = _key(config, held, url, await journal.head())
         brokers = _brokers(config, held, url, clock)
         leases = open_leases(url, address)
         stack.push_async_callback(leases.close)
@@ -108,15 +109,14 @@ async def open_gate(
             yield gate
 
 
-def _key(config: Config, url: str, head: Head) -> AuditKey:
+def _key(config: Config, secrets: Secrets, url: str, head: Head) -> AuditKey:
     """The key to sign with. One that was made here must have signed the journal: another machine may have another."""
-    key_file = Path(config.audit.key_file) if config.audit.key_file else None
     origin, place = config.audit.origin, place_beside(url)
     _check_origin(head, origin, locate(url).shown)
-    if not head.size:
-        return find_or_make_key(origin, key_file, place)
-    key = find_key(origin, key_file, place)
-    named = "name the right one with ORDERGATE_AUDIT_KEY or audit.key_file, or put its file back"
+    key = find_audit_key(config, place, secrets)
+    if key is None and not head.size:
+        return find_or_make_key(origin, None, place)
+    named = "name the right one with ORDERGATE_AUDIT_KEY, audit.key_file or audit.key_secret, or put its file back"
     if key is None:
         raise AuditKeyError(f"the audit key that signs {locate(url).shown} is not here: {named}")
     if key.generated and not signs(head, key.signer.verifier):

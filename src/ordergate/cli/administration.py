@@ -33,9 +33,9 @@ from ordergate.adapters.journals.schema import REVISIONS, check_version, pending
 from ordergate.adapters.journals.sqlite_file import connect, store_error
 from ordergate.adapters.journals.stores import bring_up, open_reader, version_at
 from ordergate.adapters.journals.whole import check_whole
-from ordergate.adapters.secrets.audit_key import find_key
 from ordergate.application.audit.ending import signs
 from ordergate.application.ports.journal import Head
+from ordergate.bootstrap.audit_key import find_audit_key
 from ordergate.cli import terminal as t
 from ordergate.cli.desk import open_desk
 from ordergate.cli.door import look
@@ -276,12 +276,11 @@ def _durability(_config: Config, url: str) -> tuple[str, str]:
 
 def _audit_key(config: Config, url: str) -> tuple[str, str]:
     place, server = place_beside(url), locate(url).kind == "server"
-    key_file = Path(config.audit.key_file) if config.audit.key_file else None
-    key, head = find_key(config.audit.origin, key_file, place), asyncio.run(_head_of(url))
+    key, head = find_audit_key(config, place), asyncio.run(_head_of(url))
     if key is None and head.size:
         return (
             "bad",
-            "the key that signs this journal is not here: name it (ORDERGATE_AUDIT_KEY or audit.key_file)",
+            "the key that signs this journal is not here: name it (ORDERGATE_AUDIT_KEY or audit.key_*)",
         )
     if key is None:
         where = f"in {place.parent}" if place and server else "beside the database"

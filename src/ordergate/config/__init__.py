@@ -70,10 +70,11 @@ class Database(_Section, frozen=True, kw_only=True):
 
 
 class Audit(_Section, frozen=True, kw_only=True):
-    """The log's name in its checkpoints, and the file with the key that signs them."""
+    """The log's name in its checkpoints, and the file, or the name, of the key that signs them."""
 
     origin: str = "ordergate.local/journal"
     key_file: str | None = None
+    key_secret: str | None = None
 
 
 class Signals(_Section, frozen=True, kw_only=True):
@@ -170,7 +171,8 @@ class Config(_Section, frozen=True, kw_only=True):
             ),
             audit=Audit(
                 origin=section.origin or f"{self.audit.origin}/{name}",
-                key_file=section.key_file or self.audit.key_file,
+                key_file=section.key_file or (None if section.key_secret else self.audit.key_file),
+                key_secret=section.key_secret or (None if section.key_file else self.audit.key_secret),
             ),
             shards={},
             funds={n: replace(f, shard=None) for n, f in self.funds.items() if f.shard == name},

@@ -27,13 +27,22 @@ def places_in(config: Any) -> list[Place]:
     return [place for place in _places(config) if place is not None]
 
 
+def audit_key_in(config: Any) -> Place | None:
+    """Where the key is that signs the journal, where it has a name."""
+    name = config.audit.key_secret
+    return None if name is None else Place("audit.key_secret", Kind.NAME, name)
+
+
 def _places(config: Any) -> Iterator[Place | None]:
     for where, field, least in FIELDS:
         section = config
         for part in where.split("."):
             section = getattr(section, part)
         yield place_of(section, field, where, least)
+    yield audit_key_in(config)
     for name, shard in config.shards.items():
+        if shard.key_secret is not None:
+            yield Place(f"shards.{name}.key_secret", Kind.NAME, shard.key_secret)
         yield place_of(shard, "password", f"shards.{name}")
     for name, broker in config.brokers.items():
         if isinstance(broker, SyncSettings):
@@ -56,8 +65,10 @@ def has_passwords(config: Any) -> bool:
 def check_places(config: Any, where: str) -> None:
     """Raises ConfigError unless each secret of databases and brokers, and each provider, can be as it is written."""
     _check_password(config.database, "url", f"{where}database")
+    _check_key(config.audit, f"{where}audit")
     for name, shard in config.shards.items():
         _check_password(shard, "database", f"{where}shards.{name}")
+        _check_key(shard, f"{where}shards.{name}")
     for name, broker in config.brokers.items():
         if isinstance(broker, SyncSettings):
             for place in of_broker(name, broker).values():
@@ -82,6 +93,14 @@ def _check_password(section: Any, url: str, where: str) -> None:
         )
     if _has_password(named):
         raise ConfigError(f"{where}: {url} has a password, too: leave it out there")
+
+
+def _check_key(section: Any, where: str) -> None:
+    if section.key_secret is None:
+        return
+    check_name(section.key_secret, f"{where}.key_secret")
+    if section.key_file is not None:
+        raise ConfigError(f"{where}: write one of key_file and key_secret")
 
 
 def _has_password(url: str) -> bool:

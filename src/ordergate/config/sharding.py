@@ -32,6 +32,7 @@ class ShardSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     password_secret: str | None = None
     origin: str | None = None
     key_file: str | None = None
+    key_secret: str | None = None
     limits: Limits | None = None
 
 
