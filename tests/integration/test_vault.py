@@ -16,7 +16,7 @@ from ordergate.adapters.secrets.vault import VaultTarget
 from ordergate.application.ports.secrets import Found, Kind, Place, Secret, SecretAway, SecretError
 from ordergate.application.secrets import Secrets
 from tests.services.canaries import told
-from tests.services.vault import Vault, answering
+from tests.services.vault import READER, NoVault, Vault, answering
 
 PLACE = Place("kafka.password_secret", Kind.NAME, "mts1b/kafka#password")
 CANARY = "canary-of-vault"
@@ -79,6 +79,33 @@ def test_another_mount_a_namespace_and_no_way_in(vault: Vault) -> None:
     spaced = VaultTarget(address=vault.address, namespace="firm")
     with pytest.raises(SecretAway, match="refuses"):
         read(Adapter(spaced, lambda: Secret(vault.token())))
+
+
+def test_a_namespace(vault: Vault) -> None:
+    vault.ask("POST", "sys/namespaces/firm")
+    vault.ask("POST", "firm/sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+    vault.ask("PUT", "firm/sys/policies/acl/reader", {"policy": READER})
+    vault.put("a", mount="firm/secret", b="of the firm")
+    made = vault.ask("POST", "firm/auth/token/create", {"policies": ["reader"], "ttl": "1h"})
+    target = VaultTarget(address=vault.address, namespace="firm")
+    asked = Adapter(target, lambda: Secret(made["auth"]["client_token"]))
+    assert read(asked, "a#b").value.reveal() == "of the firm"
+
+
+def test_a_certificate_is_checked(tmp_path: Path) -> None:
+    try:
+        vault = Vault(tmp_path / "vault", tls=True)
+    except NoVault as missing:
+        pytest.skip(str(missing))
+    try:
+        vault.put("mts1b/kafka", password="one")
+        token = vault.token()
+        trusting = VaultTarget(address=vault.address, ca_file=str(vault.ca_file))
+        assert read(Adapter(trusting, lambda: Secret(token))).value.reveal() == "one"
+        with pytest.raises(SecretAway, match="has a certificate that is not trusted: write ca_file"):
+            read(by_token(vault, token))
+    finally:
+        vault.kill()
 
 
 def test_an_approle_logs_in_again_when_its_token_is_gone(vault: Vault) -> None:

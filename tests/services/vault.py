@@ -21,7 +21,7 @@ import pytest
 
 _READY_S = 20.0
 _ROOT = "root-of-the-tests"
-_POLICY = 'path "secret/data/*" { capabilities = ["read"] }'
+READER = 'path "secret/data/*" { capabilities = ["read"] }'
 
 
 class NoVault(Exception):
@@ -41,16 +41,22 @@ def binary() -> str:
 
 
 class Vault:
-    """A server with a key-value engine of version 2 at `secret`."""
+    """A server with a key-value engine of version 2 at `secret`.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        tls: whether it listens with a certificate, signed by that of `ca_file`.
+    """
+
+    def __init__(self, folder: Path, *, tls: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / "log"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        self.address = f"http://127.0.0.1:{port}"
+        self.address = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+        self.ca_file = folder / "vault-ca.pem"
         command = ["server", "-dev", "-dev-no-store-token", f"-dev-root-token-id={_ROOT}"]
+        command += ["-dev-tls", f"-dev-tls-cert-dir={folder}"] if tls else []
         with self._log.open("wb") as log:
             self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
                 [binary(), *command, f"-dev-listen-address=127.0.0.1:{port}"],
@@ -59,9 +65,9 @@ class Vault:
                 env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
             )
         self.root = _ROOT
-        self._client = httpx2.Client(base_url=self.address, trust_env=False, timeout=20)
+        self._client = httpx2.Client(base_url=self.address, trust_env=False, timeout=20, verify=False)
         self._wait()
-        self.ask("PUT", "sys/policies/acl/reader", {"policy": _POLICY})
+        self.ask("PUT", "sys/policies/acl/reader", {"policy": READER})
 
     def _wait(self) -> None:
         end = time.monotonic() + _READY_S

@@ -101,6 +101,7 @@ def test_no_setting_of_a_secret_is_missed() -> None:
     ('[secrets]\norder = []', "secrets.order: write each provider once"),
     ('[secrets]\norder = ["files", "files"]', "secrets.order: write each provider once"),
     ('[secrets]\norder = ["keyring"]', "Invalid enum value"),
+    ('[secrets]\norder = ["vault"]', "only Vault is to be asked: write secrets.vault.address too"),
     ('[secrets]\nrefresh_s = 0', ">= 1"),
     ('[secrets.vault]\nmount = "kv"', "secrets.vault.address: is missing"),
     (VAULT, "write one of token_env, token_file and role_id: Vault must know us"),

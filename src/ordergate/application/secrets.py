@@ -65,6 +65,11 @@ class Secrets:
         except SecretError:
             tallying.secret_reads[place.kind, "unusable"] += 1
             raise
+        except (
+            Exception
+        ) as error:  # a mistake of the reader's: it must not end the watch, nor show what it holds
+            tallying.secret_reads[place.kind, "away"] += 1
+            raise SecretAway(f"{place.setting}: cannot be read ({type(error).__name__})") from None
         tallying.secret_reads[place.kind, "read"] += 1
         return found
 

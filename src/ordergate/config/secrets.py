@@ -128,6 +128,8 @@ def check_secrets(section: SecretsSection, names: Mapping[str, str], where: str)
     """
     if not section.order or len(set(section.order)) < len(section.order):
         raise ConfigError(f"{where}secrets.order: write each provider once, and one at least")
+    if section.order == ("vault",) and section.vault.address is None:
+        raise ConfigError(f"{where}secrets.order: only Vault is to be asked: write secrets.vault.address too")
     seen: dict[str, str] = {}
     for setting, name in names.items():
         other = seen.setdefault(variable_of(name), name)

@@ -25,7 +25,7 @@ class Store:
     def read(self, place: Place) -> Found:
         self.reads += 1
         value = self.values[place.text]
-        if isinstance(value, SecretError):
+        if isinstance(value, Exception):
             raise value
         return Found(value=Secret(value), provider="vault", where="a", version=self.reads)
 
@@ -92,6 +92,19 @@ def test_what_cannot_be_read_stands_is_said_once_and_counted() -> None:
             "a secret is read again",
         ]
         assert tallying.secret_reads["secret", "away"] == 3
+
+    run(main)
+
+
+def test_a_mistake_of_the_reader_ends_nothing_and_shows_nothing() -> None:
+    async def main() -> None:
+        store = Store()
+        secrets = Secrets(store)
+        held = secrets.hold(TOKEN)
+        store.values["a#b"] = KeyError("hunter2")  # type: ignore[assignment]
+        await secrets.refresh()
+        assert held().reveal() == "one"
+        assert held.stale == "nats.token_secret: cannot be read (KeyError)"
 
     run(main)
 

@@ -67,6 +67,9 @@ def _open_to_all(path: Path, status: os.stat_result) -> str | None:
     """What to mend where everybody on the machine can read a file; one in a closed folder nobody else can."""
     if os.name != "posix" or not status.st_mode & stat.S_IROTH:
         return None
-    if any(not folder.stat().st_mode & stat.S_IXOTH for folder in path.absolute().parents):
+    try:
+        if any(not folder.stat().st_mode & stat.S_IXOTH for folder in path.absolute().parents):
+            return None
+    except OSError:  # a folder that we may not look at is not open to everybody
         return None
     return f"everybody on this machine can read {path}: chmod o-r {path}"
