@@ -172,10 +172,10 @@ class Vault:
             import requests
         except ImportError as error:
             raise SecretError(_MISSING) from error
+        target, word = self._target, None if self._target.role_id else self._word
         session = requests.Session()
         session.trust_env = False
         session.verify = target.ca_file or True  # what the session says goes before what its client is told
-        target, word = self._target, None if self._target.role_id else self._word
         return hvac.Client(
             url=target.address,
             token="" if word is None else word().reveal(),
