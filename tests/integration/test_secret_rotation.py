@@ -14,9 +14,9 @@ import pytest
 from ordergate.adapters.outlets.webhook import SIGNATURE
 from ordergate.api.nats.settings import Inputs
 from ordergate.application.ports.secrets import SecretAway, SecretError
-from ordergate.bootstrap import Gate, nats_in, open_gate
+from ordergate.bootstrap import Gate, nats_in, open_gate, open_shards
 from ordergate.bootstrap.secrets import secrets_of, use_passwords
-from ordergate.config import Config, Database, FundSection, SyncBroker
+from ordergate.config import Config, Database, FundSection, SyncBroker, load
 from ordergate.config.alerts import AlertsSection
 from ordergate.config.kafka import KafkaSection
 from ordergate.config.nats import NatsSection
@@ -369,3 +369,37 @@ def test_a_gate_does_not_open_without_a_secret_and_says_what_is_missing(
     with pytest.raises(SecretAway, match=r"alerts\.secret: Vault at http://127.0.0.1:\d+ cannot be reached"):
         run(main(away))
     assert not (tmp_path / "o.db").exists()
+
+
+def test_shards_of_one_process_read_together(tmp_path: Path, folder: Folder) -> None:
+    folder.put("alerts/webhook#key", "the secret of the desk")
+    text = f"""
+[shards.eu]
+[shards.us]
+[funds.a]
+shard = "eu"
+broker = "e"
+unlimited = true
+[funds.b]
+shard = "us"
+broker = "u"
+unlimited = true
+[signals]
+fund = "a"
+[brokers.e]
+[brokers.u]
+[database]
+url = "sqlite:///{tmp_path / "o.db"}"
+[alerts]
+webhook = "http://127.0.0.1:9/"
+secret = "alerts/webhook#key"
+[secrets]
+folder = "{folder.path}"
+"""
+    (tmp_path / "ordergate.toml").write_text(text)
+
+    async def main() -> None:
+        async with open_shards(load(tmp_path / "ordergate.toml")) as shards:
+            assert len({id(gate.secrets) for gate in shards.shards.values()}) == 1
+
+    run(main())

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import pickle
+import sys
 import traceback
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import structlog
 
 from ordergate.adapters.secrets.places import variable_of
 from ordergate.adapters.secrets.providers import Providers
+from ordergate.adapters.secrets.vault import Vault, VaultTarget
 from ordergate.application.ports.secrets import (
     Found,
     Held,
@@ -165,6 +167,13 @@ def test_a_file_that_everybody_can_read_is_warned_of(tmp_path: Path) -> None:
     )
     tmp_path.chmod(0o700)
     assert Providers().read(place(Kind.FILE, str(file))).warning is None, "nobody comes through the folder"
+
+
+def test_without_its_library_vault_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hvac", None)
+    vault = Vault(VaultTarget(address="http://127.0.0.1:9"), lambda: Secret("x"))
+    with pytest.raises(SecretError, match=r"pip install 'ordergate\[vault\]'"):
+        Providers(("vault",), vault=vault).read(named())
 
 
 def test_what_was_replaced_counts_until_it_is_forgotten() -> None:
