@@ -114,8 +114,8 @@ def _key(config: Config, secrets: Secrets, url: str, head: Head) -> AuditKey:
     origin, place = config.audit.origin, place_beside(url)
     _check_origin(head, origin, locate(url).shown)
     key = find_audit_key(config, place, secrets)
-    if key is None and not head.size:
-        return find_or_make_key(origin, None, place)
+    if not head.size:
+        return key or find_or_make_key(origin, None, place)
     named = "name the right one with ORDERGATE_AUDIT_KEY, audit.key_file or audit.key_secret, or put its file back"
     if key is None:
         raise AuditKeyError(f"the audit key that signs {locate(url).shown} is not here: {named}")
