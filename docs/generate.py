@@ -290,7 +290,8 @@ editors (`ordergate config schema` prints it); `ordergate config show` says what
 {table(["key", "values", "default"], rows)}
 The database is what `--db` says, else `ORDERGATE_DB`, else `database.url`. With [shards](../howto/shards.md) there is
 none to name: each has its own. The key that signs the journal is
-`ORDERGATE_AUDIT_KEY` (the base64 of 32 bytes), else the file `audit.key_file`, else one made beside the database.
+`ORDERGATE_AUDIT_KEY` (the base64 of 32 bytes), else the file `audit.key_file` or
+the secret `audit.key_secret`, else one made beside the database.
 
 ```toml
 [funds.pairs]

@@ -23,6 +23,7 @@ pytest_plugins = [
     "tests.services.kafka",
     "tests.services.nats",
     "tests.services.postgres",
+    "tests.services.vault",
     "tests.services.venues",
 ]
 

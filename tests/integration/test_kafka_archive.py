@@ -21,6 +21,7 @@ from ordergate.config import ConfigError
 from tests.services.archive import TOPIC, archived, archiving, indices, quote, trade, verified
 from tests.services.kafka import Kafka, NoKafka
 from tests.services.objects import keeping
+from tests.services.secrets import secrets
 
 
 @pytest.fixture
@@ -241,7 +242,10 @@ def test_where_brokers_take_less_than_they_say_less_is_sent(
 
     made = sending.Sender._made
     monkeypatch.setattr(sending.Sender, "_made", lambda sender: Narrow(made(sender)))
-    sender, stop = sending.Sender(archiving(kafka.server).kafka.target(), LEAST_BYTES), threading.Event()
+    sender, stop = (
+        sending.Sender(archiving(kafka.server).kafka.target(secrets()), LEAST_BYTES),
+        threading.Event(),
+    )
     small, large = (sending.Message("k", bytes(size), ()) for size in (LEAST_ROOM, LEAST_ROOM + 1))
     sender.send([small], stop)
     assert sender.room > LEAST_BYTES

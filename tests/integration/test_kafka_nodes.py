@@ -10,6 +10,7 @@ from ordergate.bootstrap import Gate, open_gate
 from ordergate.bootstrap.archive import verify_archive
 from tests.services.archive import TOPIC, archived, archiving, indices, quote, trade
 from tests.services.kafka import Kafka
+from tests.services.secrets import secrets
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +19,7 @@ def _state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def agrees(gate: Gate) -> None:
-    target = gate.config.kafka.target()
+    target = gate.config.kafka.target(secrets())
     found = (await verify_archive(target, {gate.config.audit.origin: gate.journal})).compared
     assert found.wrong == 0, found
 

@@ -10,6 +10,7 @@ import pytest
 
 from ordergate.adapters.nats import Connection, NatsError
 from ordergate.adapters.nats.connection import Login
+from ordergate.application.ports.secrets import fixed
 from tests.services.nats import Nats
 
 
@@ -100,12 +101,12 @@ def test_a_wrong_token_is_named(tmp_path) -> None:
     server = Nats(tmp_path / "nats", top=['authorization { token: "right" }'])
 
     async def run() -> None:
-        connection = Connection((server.url,), Login(token="wrong"))
+        connection = Connection((server.url,), Login(token=fixed("wrong")))
         with pytest.raises(NatsError, match=r"cannot be reached: .*Authorization Violation") as refused:
             await connection.client()
         assert "wrong" not in str(refused.value)
         await connection.close()
-        connection = Connection((server.url,), Login(token="right"))
+        connection = Connection((server.url,), Login(token=fixed("right")))
         await (await connection.client()).flush()
         await connection.close()
 

@@ -99,6 +99,6 @@ def test_a_key_that_is_none_is_told_before_anything_starts(tmp_path: Path) -> No
         check=False,
     )
     assert done.returncode != 0
-    assert "nats.inputs.hmac_key_env: the variable that it names" in done.stderr
+    assert "nats.inputs.hmac_key_env: what is there has fewer than 16 characters" in done.stderr
     assert "Traceback" not in done.stderr
     assert [found.name for found in tmp_path.iterdir()] == ["ordergate.toml"]

@@ -17,8 +17,9 @@ from msgspec.structs import replace
 
 from ordergate.api.nats.settings import Inputs
 from ordergate.application import tallying
+from ordergate.application.ports.secrets import SecretError
 from ordergate.bootstrap import Gate, check_nats_in, nats_in, open_gate
-from ordergate.config import Config, ConfigError
+from ordergate.config import Config
 from ordergate.config.nats import NatsSection
 from ordergate.domain.errors import StoreError
 from tests.services.mail import mail, until
@@ -262,7 +263,7 @@ def test_a_key_that_is_none_is_named_by_its_setting(
     monkeypatch.setenv("RISK_SECRET", "short")
     (tmp_path / "secret").write_text("short")
     (setting,) = named
-    with pytest.raises(ConfigError, match=rf"nats\.inputs\.{setting}: .* at least 16 characters") as raised:
+    with pytest.raises(SecretError, match=rf"nats\.inputs\.{setting}: .* fewer than 16 characters") as raised:
         check_nats_in(config_for(nats, **named))
     assert "short" not in str(raised.value)
 

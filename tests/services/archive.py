@@ -19,6 +19,7 @@ from ordergate.config.kafka import KafkaSection
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import CancelOrder, SubmitOrder
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
+from tests.services.secrets import secrets
 
 TOPIC = "order_execution_archive"
 MARKET = {"AAPL": ("180.00", "180.10"), "EURUSD": ("1.08000", "1.08010"), "MSFT": ("410.00", "410.20")}
@@ -83,7 +84,7 @@ async def verified(config: Config, database: Path) -> Any:
     """What a verification finds."""
     reader = await open_reader(f"sqlite:///{database}")
     try:
-        return (await verify_archive(config.kafka.target(), {config.audit.origin: reader})).compared
+        return (await verify_archive(config.kafka.target(secrets()), {config.audit.origin: reader})).compared
     finally:
         await reader.close()
 

@@ -39,13 +39,19 @@ class Kafka:
 
     Args:
         storage: where its topics are; `s3://BUCKET/` with the environment that this takes outlives it.
+        advertised: where it says that it is, where that is another address.
     """
 
     def __init__(
-        self, folder: Path, storage: str = "memory://tansu/", environment: dict[str, str] | None = None
+        self,
+        folder: Path,
+        storage: str = "memory://tansu/",
+        environment: dict[str, str] | None = None,
+        advertised: str | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._storage, self._environment = folder, storage, environment
+        self._advertised = advertised
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -59,7 +65,8 @@ class Kafka:
     def start(self) -> None:
         """Starts it; again on the port that it had."""
         url = f"tcp://{self.server}"
-        command = [binary(), "broker", "--listener-url", url, "--advertised-listener-url", url]
+        told = f"tcp://{self._advertised or self.server}"
+        command = [binary(), "broker", "--listener-url", url, "--advertised-listener-url", told]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--storage-engine", self._storage], stdout=log, stderr=log, env=self._environment

@@ -76,6 +76,10 @@ class Nats:
             time.sleep(0.01)
         raise NoNats(f"nats-server did not come up: {(self._folder / 'log').read_text()[-2000:]}")
 
+    def set_top(self, *top: str) -> None:
+        """Other lines outside of JetStream's section, from the next start on."""
+        self._top = top
+
     def kill(self) -> None:
         """Ends it at once, as a loss of power would."""
         self._end(signal.SIGKILL)

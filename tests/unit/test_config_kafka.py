@@ -2,8 +2,10 @@
 
 import pytest
 
+from ordergate.application.ports.secrets import SecretError
 from ordergate.config import ConfigError, load
 from ordergate.config.kafka import KafkaSection
+from tests.services.secrets import secrets
 
 
 def _load(tmp_path, text: str):
@@ -41,10 +43,13 @@ def test_what_there_is(tmp_path) -> None:
         ('ca_file = "a"', "is not used with security 'plaintext': write ssl or sasl_ssl"),
         ('security = "ssl"\nusername = "a"', "is not used with security 'ssl': write sasl_ssl"),
         ('security = "ssl"\nkey_file = "a"', "belong together"),
-        ('security = "sasl_ssl"\nusername = "a"', "takes mechanism, username, and password_env"),
+        (
+            'security = "sasl_ssl"\nusername = "a"',
+            "takes mechanism, username, and password_env, password_file or",
+        ),
         (
             'security = "sasl_ssl"\nmechanism = "PLAIN"\nusername = "a"\npassword_env = "A"\npassword_file = "b"',
-            "one of password_env and password_file",
+            "one of password_env, password_file, password_secret",
         ),
         (
             'security = "sasl_ssl"\nmechanism = "PLAIN"\nusername = "a"\npassword_env = "se-cret!"',
@@ -64,8 +69,8 @@ def test_a_password_in_the_wrong_place_is_not_shown(tmp_path, monkeypatch) -> No
         _load(tmp_path, 'servers = ["h:1", "user:S3cret@h:1"]')
     assert "S3cret" not in str(refused.value)
     monkeypatch.delenv("S3cret", raising=False)
-    with pytest.raises(ConfigError, match="password_env") as refused:
-        KafkaSection(servers=("k:1",), security="sasl_ssl", password_env="S3cret").target()
+    with pytest.raises(SecretError, match="password_env") as refused:
+        KafkaSection(servers=("k:1",), security="sasl_ssl", password_env="S3cret").target(secrets())
     assert "S3cret" not in str(refused.value)
 
 
@@ -73,22 +78,22 @@ def test_secrets_come_from_where_they_are_said_to_be(tmp_path, monkeypatch) -> N
     section = {"servers": ("k:1",), "security": "sasl_ssl", "mechanism": "PLAIN", "username": "og"}
     monkeypatch.delenv("OG_KAFKA", raising=False)
     named = KafkaSection(**section, password_env="OG_KAFKA")
-    with pytest.raises(ConfigError, match="password_env: the variable that it names is not set"):
-        named.target()
+    with pytest.raises(SecretError, match="password_env: the variable that it names is not set"):
+        named.target(secrets())
     monkeypatch.setenv("OG_KAFKA", "secret")
-    assert named.target().security["sasl.password"] == "secret"
-    assert "secret" not in named.target().shown
+    assert named.target(secrets()).secrets["sasl.password"].reveal() == "secret"
+    assert "secret" not in named.target(secrets()).shown
     file = tmp_path / "password"
     filed = KafkaSection(**section, password_file=str(file))
-    with pytest.raises(ConfigError, match="cannot be read"):
-        filed.target()
+    with pytest.raises(SecretError, match="cannot be read"):
+        filed.target(secrets())
     file.write_text("\n")
-    with pytest.raises(ConfigError, match="is empty"):
-        filed.target()
+    with pytest.raises(SecretError, match="is empty"):
+        filed.target(secrets())
     file.write_text("other\n")
-    assert filed.target().security["sasl.password"] == "other"
+    assert filed.target(secrets()).secrets["sasl.password"].reveal() == "other"
 
 
 def test_files_must_be_there(tmp_path) -> None:
     with pytest.raises(ConfigError, match="there is no file"):
-        KafkaSection(security="ssl", ca_file=str(tmp_path / "ca.pem")).target()
+        KafkaSection(security="ssl", ca_file=str(tmp_path / "ca.pem")).target(secrets())

@@ -4,8 +4,10 @@ import traceback
 
 import pytest
 
+from ordergate.application.ports.secrets import SecretError
 from ordergate.config import ConfigError, load
 from ordergate.config.nats import NatsSection
+from tests.services.secrets import secrets
 
 SERVERS = 'servers = ["nats://127.0.0.1:4222"]\n'
 
@@ -27,7 +29,7 @@ def test_servers_are_named(tmp_path) -> None:
         ('servers = ["127.0.0.1:4222"]', "write such as nats://127.0.0.1:4222"),
         ('servers = ["nats://a:b@127.0.0.1"]', "holds a user or password"),
         ('servers = ["nats://127.0.0.1:many"]', "is no URL"),
-        ('credentials_file = "a"\ntoken_env = "B"', "one of credentials_file and token_env"),
+        ('credentials_file = "a"\ntoken_env = "B"', "one of credentials_file, a token, and username"),
         ('server = "nats://127.0.0.1"', "unknown field"),
         ('dialects = ["mts"]', "nats.dialects: goes nowhere: write nats.servers too"),
         ("alerts = true", "nats.alerts: goes nowhere"),
@@ -66,19 +68,19 @@ def test_a_secret_in_the_wrong_place_is_not_shown(tmp_path, text: str) -> None:
 
 def test_a_token_that_is_taken_for_a_variable_is_not_shown(monkeypatch) -> None:
     monkeypatch.delenv("S3cret", raising=False)
-    with pytest.raises(ConfigError) as refused:
-        NatsSection(token_env="S3cret").login()
+    with pytest.raises(SecretError) as refused:
+        NatsSection(token_env="S3cret").login(secrets())
     assert "S3cret" not in str(refused.value)
 
 
 def test_a_login_that_is_not_there_is_named(tmp_path, monkeypatch) -> None:
     monkeypatch.delenv("OG_NATS", raising=False)
-    with pytest.raises(ConfigError, match="token_env: the variable that it names is not set"):
-        NatsSection(token_env="OG_NATS").login()
+    with pytest.raises(SecretError, match="token_env: the variable that it names is not set"):
+        NatsSection(token_env="OG_NATS").login(secrets())
     with pytest.raises(ConfigError, match="there is no file"):
-        NatsSection(credentials_file=str(tmp_path / "x")).login()
+        NatsSection(credentials_file=str(tmp_path / "x")).login(secrets())
     monkeypatch.setenv("OG_NATS", "secret")
-    assert NatsSection(token_env="OG_NATS").login().token == "secret"
+    assert NatsSection(token_env="OG_NATS").login(secrets()).token().reveal() == "secret"
 
 
 SERVED = 'servers = ["nats://127.0.0.1:4222"]\n'

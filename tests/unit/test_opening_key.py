@@ -8,9 +8,11 @@ import pytest
 
 from ordergate.adapters.journals.location import place_beside
 from ordergate.adapters.secrets.audit_key import AuditKeyError, beside
+from ordergate.application.ports.secrets import SecretError
 from ordergate.bootstrap import open_gate
 from ordergate.config import Audit, Config
 from ordergate.config.errors import ConfigError
+from ordergate.config.secrets import SecretsSection
 
 
 @pytest.fixture(params=["file", "server"])
@@ -61,6 +63,29 @@ def test_a_log_keeps_its_origin(url, monkeypatch):
     with pytest.raises(ConfigError, match=r"holds the log 'ordergate\.local/journal', not 'example\.com/us'"):
         opened(url, Config(audit=Audit(origin="example.com/us")))
     opened(url)
+
+
+def test_a_key_that_has_a_name(url, tmp_path, monkeypatch):
+    seed = base64.b64encode(bytes(32)).decode()
+    config = Config(
+        audit=Audit(key_secret="audit/journal#key"),
+        secrets=SecretsSection(order=("files",), folder=str(tmp_path / "secrets")),
+    )
+    with pytest.raises(SecretError, match=r"audit\.key_secret: there is no secret audit/journal#key"):
+        opened(url, config)
+    file = tmp_path / "secrets" / "audit" / "journal" / "key"
+    file.parent.mkdir(parents=True)
+    file.write_text(seed)
+    file.chmod(0o600)
+    opened(url, config)
+    assert not key_file(url).exists(), "none is made beside it"
+    monkeypatch.setenv("ORDERGATE_AUDIT_KEY", seed)
+    opened(url)
+    monkeypatch.delenv("ORDERGATE_AUDIT_KEY")
+    file.write_text("no key, but a secret")
+    with pytest.raises(AuditKeyError, match=r"audit\.key_secret is no audit key") as refused:
+        opened(url, config)
+    assert "but a secret" not in str(refused.value)
 
 
 def test_a_key_that_somebody_names_may_be_another(url, monkeypatch):

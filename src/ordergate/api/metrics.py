@@ -57,10 +57,16 @@ class _Beside(Collector):
         """As it stands."""
         taken = CounterMetricFamily("ordergate_messages", "Messages taken in.", labels=["from", "outcome"])
         dead = CounterMetricFamily("ordergate_dead_letters", "Dead letters.", labels=["from", "code"])
-        for family, tally in ((taken, tallying.messages), (dead, tallying.dead_letters)):
+        secrets = CounterMetricFamily("ordergate_secret_reads", "Reads of secrets.", labels=["by", "outcome"])
+        counted = (
+            (taken, tallying.messages),
+            (dead, tallying.dead_letters),
+            (secrets, tallying.secret_reads),
+        )
+        for family, tally in counted:
             for labels, count in tally.items():
                 family.add_metric(labels, count)
-        yield from (taken, dead)
+        yield from (taken, dead, secrets)
 
 
 class Metrics:

@@ -7,3 +7,5 @@ messages: Final[Counter[tuple[str, str]]] = Counter()
 """Messages that were taken in, by what took them (signals, commands, ...) and what became of them."""
 dead_letters: Final[Counter[tuple[str, str]]] = Counter()
 """Dead letters, by what wrote them and their code."""
+secret_reads: Final[Counter[tuple[str, str]]] = Counter()
+"""Reads of secrets, by how the setting names them (env, file, secret) and what came of it (read, changed, ...)."""

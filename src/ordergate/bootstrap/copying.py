@@ -11,10 +11,11 @@ from ordergate.adapters.brokers.paper.copying import new_record, record_of
 from ordergate.adapters.brokers.paper.whole_record import Record, same
 from ordergate.adapters.journals.location import locate, place_beside
 from ordergate.adapters.journals.stores import open_journal, open_journal_or_part, open_leases, version_at
-from ordergate.adapters.secrets.audit_key import AuditKey, AuditKeyError, carry_key, find_key
+from ordergate.adapters.secrets.audit_key import AuditKey, AuditKeyError, carry_key
 from ordergate.application.audit.reading import Progress
 from ordergate.application.copying import Copy
 from ordergate.application.ports.journal import UNFINISHED, Head, Journal
+from ordergate.bootstrap.audit_key import find_audit_key
 from ordergate.bootstrap.gate import beside
 from ordergate.config import Config, PaperBroker
 from ordergate.domain.errors import StoreBusy, StoreError
@@ -118,12 +119,11 @@ async def _check_idle(url: str) -> None:
 
 def _key(config: Config, source: str, target: str) -> AuditKey:
     """The key that signs, where the target looks for it."""
-    key_file = Path(config.audit.key_file) if config.audit.key_file else None
-    key = find_key(config.audit.origin, key_file, place_beside(source))
+    key = find_audit_key(config, place_beside(source))
     if key is None:
         raise AuditKeyError(
             "the key that signs this journal is not here, and the copy must go on under it: name it with"
-            " ORDERGATE_AUDIT_KEY or audit.key_file"
+            " ORDERGATE_AUDIT_KEY, audit.key_file or audit.key_secret"
         )
     place = place_beside(target)
     return carry_key(key, place) if key.generated and place is not None else key

@@ -11,14 +11,12 @@ from ordergate import __version__
 from ordergate.adapters.brokers.paper import PaperBroker
 from ordergate.adapters.brokers.sync import SyncSettings, broker_of
 from ordergate.adapters.gates import check_gate
-from ordergate.adapters.outlets import Webhook, read_secret
 from ordergate.application.alerting import AlertLog
 from ordergate.application.comparison import Comparison
 from ordergate.application.engine import Command
 from ordergate.application.entry import Origin
 from ordergate.application.fitting import is_emulated
 from ordergate.application.guarding import Guard
-from ordergate.application.naming import Naming
 from ordergate.application.outlets import EACH, Follower, Outlet, Pace
 from ordergate.application.ownership import Keeper, Presence
 from ordergate.application.ports.brokers import Broker
@@ -29,9 +27,11 @@ from ordergate.application.ports.leases import Leases
 from ordergate.application.queries import Queries
 from ordergate.application.reconciliation import Reconciler
 from ordergate.application.runner import Runner
+from ordergate.application.secrets import Secrets
 from ordergate.application.session import BrokerSession
 from ordergate.application.view import GateTerms
 from ordergate.application.workers import Workers
+from ordergate.bootstrap.alerts import webhook_of
 from ordergate.config import Config, ConfigError, check_broker_name
 from ordergate.config.reconciliation import account_terms_of
 from ordergate.domain.errors import Code, Conflict, NotFound, quoted
@@ -61,6 +61,7 @@ class Gate:
         loop: that it runs on.
         database: its file; None in memory and on a server.
         files: what files beside the database are named after; None in memory.
+        secrets: those in use.
         running: the runner at work; it ends before `close` only where it fails.
         keeper: has this node's duties.
     """
@@ -74,6 +75,7 @@ class Gate:
         brokers: Sequence[Broker],
         verifier: Verifier,
         leases: Leases,
+        secrets: Secrets,
         database: Path | None = None,
         files: Path | None = None,
         gates: Mapping[str, RiskGate] = MappingProxyType({}),
@@ -84,7 +86,7 @@ class Gate:
         self.loop = asyncio.get_running_loop()
         self.running: asyncio.Task[None] | None = None
         self.queries = self.lists = Queries(journal)
-        self.leases = leases
+        self.leases, self.secrets = leases, secrets
         self.keeper = Keeper(leases, clock, runner.fail)
         self._sessions: list[BrokerSession] = []
         runner.engine.view.account, runner.engine.view.replaces = self._account_of, self._replaces
@@ -127,7 +129,7 @@ class Gate:
         symbols = sorted(self.config.instruments.keys() | self.runner.engine.state.instruments.rows.keys())
         instruments = tuple(i for symbol in symbols if (i := self.config.catalogue(symbol)) is not None)
         await self._configure(instruments, Origin())
-        await self._alert()
+        await self._alert()  # before anything is sent
         for broker in self.brokers.values():
             if isinstance(broker, PaperBroker):
                 await broker.watch(self.runner)
@@ -136,12 +138,10 @@ class Gate:
         await self.keeper.add(self._workers)
 
     async def _alert(self) -> None:
-        """Alerts are told from here on: before anything is sent."""
-        section, naming = self.config.alerts, Naming(self.journal, self.config.audit.origin)
         self.runner.listen(AlertLog().committed)
-        if section.webhook is not None:
-            secret = read_secret(section.secret_env, section.secret_file)
-            await self.follow(Webhook(section.webhook, secret, naming, self.clock), from_its_start=False)
+        webhook = webhook_of(self.config, self.secrets, self.journal, self.clock)
+        if webhook is not None:
+            await self.follow(webhook, from_its_start=False)
 
     async def _configure(self, instruments: tuple[Instrument, ...], origin: Origin) -> None:
         state, limits = self.runner.engine.state, self.config.limit_values()

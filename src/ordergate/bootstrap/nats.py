@@ -18,19 +18,21 @@ from ordergate.adapters.outlets.nats import (
 )
 from ordergate.api.market import market_of
 from ordergate.application.naming import Naming
+from ordergate.application.secrets import Secrets
 from ordergate.bootstrap.connecting import connection_of
 from ordergate.bootstrap.gate import Gate
 from ordergate.config import Config
 
 
 @asynccontextmanager
-async def nats_connection(config: Config) -> AsyncIterator[Connection | None]:
+async def nats_connection(config: Config, secrets: Secrets) -> AsyncIterator[Connection | None]:
     """The connection for all that goes over NATS, made when it is first needed; None where no server is named.
 
     It is closed behind the gate, which uses it to its end.
 
     Raises:
-        ConfigError: there is no such file of credentials, or variable of a token.
+        ConfigError: there is no such file of credentials.
+        SecretError: there is no such token.
         NatsError: nats-py is not installed.
     """
     section = config.nats
@@ -38,7 +40,7 @@ async def nats_connection(config: Config) -> AsyncIterator[Connection | None]:
         yield None
         return
     check_library()
-    connection = connection_of(section, "ordergate")
+    connection = connection_of(section, secrets, "ordergate")
     try:
         yield connection
     finally:

@@ -2,22 +2,22 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any
 
 from ordergate.adapters.nats import Connection
 from ordergate.adapters.nats.letters import DeadLetters
 from ordergate.adapters.nats.streams import find_or_make, pull
-from ordergate.adapters.outlets.webhook import SecretError, read_secret
-from ordergate.api.gate import Gate
 from ordergate.api.nats.door import NatsDoor
 from ordergate.api.nats.link import Consumed
 from ordergate.api.nats.settings import Inputs
 from ordergate.api.nats.signatures import Verifier, public_key_of
+from ordergate.application.secrets import Secrets
 from ordergate.bootstrap.connecting import connection_of
+from ordergate.bootstrap.gate import Gate
+from ordergate.bootstrap.secrets import secrets_of
+from ordergate.bootstrap.shards import Shards
 from ordergate.config import Config, ConfigError
-
-_LEAST_SECRET: Final = 16
-"""Characters; see `read_secret`."""
+from ordergate.config.secrets import LEAST_SIGNING, place_of
 
 
 class _Server:
@@ -55,22 +55,24 @@ class _Server:
 
 
 def check_nats_in(config: Config) -> None:
-    """Raises ConfigError where something that `nats_in` needs of this machine is not there."""
+    """Raises ConfigError or SecretError where something that `nats_in` needs is not there."""
     inputs = config.nats.inputs
     if inputs.signals or inputs.commands:
-        config.nats.login()
-        verifier_of(inputs)
+        secrets = secrets_of(config)
+        config.nats.login(secrets)
+        verifier_of(inputs, secrets)
 
 
 @asynccontextmanager
-async def nats_in(config: Config, gate: Gate) -> AsyncIterator[None]:
+async def nats_in(config: Config, gate: Gate | Shards) -> AsyncIterator[None]:
     """Meanwhile signals and commands are taken from the configured server, as far as the configuration says.
 
     A server that is away holds nothing up: what it keeps is taken once it is there.
 
     Raises:
-        ConfigError: credentials, or what signatures are checked with, are not there; or the gate is one
-            shard of several, and would take what is for the others.
+        ConfigError: credentials are not there; or the gate is one shard of several, and would take what is for the
+            others.
+        SecretError: the token, or what signatures are checked with, is not there.
     """
     inputs = config.nats.inputs
     if not (inputs.signals or inputs.commands):
@@ -78,9 +80,12 @@ async def nats_in(config: Config, gate: Gate) -> AsyncIterator[None]:
         return
     if len(gate.shards) < len(config.shards):
         raise ConfigError("nats.inputs: takes what is for any shard: serve all of them in one process")
-    connection = connection_of(config.nats, "ordergate inputs")
+    secrets = next(iter(gate.shards.values())).secrets
+    connection = connection_of(config.nats, secrets, "ordergate inputs")
     letters = DeadLetters(connection, "inputs")
-    door = NatsDoor(gate, _Server(connection), letters, inputs, verifier_of(inputs), config.audit.origin)
+    door = NatsDoor(
+        gate, _Server(connection), letters, inputs, verifier_of(inputs, secrets), config.audit.origin
+    )
     door.start()
     try:
         yield
@@ -89,26 +94,11 @@ async def nats_in(config: Config, gate: Gate) -> AsyncIterator[None]:
         await connection.close()
 
 
-def verifier_of(inputs: Inputs) -> Verifier:
-    """Who must have signed signals. Raises ConfigError where the secret is not there."""
+def verifier_of(inputs: Inputs, secrets: Secrets) -> Verifier:
+    """Who must have signed signals. Raises SecretError where the secret is not there."""
+    place = place_of(inputs, "hmac_key", "nats.inputs", LEAST_SIGNING)
     return Verifier(
-        secret=_secret_of(inputs),
+        secret=None if place is None else secrets.hold(place),
         public_key=None if inputs.ed25519_key is None else public_key_of(inputs.ed25519_key),
         needed=inputs.needs_signature,
     )
-
-
-def _secret_of(inputs: Inputs) -> bytes | None:
-    if inputs.hmac_key_env is None and inputs.hmac_key_file is None:
-        return None
-    try:
-        return read_secret(inputs.hmac_key_env, inputs.hmac_key_file)
-    except (
-        SecretError
-    ):  # it speaks of alerts, and of a variable that may be the secret itself, put here by mistake
-        kind = "variable" if inputs.hmac_key_env is not None else "file"
-        setting = "hmac_key_env" if inputs.hmac_key_env is not None else "hmac_key_file"
-        raise ConfigError(
-            f"nats.inputs.{setting}: the {kind} that it names is not there, or has no secret of at least "
-            f"{_LEAST_SECRET} characters, which signals are signed with"
-        ) from None

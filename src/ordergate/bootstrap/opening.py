@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from ordergate.adapters.journals.aside import ReaderAside
 from ordergate.adapters.journals.location import locate, path_of, place_beside
 from ordergate.adapters.journals.stores import open_journal, open_leases, open_reader
 from ordergate.adapters.leases import OnlyNode
-from ordergate.adapters.secrets.audit_key import AuditKey, AuditKeyError, find_key, find_or_make_key
+from ordergate.adapters.secrets.audit_key import AuditKey, AuditKeyError, find_or_make_key
 from ordergate.application.audit.ending import open_signed, signs
 from ordergate.application.engine import Engine
 from ordergate.application.nodes import load_tree
@@ -28,17 +28,21 @@ from ordergate.application.ports.leases import Leases
 from ordergate.application.queries import Queries
 from ordergate.application.recovery import check_head, last_instant, load_state
 from ordergate.application.runner import Runner
+from ordergate.application.secrets import Secrets
 from ordergate.application.tail import Tail
 from ordergate.application.view import View
 from ordergate.bootstrap.clickhouse import clickhouse_tables, follow_tables
+from ordergate.bootstrap.audit_key import find_audit_key
 from ordergate.bootstrap.connecting import bus_broker
 from ordergate.bootstrap.gate import Gate, beside
 from ordergate.bootstrap.gates import close_gates, make_gates
 from ordergate.bootstrap.kafka import kafka_archive
 from ordergate.bootstrap.nats import nats_connection, nats_out
+from ordergate.bootstrap.secrets import BrokerSecrets, keeping_secrets, secrets_of
 from ordergate.config import AnyBroker, Config, ConfigError
 from ordergate.config import BusBroker as BusSection
 from ordergate.config import SyncBroker as SyncSection
+from ordergate.config.secret_places import of_broker
 from ordergate.protocols.tlog import Signer
 
 MEMORY: Final = "sqlite://"
@@ -52,16 +56,19 @@ async def open_gate(
     clock: Clock | None = None,
     ids: Ids | None = None,
     address: str | None = None,
+    secrets: Secrets | None = None,
 ) -> AsyncIterator[Gate]:
     """A running gate on a database, recovered to where it was; on a server, one node beside others.
 
     Args:
         url: of the database; None takes the configured one.
         address: where this node can be reached, for those who ask which nodes there are.
+        secrets: that somebody else keeps; None reads those of the configuration, and again meanwhile.
 
     Raises:
         ConfigError: the configuration has shards; see `open_shards`. Or the journal there is another log's.
         StoreError, AuditError, AuditKeyError: the database or its key cannot be used.
+        SecretError: one cannot be had.
         KafkaError: there is to be an archive, and its library or settings cannot be used.
         ClickHouseError: there are to be tables in ClickHouse, and its library is not installed.
         NatsError: a server is named, and nats-py is not installed.
@@ -71,49 +78,49 @@ async def open_gate(
             "the configuration has shards: open them with open_shards, or one with config.shard(NAME)"
         )
     url, clock = url or config.database.url, clock or SystemClock()
-    journal = await open_journal(url)
-    try:
+    async with AsyncExitStack() as stack:
+        held = secrets
+        if held is None:
+            held = await stack.enter_async_context(keeping_secrets(config, clock))
+        journal = await open_journal(url)
+        stack.push_async_callback(journal.close)
         path = path_of(url)
-        key = _key(config, url, await journal.head())
-        brokers = _brokers(config, url, clock)
+        key = _key(config, held, url, await journal.head())
+        brokers = _brokers(config, held, url, clock)
         leases = open_leases(url, address)
-        try:
-            async with (
-                kafka_archive(config, journal) as outlets,
-                clickhouse_tables(config, journal) as tables,
-                nats_connection(config) as nats,
-                assemble(
-                    config,
-                    journal,
-                    key.signer,
-                    clock,
-                    ids or TimeIds(),
-                    brokers,
-                    path,
-                    leases,
-                    place_beside(url),
-                ) as gate,
-                nats_out(gate, nats),
-            ):
-                for outlet in outlets:
-                    await gate.follow(outlet)
-                await follow_tables(gate, tables)
-                yield gate
-        finally:
-            await leases.close()
-    finally:
-        await journal.close()
+        stack.push_async_callback(leases.close)
+        async with (
+            kafka_archive(config, held, journal) as outlets,
+            clickhouse_tables(config, journal) as tables,
+            nats_connection(config, held) as nats,
+            assemble(
+                config,
+                journal,
+                key.signer,
+                clock,
+                ids or TimeIds(),
+                brokers,
+                path,
+                leases,
+                place_beside(url),
+                held,
+            ) as gate,
+            nats_out(gate, nats),
+        ):
+            for outlet in outlets:
+                await gate.follow(outlet)
+            await follow_tables(gate, tables)
+            yield gate
 
 
-def _key(config: Config, url: str, head: Head) -> AuditKey:
+def _key(config: Config, secrets: Secrets, url: str, head: Head) -> AuditKey:
     """The key to sign with. One that was made here must have signed the journal: another machine may have another."""
-    key_file = Path(config.audit.key_file) if config.audit.key_file else None
     origin, place = config.audit.origin, place_beside(url)
     _check_origin(head, origin, locate(url).shown)
+    key = find_audit_key(config, place, secrets)
     if not head.size:
-        return find_or_make_key(origin, key_file, place)
-    key = find_key(origin, key_file, place)
-    named = "name the right one with ORDERGATE_AUDIT_KEY or audit.key_file, or put its file back"
+        return key or find_or_make_key(origin, None, place)
+    named = "name the right one with ORDERGATE_AUDIT_KEY, audit.key_file or audit.key_secret, or put its file back"
     if key is None:
         raise AuditKeyError(f"the audit key that signs {locate(url).shown} is not here: {named}")
     if key.generated and not signs(head, key.signer.verifier):
@@ -162,17 +169,30 @@ async def assemble(
     database: Path | None = None,
     leases: Leases | None = None,
     files: Path | None = None,
+    secrets: Secrets | None = None,
 ) -> AsyncIterator[Gate]:
     """A running gate from parts; the journal stays open behind it. Without leases it is the only node.
 
     Args:
         files: what files beside the database are named after; None takes the database itself.
+        secrets: those in use; None reads what is needed, once.
     """
-    leases, gates = leases or OnlyNode(), make_gates(config)
+    secrets = secrets or secrets_of(config)
+    leases, gates = leases or OnlyNode(), make_gates(config, secrets)
     with _uncollected():
         runner = await _runner(config, journal, signer, clock, ids, alone=leases.node is None)
     gate = Gate(
-        config, runner, journal, clock, brokers, signer.verifier, leases, database, files or database, gates
+        config,
+        runner,
+        journal,
+        clock,
+        brokers,
+        signer.verifier,
+        leases,
+        secrets,
+        database,
+        files or database,
+        gates,
     )
     running = gate.running = asyncio.get_running_loop().create_task(runner.run())
     running.add_done_callback(lambda _ended: gate.failed())
@@ -241,13 +261,14 @@ async def _runner(
     return Runner(Engine(state, view, head.size, last), journal, Tail(signer, tree), clock, alone=alone)
 
 
-def _brokers(config: Config, url: str, clock: Clock) -> list[Broker]:
+def _brokers(config: Config, secrets: Secrets, url: str, clock: Clock) -> list[Broker]:
     def broker(name: str, settings: AnyBroker) -> Broker:
         file = beside(place_beside(url), name)
         if isinstance(settings, SyncSection):
-            return broker_of(name, settings, file, clock)
+            held = {own: secrets.hold(place) for own, place in of_broker(name, settings).items()}
+            return broker_of(name, settings, file, clock, secrets=BrokerSecrets(held) if held else None)
         if isinstance(settings, BusSection):
-            return bus_broker(config, name, settings, clock)
+            return bus_broker(config, secrets, name, settings, clock)
         place = url if locate(url).kind == "server" else file
         return PaperBroker(name, settings, place, clock, config.catalogue)
 

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ordergate.adapters.clock import SystemClock
 from ordergate.adapters.ids import TimeIds
 from ordergate.adapters.journals.location import exists, locate
 from ordergate.adapters.journals.stores import open_reader
@@ -13,6 +14,7 @@ from ordergate.application.entry import Origin
 from ordergate.application.ports.clock import Clock
 from ordergate.bootstrap.gate import Gate
 from ordergate.bootstrap.opening import open_gate, reading_aside
+from ordergate.bootstrap.secrets import keeping_secrets
 from ordergate.bootstrap.shards import Shards
 from ordergate.config import Config
 from ordergate.config.errors import ConfigError
@@ -105,10 +107,13 @@ async def enter_shards(
         brokers: whether to open sessions at them.
     """
     ids, gates = TimeIds(), dict[str, Gate]()
+    secrets = await stack.enter_async_context(keeping_secrets(config, clock or SystemClock()))
     for name in config.shards:
         own = replace(config.shard(name), funds={})
         own = own if brokers else replace(own, brokers={})
-        gates[name] = await stack.enter_async_context(open_gate(own, clock=clock, ids=ids, address=address))
+        gates[name] = await stack.enter_async_context(
+            open_gate(own, clock=clock, ids=ids, address=address, secrets=secrets)
+        )
     return gates
 
 

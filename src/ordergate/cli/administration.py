@@ -33,9 +33,9 @@ from ordergate.adapters.journals.schema import REVISIONS, check_version, pending
 from ordergate.adapters.journals.sqlite_file import connect, store_error
 from ordergate.adapters.journals.stores import bring_up, open_reader, version_at
 from ordergate.adapters.journals.whole import check_whole
-from ordergate.adapters.secrets.audit_key import find_key
 from ordergate.application.audit.ending import signs
 from ordergate.application.ports.journal import Head
+from ordergate.bootstrap.audit_key import find_audit_key
 from ordergate.cli import terminal as t
 from ordergate.cli.clickhouse_checks import CLICKHOUSE_CHECKS
 from ordergate.cli.clickhouse_signal_checks import CLICKHOUSE_SIGNAL_CHECKS
@@ -43,9 +43,11 @@ from ordergate.cli.desk import open_desk
 from ordergate.cli.door import look
 from ordergate.cli.nats_checks import NATS_CHECKS
 from ordergate.cli.places import ShardName, places
+from ordergate.cli.secrets import SECRETS_CHECKS
 from ordergate.cli.server_checks import SERVER_CHECKS
 from ordergate.config import Config
 from ordergate.config import schema as config_schema
+from ordergate.config.secret_places import places_in
 from ordergate.domain.errors import Code, Invalid, OrdergateError, StoreError
 from ordergate.domain.market import Quote
 from ordergate.domain.money import parse_decimal, parse_positive
@@ -194,6 +196,7 @@ def _checked(config: Config, url: str) -> list[dict[str, str]]:
     wanted = {
         **_CHECKS,
         **(SERVER_CHECKS if on_server(url) else {}),
+        **(SECRETS_CHECKS if places_in(config) else {}),
         **(NATS_CHECKS if config.nats.servers else {}),
         **(CLICKHOUSE_CHECKS if config.clickhouse.url is not None else {}),
         **(CLICKHOUSE_SIGNAL_CHECKS if config.clickhouse.signals.take else {}),
@@ -277,12 +280,11 @@ def _durability(_config: Config, url: str) -> tuple[str, str]:
 
 def _audit_key(config: Config, url: str) -> tuple[str, str]:
     place, server = place_beside(url), locate(url).kind == "server"
-    key_file = Path(config.audit.key_file) if config.audit.key_file else None
-    key, head = find_key(config.audit.origin, key_file, place), asyncio.run(_head_of(url))
+    key, head = find_audit_key(config, place), asyncio.run(_head_of(url))
     if key is None and head.size:
         return (
             "bad",
-            "the key that signs this journal is not here: name it (ORDERGATE_AUDIT_KEY or audit.key_file)",
+            "the key that signs this journal is not here: name it (ORDERGATE_AUDIT_KEY or audit.key_*)",
         )
     if key is None:
         where = f"in {place.parent}" if place and server else "beside the database"

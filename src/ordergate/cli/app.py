@@ -28,6 +28,7 @@ from ordergate.cli import (
     recon,
     records,
     risk,
+    secrets,
     serve,
     shards,
 )
@@ -62,6 +63,7 @@ app.command("shards")(shards.shards)
 app.add_typer(shards.funds_app, name="funds")
 app.command("doctor")(administration.doctor)
 app.add_typer(administration.config_app, name="config")
+app.add_typer(secrets.app, name="secrets")
 app.add_typer(administration.migrate_app, name="migrate")
 
 

@@ -9,6 +9,7 @@ import typer
 
 from ordergate.application.archive_check import Compared, Findings
 from ordergate.bootstrap.archive import Verification, verify_archive
+from ordergate.bootstrap.secrets import secrets_of
 from ordergate.cli import terminal as t
 from ordergate.cli.places import ShardName, opened, places
 from ordergate.config import Config
@@ -42,7 +43,7 @@ def verify(
                 "kafka.servers: the configuration names none, so there is no archive; see --config"
             )
         found = places(db, settings, shard)
-        target = settings.kafka.target()
+        target = settings.kafka.target(secrets_of(settings))
         async with AsyncExitStack() as stack:
             readers = {at.config.audit.origin: await stack.enter_async_context(opened(at)) for at in found}
             with t.progress("Verifying") as advance:

@@ -11,7 +11,6 @@ import typer
 from ordergate.adapters.files import FilesError, write_tree
 from ordergate.adapters.journals.location import place_beside
 from ordergate.adapters.journals.stores import open_journal
-from ordergate.adapters.secrets.audit_key import find_key
 from ordergate.application.audit.break_story import PREFIX, break_story
 from ordergate.application.audit.export import exported
 from ordergate.application.audit.moves import check_moves
@@ -22,6 +21,7 @@ from ordergate.application.audit.verify import Verified
 from ordergate.application.audit.verify import verify as verify_journal
 from ordergate.application.ports.journal import JournalReader
 from ordergate.bootstrap import MEMORY
+from ordergate.bootstrap.audit_key import find_audit_key
 from ordergate.cli import terminal as t
 from ordergate.cli.desk import open_desk
 from ordergate.cli.places import Place, ShardName, opened, place, places
@@ -41,8 +41,7 @@ class _Log:
 
     def __init__(self, reader: JournalReader, at: Place) -> None:
         self.reader = reader
-        audit = at.config.audit
-        key = find_key(audit.origin, Path(audit.key_file) if audit.key_file else None, place_beside(at.url))
+        key = find_audit_key(at.config, place_beside(at.url))
         self.verifier = key.signer.verifier if key is not None else None
 
 

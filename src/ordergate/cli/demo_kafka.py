@@ -40,7 +40,7 @@ class KafkaCompanion:
     async def compare(self, gate: Gate) -> dict[str, Any]:
         """Waits until all that is journalled now is archived, and verifies that."""
         await delivered(gate, cursor_of(self._section.topic))
-        target = self._section.target()
+        target = gate.config.kafka.target(gate.secrets)
         self._verified = await verify_archive(target, {gate.config.audit.origin: gate.journal})
         keys = Counter[str]()
         topic = Reading(target)

@@ -160,7 +160,7 @@ class NatsCompanion:
         t.print_table(f"NATS, dead letters in {DEAD_STREAM}", _LETTER, letters)
 
     def _connection(self) -> Connection:
-        return Connection(self._section.servers, self._section.login(), "ordergate demo")
+        return Connection(self._section.servers, name="ordergate demo")
 
 
 def _letter(message: views.Message) -> dict[str, Any]:

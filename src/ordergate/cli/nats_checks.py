@@ -9,6 +9,7 @@ from ordergate.adapters.brokers.bus.settings import PUBLISHED, Way, subjects_of
 from ordergate.adapters.nats import Connection
 from ordergate.adapters.outlets.nats import ALERT_SUBJECTS, RETRY_S, bucket_subject, subjects
 from ordergate.adapters.outlets.nats.examining import Examined, StreamFound, examine, synced
+from ordergate.bootstrap.secrets import secrets_of
 from ordergate.config import Config
 from ordergate.protocols.subjects import DEAD
 
@@ -93,7 +94,7 @@ def _durability(config: Config, _url: str) -> tuple[str, str]:
 
 def _examined(config: Config) -> tuple[Examined, Connection]:
     section = config.nats
-    connection = Connection(section.servers, section.login())
+    connection = Connection(section.servers, section.login(secrets_of(config)))
     wanted = subjects(section.dialects, fund_suffix=section.fund_suffix)
     if section.alerts:
         wanted += ALERT_SUBJECTS

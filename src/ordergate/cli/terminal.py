@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from enum import IntEnum
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NoReturn, TextIO, TypeVar
 
@@ -18,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ordergate.config import Config, load
+from ordergate.config.secret_places import has_passwords
 from ordergate.domain.errors import (
     Conflict,
     Invalid,
@@ -237,8 +239,16 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def read_config(path: Path | None) -> Config:
-    """The configuration, or an error that names the file."""
-    return load(path)
+    """The configuration, or an error that names the file; databases get the passwords that it names."""
+    found = load(path)
+    if has_passwords(found):
+        from ordergate.bootstrap.secrets import (  # only here: it takes a while to load
+            secrets_of,
+            use_passwords,
+        )
+
+        use_passwords(found, cache(lambda: secrets_of(found)))
+    return found
 
 
 def url_of(db: str | None, config: Config) -> str:

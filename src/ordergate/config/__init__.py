@@ -31,6 +31,8 @@ from ordergate.config.limits import LimitSections, check_limit_sections, with_en
 from ordergate.config.nats import NatsSection, check_bus_brokers, check_nats
 from ordergate.config.reconciliation import ReconciliationSection, check_reconciliation
 from ordergate.config.risk import GateSection, check_gate_sections, terms_of
+from ordergate.config.secret_places import check_places
+from ordergate.config.secrets import SecretsSection
 from ordergate.config.sharding import (
     ORIGIN,
     ShardSection,
@@ -68,16 +70,20 @@ class Server(_Section, frozen=True, kw_only=True):
 
 
 class Database(_Section, frozen=True, kw_only=True):
-    """Where the journal is."""
+    """Where the journal is; and where the password is for a URL without one: a variable, a file, a name."""
 
     url: str = "sqlite:///ordergate.db"
+    password_env: str | None = None
+    password_file: str | None = None
+    password_secret: str | None = None
 
 
 class Audit(_Section, frozen=True, kw_only=True):
-    """The log's name in its checkpoints, and the file with the key that signs them."""
+    """The log's name in its checkpoints, and the file, or the name, of the key that signs them."""
 
     origin: str = "ordergate.local/journal"
     key_file: str | None = None
+    key_secret: str | None = None
 
 
 class Signals(_Section, frozen=True, kw_only=True):
@@ -148,6 +154,7 @@ class Config(_Section, frozen=True, kw_only=True):
     nats: NatsSection = NatsSection()
     kafka: KafkaSection = KafkaSection()
     clickhouse: ClickHouseSection = ClickHouseSection()
+    secrets: SecretsSection = SecretsSection()
 
     def worker_terms(self, fund_id: str) -> WorkerTerms:
         """What is done about a fund's orders that take too long: as it says, else as is said for all."""
@@ -166,10 +173,16 @@ class Config(_Section, frozen=True, kw_only=True):
         section = self.shards[name]
         return replace(
             self,
-            database=Database(url=url_of_shard(name, section, self.database.url)),
+            database=Database(
+                url=url_of_shard(name, section, self.database.url),
+                password_env=section.password_env,
+                password_file=section.password_file,
+                password_secret=section.password_secret,
+            ),
             audit=Audit(
                 origin=origin_of_shard(name, section, self.audit.origin),
-                key_file=section.key_file or self.audit.key_file,
+                key_file=section.key_file or (None if section.key_secret else self.audit.key_file),
+                key_secret=section.key_secret or (None if section.key_file else self.audit.key_secret),
             ),
             clickhouse=self.clickhouse.beside(origins_beside(name, self.shards, self.audit.origin)),
             shards={},
@@ -267,6 +280,7 @@ def _check(config: Config, path: Path) -> Config:
     check_nats(config.nats, f"{path}: ")
     check_kafka(config.kafka, f"{path}: ")
     check_clickhouse(config.clickhouse, f"{path}: ")
+    check_places(config, f"{path}: ")
     for symbol, section in config.instruments.items():
         _check_instrument(symbol, section, f"{path}: instruments.{_shown(symbol)}")
     return config

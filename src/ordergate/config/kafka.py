@@ -1,6 +1,5 @@
 """The Kafka brokers that have the archive."""
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,19 +10,23 @@ from msgspec import Meta, Struct
 from ordergate.adapters.kafka import Target
 from ordergate.adapters.outlets.kafka import LEAST_BYTES
 from ordergate.application.archiving import KeyBy
+from ordergate.application.ports.secrets import Held
+from ordergate.application.secrets import Secrets
 from ordergate.config.errors import ConfigError
+from ordergate.config.secrets import check_secret, place_of
 
 _SERVER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILES: Final[Mapping[str, str]] = {
     "ca_file": "ssl.ca.location",
     "certificate_file": "ssl.certificate.location",
     "key_file": "ssl.key.location",
 }
-_PASSWORDS: Final = ("password", "key_password")
-_OF_TLS: Final = ("ca_file", "certificate_file", "key_file", "key_password_env", "key_password_file")
-_OF_SASL: Final = ("mechanism", "username", "password_env", "password_file")
+_PASSWORDS: Final[Mapping[str, str]] = {"password": "sasl.password", "key_password": "ssl.key.password"}
+_OF_TLS: Final = (
+    "ca_file", "certificate_file", "key_file", "key_password_env", "key_password_file", "key_password_secret",
+)  # fmt: skip
+_OF_SASL: Final = ("mechanism", "username", "password_env", "password_file", "password_secret")
 
 Protocol = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -33,7 +36,8 @@ class KafkaSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Where the brokers are and how they know us, the topic of the archive, and what its records are put under.
 
     `servers` are `host:port`. `create` makes the topic where there is none, with `partitions` and `replication` (left
-    out: the brokers' own) and without a retention time. Passwords stand in a variable of the environment or a file.
+    out: the brokers' own) and without a retention time. Passwords stand in a variable of the environment (`_env`), in
+    a file (`_file`), or under a name (`_secret`).
     """
 
     servers: tuple[str, ...] = ()
@@ -49,16 +53,19 @@ class KafkaSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     key_file: str | None = None
     key_password_env: str | None = None
     key_password_file: str | None = None
+    key_password_secret: str | None = None
     mechanism: Mechanism | None = None
     username: str | None = None
     password_env: str | None = None
     password_file: str | None = None
+    password_secret: str | None = None
 
-    def target(self) -> Target:
+    def target(self, secrets: Secrets) -> Target:
         """Where the archive is, with the secrets that it takes.
 
         Raises:
-            ConfigError: a file or variable is not there.
+            ConfigError: a file is not there.
+            SecretError: a password is not.
         """
         return Target(
             servers=self.servers,
@@ -68,6 +75,7 @@ class KafkaSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             replication=self.replication,
             message_max_bytes=self.message_max_bytes,
             security=self._security(),
+            passwords=self._passwords(secrets),
         )
 
     def _security(self) -> dict[str, str]:
@@ -78,35 +86,14 @@ class KafkaSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 if not Path(path).is_file():
                     raise ConfigError(f"kafka.{name}: there is no file {path}")
                 found[setting] = path
-        for setting, value in (
-            ("ssl.key.password", self._secret("key_password")),
-            ("sasl.mechanism", self.mechanism),
-            ("sasl.username", self.username),
-            ("sasl.password", self._secret("password")),
-        ):
+        for setting, value in (("sasl.mechanism", self.mechanism), ("sasl.username", self.username)):
             if value is not None:
                 found[setting] = value
         return found
 
-    def _secret(self, name: str) -> str | None:
-        variable, file = getattr(self, f"{name}_env"), getattr(self, f"{name}_file")
-        if variable is not None:
-            value = os.environ.get(variable, "").strip()
-            if not value:
-                raise ConfigError(
-                    f"kafka.{name}_env: the variable that it names is not set; the password itself does not go here"
-                )
-            return value
-        if file is None:
-            return None
-        try:
-            value = Path(file).read_text("utf-8").strip()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
-            raise ConfigError(f"kafka.{name}_file: {file} cannot be read: {reason}") from None
-        if not value:
-            raise ConfigError(f"kafka.{name}_file: {file} is empty")
-        return value
+    def _passwords(self, secrets: Secrets) -> dict[str, Held]:
+        places = {setting: place_of(self, field, "kafka") for field, setting in _PASSWORDS.items()}
+        return {setting: secrets.hold(place) for setting, place in places.items() if place is not None}
 
 
 def check_kafka(section: KafkaSection, where: str) -> None:
@@ -134,17 +121,12 @@ def _check_security(section: KafkaSection, where: str) -> None:
                     f"{where}kafka.{name}: is not used with security {section.security!r}: write {such}"
                 )
     for name in _PASSWORDS:
-        variable = getattr(section, f"{name}_env")
-        if variable is not None and getattr(section, f"{name}_file") is not None:
-            raise ConfigError(f"{where}kafka: write one of {name}_env and {name}_file")
-        if variable is not None and not _VARIABLE.fullmatch(variable):
-            raise ConfigError(
-                f"{where}kafka.{name}_env: is no name of a variable; the password itself does not go here"
-            )
+        check_secret(section, name, f"{where}kafka")
     if (section.certificate_file is None) != (section.key_file is None):
         raise ConfigError(f"{where}kafka: certificate_file and key_file belong together")
-    secret = section.password_env or section.password_file
-    if sasl and (section.mechanism is None or section.username is None or secret is None):
+    password = place_of(section, "password", "kafka")
+    if sasl and (section.mechanism is None or section.username is None or password is None):
         raise ConfigError(
-            f"{where}kafka: {section.security} takes mechanism, username, and password_env or password_file"
+            f"{where}kafka: {section.security} takes mechanism, username, and password_env, password_file or "
+            "password_secret"
         )

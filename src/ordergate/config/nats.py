@@ -1,6 +1,5 @@
 """The NATS server that the service speaks with."""
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,20 +14,22 @@ from ordergate.adapters.nats.connection import Login
 from ordergate.adapters.outlets.nats import Dialect
 from ordergate.api.nats.settings import Inputs
 from ordergate.api.nats.signatures import public_key_of
+from ordergate.application.secrets import Secrets
 from ordergate.config.errors import ConfigError
 from ordergate.config.funds import window
+from ordergate.config.secrets import check_secret, place_of
 from ordergate.protocols.subjects import overlap
 
 _SCHEMES: Final = ("nats", "tls", "ws", "wss")
 _MONITOR: Final = ("http", "https")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
 class NatsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the server is, or a cluster's servers are, and how it knows us.
 
-    `credentials_file` is a .creds file; `token_env` the variable of the environment that holds a token.
+    `credentials_file` is a .creds file, which is read at each connection; else a token, or the password of `username`,
+    stands in a variable of the environment (`_env`), in a file (`_file`), or under a name (`_secret`).
 
     Out go what happens to orders, in each of `dialects`; positions, into the key-value bucket `positions_bucket`; and
     `alerts`. `stream` takes what no stream takes yet, is made with so many `replicas`, and keeps messages for
@@ -39,6 +40,12 @@ class NatsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     servers: tuple[str, ...] = ()
     credentials_file: str | None = None
     token_env: str | None = None
+    token_file: str | None = None
+    token_secret: str | None = None
+    username: str | None = None
+    password_env: str | None = None
+    password_file: str | None = None
+    password_secret: str | None = None
     inputs: Inputs = Inputs()
     dialects: tuple[Dialect, ...] = ()
     fund_suffix: bool = False
@@ -55,34 +62,42 @@ class NatsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         age = window(self.max_age, "nats.max_age")
         return None if age is None else age.total_seconds()
 
-    def login(self) -> Login:
+    def login(self, secrets: Secrets) -> Login:
         """How the server is told who we are.
 
         Raises:
-            ConfigError: the file or the variable is not there.
+            ConfigError: the file of credentials is not there.
+            SecretError: the token or password is not.
         """
         if self.credentials_file is not None and not Path(self.credentials_file).is_file():
             raise ConfigError(f"nats.credentials_file: there is no file {self.credentials_file}")
-        token = None
-        if self.token_env is not None:
-            token = os.environ.get(self.token_env)
-            if not token:
-                raise ConfigError(
-                    "nats.token_env: the variable that it names is not set; the token does not go here"
-                )
-        return Login(credentials=self.credentials_file, token=token)
+        token, password = place_of(self, "token", "nats"), place_of(self, "password", "nats")
+        return Login(
+            credentials=self.credentials_file,
+            token=None if token is None else secrets.hold(token),
+            username=self.username,
+            password=None if password is None else secrets.hold(password),
+        )
 
 
 def check_nats(section: NatsSection, where: str) -> None:
     """Raises ConfigError unless the servers are URLs without passwords, and we are known by one thing."""
     for number, server in enumerate(section.servers):
         _check_url(server, f"{where}nats.servers[{number}]", _SCHEMES, "nats://127.0.0.1:4222")
-    _check_variable(section.token_env, f"{where}nats.token_env")
-    _check_variable(section.inputs.hmac_key_env, f"{where}nats.inputs.hmac_key_env")
+    _check_login(section, f"{where}nats")
+    check_secret(section.inputs, "hmac_key", f"{where}nats.inputs")
     _check_inputs(section, f"{where}nats.inputs")
     _check_out(section, where)
-    if section.credentials_file is not None and section.token_env is not None:
-        raise ConfigError(f"{where}nats: write one of credentials_file and token_env")
+
+
+def _check_login(section: NatsSection, where: str) -> None:
+    for field in ("token", "password"):
+        check_secret(section, field, where)
+    token, password = place_of(section, "token", where), place_of(section, "password", where)
+    if (section.username is None) != (password is None):
+        raise ConfigError(f"{where}: username and a password belong together")
+    if sum(one is not None for one in (section.credentials_file, token, password)) > 1:
+        raise ConfigError(f"{where}: write one of credentials_file, a token, and username with a password")
 
 
 def _check_url(url: str, where: str, schemes: Sequence[str], such: str) -> None:
@@ -96,14 +111,9 @@ def _check_url(url: str, where: str, schemes: Sequence[str], such: str) -> None:
         raise ConfigError(f"{where}: is no URL with {' or '.join(schemes)}: write such as {such}")
     if "@" in url:
         raise ConfigError(
-            f"{where}: holds a user or password, which do not go here: write credentials_file or token_env for a "
-            f"server, and of the URL such as {such}"
+            f"{where}: holds a user or password, which do not go here: write credentials_file, a token, or username "
+            f"and a password for a server, and of the URL such as {such}"
         )
-
-
-def _check_variable(name: str | None, where: str) -> None:
-    if name is not None and not _VARIABLE.fullmatch(name):
-        raise ConfigError(f"{where}: is no name of a variable; the secret itself does not go here")
 
 
 def _check_inputs(section: NatsSection, where: str) -> None:
@@ -115,10 +125,9 @@ def _check_inputs(section: NatsSection, where: str) -> None:
             raise ConfigError(f"{where}.{name}: write a name of letters, digits, '_' and '-'")
     if inputs.signed_only and not inputs.has_key:
         raise ConfigError(
-            f"{where}.signed_only: write what signatures are checked with: hmac_key_env, hmac_key_file or ed25519_key"
+            f"{where}.signed_only: write what signatures are checked with: hmac_key_env, hmac_key_file, "
+            "hmac_key_secret or ed25519_key"
         )
-    if inputs.hmac_key_env is not None and inputs.hmac_key_file is not None:
-        raise ConfigError(f"{where}: write one of hmac_key_env and hmac_key_file")
     if inputs.ed25519_key is not None:
         try:
             public_key_of(inputs.ed25519_key)

@@ -22,12 +22,17 @@ _MEMORY: Final = ("sqlite://", f"{_SQLITE}:memory:")
 class ShardSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A shard: a journal of its own. What it leaves out follows from `database`, `audit` and its name.
 
-    `limits` are what its funds together may have of the firm's.
+    `password_env`, `password_file` and `password_secret` say where its database's password is. `limits` are what its
+    funds together may have of the firm's.
     """
 
     database: str | None = None
+    password_env: str | None = None
+    password_file: str | None = None
+    password_secret: str | None = None
     origin: str | None = None
     key_file: str | None = None
+    key_secret: str | None = None
     limits: Limits | None = None
 
 

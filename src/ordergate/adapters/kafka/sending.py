@@ -17,6 +17,8 @@ from ordergate.adapters.kafka.topic import Stopped, ensure
 
 PATIENCE_S: Final = 10.0
 """Without a single record taken for so long, a batch is given up, and comes again."""
+_ROTATED_S: Final = 1.0
+"""The same where a password was rotated meanwhile."""
 _TURN_S: Final = 0.1
 OVERHEAD: Final = 4_096
 """Bytes of a message beside its value, at most: key, headers, framing."""
@@ -45,6 +47,7 @@ class Sender:
         self._target, self._least = target, least
         self._said = Said()
         self._producer: Any = None
+        self._made_with = target.secrets
         self._most = self.room = target.message_max_bytes
         """`room` is the bytes that the topic takes in one message."""
 
@@ -58,7 +61,10 @@ class Sender:
         Raises:
             KafkaError: it cannot.
         """
+        if self._producer is not None and self._made_with != self._target.secrets:
+            self.close()  # a password was rotated; between two batches nothing is on its way
         if self._producer is None:
+            self._made_with = self._target.secrets
             self.room = min(ensure(self._target, self._least, stop), self._most)
             self._producer = self._made()
 
@@ -107,7 +113,9 @@ class Sender:
             raise self._failed(batch.error)
         if stop.is_set():
             raise Stopped("was stopped")
-        if batch.stands_still:
+        if batch.stands_still(_ROTATED_S) and self._made_with != self._target.secrets:
+            raise KafkaError(f"{self._target.shown} took no record, and a password was rotated")
+        if batch.stands_still(PATIENCE_S):
             why = f": {self._said.last}" if self._said.last else ""
             raise KafkaError(f"{self._target.shown} took no record for {PATIENCE_S:.0f} s{why}")
 
@@ -160,10 +168,9 @@ class _Batch:
         """Whether some are not known to be there."""
         return self._open > 0
 
-    @property
-    def stands_still(self) -> bool:
-        """Whether none was taken for too long."""
-        return time.monotonic() - self._seen > PATIENCE_S
+    def stands_still(self, for_s: float) -> bool:
+        """Whether none was taken for longer than that."""
+        return time.monotonic() - self._seen > for_s
 
     def told(self, error: Any, _message: Any) -> None:
         """A delivery report."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 import structlog
 from msgspec import Struct, field
 
+from ordergate.application.ports.secrets import Held, Secret
 from ordergate.domain.errors import OrdergateError
 
 _log = structlog.get_logger("ordergate.kafka")
@@ -26,7 +27,8 @@ class Target(Struct, frozen=True, kw_only=True):
         create: make the topic where there is none.
         partitions, replication: of a topic that is made; replication None is the brokers' default.
         message_max_bytes: the largest message.
-        security: settings of librdkafka; secrets are among them.
+        security: settings of librdkafka.
+        passwords: those of them that are secrets.
     """
 
     servers: tuple[str, ...]
@@ -36,6 +38,12 @@ class Target(Struct, frozen=True, kw_only=True):
     replication: int | None = None
     message_max_bytes: int = 1_000_000
     security: Mapping[str, str] = field(default_factory=dict)
+    passwords: Mapping[str, Held] = field(default_factory=dict)
+
+    @property
+    def secrets(self) -> dict[str, Secret]:
+        """The passwords as they are now."""
+        return {setting: held() for setting, held in self.passwords.items()}
 
     @property
     def shown(self) -> str:
@@ -78,6 +86,7 @@ def common(target: Target, said: Said) -> dict[str, Any]:
         "reconnect.backoff.max.ms": 1_000,
         "allow.auto.create.topics": False,
         **target.security,
+        **{setting: secret.reveal() for setting, secret in target.secrets.items()},
     }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from msgspec import Struct
 
+from ordergate.application.ports.secrets import Held
 from ordergate.domain.errors import OrdergateError
 
 if TYPE_CHECKING:
@@ -32,10 +33,12 @@ def check_library() -> None:
 
 
 class Login(Struct, frozen=True, kw_only=True):
-    """How a server is told who we are: a credentials file, a token, or nothing."""
+    """How a server is told who we are: a credentials file, a token, a name with a password, or nothing."""
 
     credentials: str | None = None
-    token: str | None = None
+    token: Held | None = None
+    username: str | None = None
+    password: Held | None = None
 
 
 class Connection:
@@ -118,6 +121,7 @@ class Connection:
         return client
 
     def _options(self) -> dict[str, Any]:
+        token, password = self._login.token, self._login.password
         return {
             **({} if self._buffers else {"pending_size": -1}),
             "name": self._name,
@@ -126,7 +130,9 @@ class Connection:
             "connect_timeout": CONNECT_S,
             "ping_interval": 10,
             "user_credentials": self._login.credentials,
-            "token": self._login.token,
+            "token": None if token is None else lambda: token().reveal(),
+            "user": self._login.username,
+            "password": None if password is None else lambda: password().reveal(),
         }
 
     async def _abandon(self, client: "Client") -> None:

@@ -1,5 +1,5 @@
 """Where entries of the journal go."""
 
-from ordergate.adapters.outlets.webhook import SecretError, Webhook, read_secret
+from ordergate.adapters.outlets.webhook import Webhook
 
-__all__ = ["SecretError", "Webhook", "read_secret"]
+__all__ = ["Webhook"]

@@ -8,9 +8,7 @@ and counts by the body's `log`, `journal` and `id`: what was not answered with 2
 import asyncio
 import hashlib
 import hmac
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -19,6 +17,7 @@ from ordergate.application.alerting import Alert, alert_of
 from ordergate.application.entry import Entry
 from ordergate.application.naming import Naming
 from ordergate.application.ports.clock import Clock
+from ordergate.application.ports.secrets import Held, Secret
 from ordergate.domain.errors import OrdergateError
 
 if TYPE_CHECKING:
@@ -27,46 +26,20 @@ if TYPE_CHECKING:
 SIGNATURE: Final = "X-Ordergate-Signature"
 ANSWER_S: Final = 3.0
 """How long one delivery may take altogether."""
-_LEAST_SECRET: Final = 16
 _ENCODE: Final = msgspec.json.Encoder().encode
-
-
-class SecretError(OrdergateError):
-    """The secret that signs alerts cannot be had; the text never holds any of it."""
 
 
 class WebhookError(OrdergateError):
     """A delivery was not taken."""
 
 
-def read_secret(variable: str | None, file: str | None) -> bytes:
-    """The secret from the environment or a file, without white space around it.
-
-    Raises:
-        SecretError: it is not there, cannot be read, or is shorter than 16 characters.
-    """
-    if variable is not None:
-        where, found = "alerts.secret_env: the variable that it names", os.environ.get(variable, "")
-    else:
-        where = f"alerts.secret_file: {file}"
-        try:
-            found = Path(file or "").read_text("utf-8")
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
-            raise SecretError(f"{where}, for the secret of alerts, cannot be read: {reason}") from None
-    secret = found.strip()
-    if len(secret) < _LEAST_SECRET:
-        raise SecretError(f"{where} has no secret of alerts: put at least {_LEAST_SECRET} characters there")
-    return secret.encode()
-
-
-def signature(secret: bytes, at_s: int, body: bytes) -> str:
+def signature(secret: Secret, at_s: int, body: bytes) -> str:
     """The value of the header.
 
     Args:
         at_s: when it is sent, in seconds since 1970 UTC.
     """
-    digest = hmac.new(secret, f"{at_s}.".encode() + body, hashlib.sha256).hexdigest()
+    digest = hmac.new(secret.reveal().encode(), f"{at_s}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={at_s},v1={digest}"
 
 
@@ -74,10 +47,11 @@ class Webhook:
     """An outlet that posts alerts to a URL.
 
     Args:
+        secret: signs; the present one signs each delivery.
         naming: of the journal.
     """
 
-    def __init__(self, url: str, secret: bytes, naming: Naming, clock: Clock) -> None:
+    def __init__(self, url: str, secret: Held, naming: Naming, clock: Clock) -> None:
         self._url, self._secret, self._naming, self._clock = url, secret, naming, clock
         self._taken = -1
 
@@ -127,4 +101,4 @@ class Webhook:
 
     def _headers(self, body: bytes) -> Mapping[str, str]:
         at_s = int(self._clock.now().timestamp())
-        return {"Content-Type": "application/json", SIGNATURE: signature(self._secret, at_s, body)}
+        return {"Content-Type": "application/json", SIGNATURE: signature(self._secret(), at_s, body)}

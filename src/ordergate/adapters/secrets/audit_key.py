@@ -53,6 +53,15 @@ def find_key(origin: str, key_file: Path | None, database: Path | None) -> Audit
     return AuditKey(Signer(origin, _read(made)), str(made), generated=True)
 
 
+def read_key(origin: str, text: str, source: str) -> AuditKey:
+    """The key from its text.
+
+    Raises:
+        AuditKeyError: it is none.
+    """
+    return AuditKey(Signer(origin, _seed(text, source)), source, generated=False)
+
+
 def find_or_make_key(origin: str, key_file: Path | None, database: Path | None) -> AuditKey:
     """As `find_key`; makes one where there is none (in memory only, for a database in memory).
 

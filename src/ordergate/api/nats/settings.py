@@ -14,7 +14,8 @@ class Inputs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         max_age_s: a signal, or a submit of a stream, that is older when it is first looked at makes no order, and a
             replace of a stream changes none.
         signed_only: a signal without the risk service's signature makes no order; as left out, where there is a key.
-        hmac_key_env, hmac_key_file: where the secret is that the risk service signs with.
+        hmac_key_env, hmac_key_file, hmac_key_secret: where the secret is that the risk service signs with: a
+            variable, a file, a name. After a rotation the one before it counts for five more minutes.
         ed25519_key: its public key, the base64 of 32 bytes, where it signs with a private one.
         signals_stream, commands_stream: of the streams that keep them, where others do not keep those subjects yet.
         kept_s: how long a stream that is made here keeps a message.
@@ -28,6 +29,7 @@ class Inputs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     signed_only: bool | None = None
     hmac_key_env: str | None = None
     hmac_key_file: str | None = None
+    hmac_key_secret: str | None = None
     ed25519_key: str | None = None
     signals_stream: str = "ORDERGATE_SIGNALS"
     commands_stream: str = "ORDERGATE_COMMANDS"
@@ -38,7 +40,8 @@ class Inputs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def has_key(self) -> bool:
         """Whether signatures can be checked."""
-        return (self.hmac_key_env or self.hmac_key_file or self.ed25519_key) is not None
+        keys = (self.hmac_key_env, self.hmac_key_file, self.hmac_key_secret, self.ed25519_key)
+        return any(key is not None for key in keys)
 
     @property
     def needs_signature(self) -> bool:

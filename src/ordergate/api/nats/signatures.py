@@ -15,6 +15,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
 
+from ordergate.application.ports.secrets import Held, Secret
+
 SIGNATURE: Final = "Ordergate-Signature"
 HMAC, ED25519 = "hmac-sha256", "ed25519"
 
@@ -28,7 +30,7 @@ class Verifier(Struct, frozen=True, kw_only=True):
         needed: whether an unsigned message is refused.
     """
 
-    secret: bytes | None = None
+    secret: Held | None = None
     public_key: Ed25519PublicKey | None = None
     needed: bool = False
 
@@ -40,10 +42,12 @@ class Verifier(Struct, frozen=True, kw_only=True):
         if len(given) > 1:
             return f"has several headers {SIGNATURE}: one is taken"
         if self.secret is None and self.public_key is None:
-            return "is signed, and no key is configured here to check that: write hmac_key_env or ed25519_key"
+            return (
+                "is signed, and no key is configured here to check that: write hmac_key_secret or ed25519_key"
+            )
         kind, _, value = given[0].partition("=")
         if kind == HMAC and self.secret is not None:
-            holds = _holds_hmac(self.secret, data, value)
+            holds = any(_holds_hmac(secret, data, value) for secret in self.secret.accepted)
         elif kind == ED25519 and self.public_key is not None:
             holds = _holds_ed25519(self.public_key, data, value)
         else:
@@ -65,8 +69,8 @@ def public_key_of(text: str) -> Ed25519PublicKey:
         raise ValueError("is not the base64 of the 32 bytes of a public key") from None
 
 
-def _holds_hmac(secret: bytes, data: bytes, value: str) -> bool:
-    right = hmac.new(secret, data, hashlib.sha256).hexdigest()
+def _holds_hmac(secret: Secret, data: bytes, value: str) -> bool:
+    right = hmac.new(secret.reveal().encode(), data, hashlib.sha256).hexdigest()
     return hmac.compare_digest(right.encode(), value.lower().encode())
 
 

@@ -3,11 +3,13 @@
 Where no such class is configured, nothing is read here but how one is: what checks its tickets takes a while to load.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ordergate.adapters.brokers.sync.settings import SyncSettings
 from ordergate.application.ports.clock import Clock
+from ordergate.application.ports.secrets import Secret
 
 if TYPE_CHECKING:
     from ordergate.adapters.brokers.sync.broker import SyncBroker
@@ -16,16 +18,23 @@ __all__ = ["SyncSettings", "broker_of"]
 
 
 def broker_of(
-    name: str, settings: SyncSettings, path: Path | None, clock: Clock, made: Any = None
+    name: str,
+    settings: SyncSettings,
+    path: Path | None,
+    clock: Clock,
+    made: Any = None,
+    secrets: Mapping[str, Secret] | None = None,
 ) -> "SyncBroker":
     """The broker that calls a class; raises as that does.
 
     Args:
         made: the class's instance; None makes one as the settings say.
+        secrets: given to it as its keyword argument of that name; None gives it none.
     """
     from ordergate.adapters.brokers.sync.broker import SyncBroker
     from ordergate.adapters.brokers.sync.ticket import make
 
-    return SyncBroker(
-        name, settings, path, clock, make(settings.path or "", settings.options) if made is None else made
-    )
+    if made is None:
+        given = {} if secrets is None else {"secrets": secrets}
+        made = make(settings.path or "", {**settings.options, **given})
+    return SyncBroker(name, settings, path, clock, made)

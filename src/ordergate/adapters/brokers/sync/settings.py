@@ -13,6 +13,8 @@ class SyncSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     Attributes:
         path: where the class is, `package.module:Class`; None where an instance is handed in.
         options: its keyword arguments.
+        secrets: names of secrets, such as `mts1b/brokers/alpaca#api_key`, by what the class calls them; where there are
+            some, its keyword argument `secrets` is a mapping that gives each one's present value.
         poll_ms: how long between two looks at what works.
         deadline_ms: how long a call may take before what became of it counts as unknown; at most 25 s.
         grace_ms: how long a request without an answer may still turn up.
@@ -20,6 +22,7 @@ class SyncSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     path: str | None = field(default=None, name="class")
     options: dict[str, Any] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
     poll_ms: int = 1_000
     deadline_ms: int = 10_000
     grace_ms: int = 30_000

@@ -6,6 +6,7 @@ from typing import Any, Final
 import asyncpg
 
 from ordergate.adapters.journals.location import locate, secrets_in
+from ordergate.adapters.journals.passwords import password_of
 from ordergate.domain.errors import StoreError
 
 CONNECT_S: Final = 3.0
@@ -27,7 +28,8 @@ SETTINGS: Final[Mapping[str, str]] = {
 """Those of a session that ordergate relies on, whatever the server, the database or the role has for others."""
 
 _HINTS: Final[Mapping[str, str]] = {
-    "28P01": "the password is wrong, or none was given: write it into the URL, PGPASSWORD or ~/.pgpass",
+    "28P01": "the password is wrong, or none was given: name it with database.password_secret or _file, or put it into "
+    "PGPASSWORD, ~/.pgpass or the URL",
     "28000": "the user is not admitted: look into the server's pg_hba.conf, or name another in the URL",
     "3D000": "there is no such database: make it with `createdb`, or name another in the URL",
     "3F000": "there is no such schema: make it, or name another in the URL",
@@ -53,18 +55,20 @@ async def connect(url: str, settings: Mapping[str, str] | None = None) -> asyncp
         StoreError: there is none to be had; soon, even where the server is gone.
     """
     try:
-        return await asyncpg.connect(url, **options(settings))
+        return await asyncpg.connect(url, **options(url, settings))
     except (*FAILURES, ValueError) as error:
         raise store_error(error, url) from None  # what asyncpg raises may name the password
 
 
-def options(settings: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """How every connection is made.
+def options(url: str, settings: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """How every connection to that URL is made.
 
     No statement is too long to be kept prepared, and none is forgotten: a batch is a statement of several
     kilobytes, and there are few of them.
     """
+    password = password_of(url)
     return {
+        **({} if password is None else {"password": password}),
         "timeout": CONNECT_S,
         "command_timeout": STATEMENT_S,
         "server_settings": {**SETTINGS, **(settings or {})},

@@ -65,7 +65,7 @@ class Pool:
 
     async def _make(self) -> asyncpg.Pool:
         pool = asyncpg.create_pool(
-            self._url, min_size=0, max_size=_MOST_CONNECTIONS, reset=_as_it_is, **options()
+            self._url, min_size=0, max_size=_MOST_CONNECTIONS, reset=_as_it_is, **options(self._url)
         )
         await pool  # waits for nothing, for it makes no connection yet: nobody can come between
         self._pool = pool
