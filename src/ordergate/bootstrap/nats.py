@@ -59,7 +59,11 @@ async def _follow(gate: Gate, connection: Connection) -> None:
     terms = StreamTerms(name=section.stream, replicas=section.replicas, max_age_s=section.max_age_s)
     stream = Stream(connection, terms, [*subjects(dialects, fund_suffix=section.fund_suffix), *alerts])
     if dialects:
-        render = renderers(dialects, fund_suffix=section.fund_suffix)
+        render = renderers(
+            dialects,
+            fund_suffix=section.fund_suffix,
+            partial_fills=lambda: gate.config.nats.partial_fills,
+        )
         await gate.follow(NatsEvents(stream, gate.journal, log, render))
     if section.positions_bucket is not None:
         bucket = BucketTerms(name=section.positions_bucket, replicas=section.replicas)
