@@ -7,3 +7,5 @@ messages: Final[Counter[tuple[str, str]]] = Counter()
 """Messages that were taken in, by what took them (signals, commands, ...) and what became of them."""
 dead_letters: Final[Counter[tuple[str, str]]] = Counter()
 """Dead letters, by what wrote them and their code."""
+hub: Final[Counter[tuple[str, str]]] = Counter()
+"""What a hub of configuration was asked or told (config, update, register, ...), and what came of it."""

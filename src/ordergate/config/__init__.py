@@ -25,6 +25,7 @@ from ordergate.config.converting import convert
 from ordergate.config.errors import ConfigError
 from ordergate.config.funds import DEFAULT_BROKER, FundSection, check_fund, checked, fund_of
 from ordergate.config.grpc import GrpcSection
+from ordergate.config.hub import HubSection, check_hub
 from ordergate.config.kafka import KafkaSection, check_kafka
 from ordergate.config.limits import LimitSections, check_limit_sections, with_envelope
 from ordergate.config.nats import NatsSection, check_bus_brokers, check_nats
@@ -133,6 +134,7 @@ class Config(_Section, frozen=True, kw_only=True):
     alerts: AlertsSection = AlertsSection()
     nats: NatsSection = NatsSection()
     kafka: KafkaSection = KafkaSection()
+    hub: HubSection = HubSection()
 
     def worker_terms(self, fund_id: str) -> WorkerTerms:
         """What is done about a fund's orders that take too long: as it says, else as is said for all."""
@@ -252,6 +254,7 @@ def _check(config: Config, path: Path) -> Config:
     check_alerts(config.alerts, f"{path}: ")
     check_nats(config.nats, f"{path}: ")
     check_kafka(config.kafka, f"{path}: ")
+    check_hub(config.hub, f"{path}: ")
     for symbol, section in config.instruments.items():
         _check_instrument(symbol, section, f"{path}: instruments.{_shown(symbol)}")
     return config
