@@ -33,7 +33,9 @@ class ConfigSource(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Of the source."""
+        ...
 
     async def fetch(self) -> Snapshot:
         """All that it says now.
