@@ -53,6 +53,7 @@ class View(Struct, kw_only=True):
         gates: the external ones, by name.
         account: what a broker has said last of its account; None where it says nothing.
         replaces: whether a broker, by its name, changes orders.
+        configuration: the digest of the change of the configuration that was journalled last in this run, by any node.
         calendar: the sessions of instruments; None where nobody says, and then they end no order.
     """
 
@@ -68,6 +69,7 @@ class View(Struct, kw_only=True):
     account: Callable[[str], BrokerAccount | None] = lambda _broker: None
     replaces: Callable[[str], bool] = lambda _broker: True
     calendar: Calendar | None = None
+    configuration: str = ""
 
     def opens(self, broker: str) -> int | None:
         """The epoch in which a new order may be sent there; None where it waits."""
