@@ -84,6 +84,7 @@ class View(Struct, kw_only=True):
         account: what a broker has said last of its account; None where it says nothing.
         replaces: whether a broker, by its name, changes orders.
         switched_off: types of orders of which no new one is taken.
+        configuration: the digest of the change of the configuration that was journalled last in this run, by any node.
         calendar: the sessions of instruments; None where nobody says, and then they end no order.
     """
 
@@ -100,6 +101,7 @@ class View(Struct, kw_only=True):
     replaces: Callable[[str], bool] = lambda _broker: True
     switched_off: frozenset[OrderType] = frozenset()
     calendar: Calendar | None = None
+    configuration: str = ""
 
     def opens(self, broker: str) -> int | None:
         """The epoch in which a new order may be sent there; None where it waits."""

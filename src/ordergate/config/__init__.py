@@ -34,6 +34,7 @@ from ordergate.config.reconciliation import ReconciliationSection, check_reconci
 from ordergate.config.risk import GateSection, check_gate_sections, terms_of
 from ordergate.config.sharding import ORIGIN, ShardSection, check_shards, shard_of_broker, url_of_shard
 from ordergate.config.signals import SignalsSection, check_signals, routing_of
+from ordergate.config.sourcing import SourcesSection, check_sources
 from ordergate.config.workers import check_workers
 from ordergate.domain.delays import WorkerTerms
 from ordergate.domain.funds import Fund
@@ -135,6 +136,7 @@ class Config(_Section, frozen=True, kw_only=True):
     nats: NatsSection = NatsSection()
     kafka: KafkaSection = KafkaSection()
     hub: HubSection = HubSection()
+    sources: SourcesSection = field(default=SourcesSection(), name="config")
 
     def worker_terms(self, fund_id: str) -> WorkerTerms:
         """What is done about a fund's orders that take too long: as it says, else as is said for all."""
@@ -199,27 +201,36 @@ def load(path: Path | None) -> Config:
     Raises:
         ConfigError: the file is missing, not TOML, or says what cannot be.
     """
-    if path is None:
-        return Config()
+    return Config() if path is None else assembled(tables_of(path), str(path))
+
+
+def tables_of(path: Path) -> dict[str, Any]:
+    """What stands in a file. Raises ConfigError where it cannot be read, or is not TOML."""
     try:
-        raw = tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
+        return tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, ArithmeticError, RecursionError) as error:  # also numbers that are too long to read
         raise ConfigError(f"{path} is not TOML: {error}") from error
-    return _check(_convert(raw, path), path)
 
 
-def _convert(raw: Mapping[str, Any], path: Path) -> Config:
+def assembled(raw: Mapping[str, Any], where: str) -> Config:
+    """The configuration that tables say; `where` they stand, for errors.
+
+    Raises:
+        ConfigError: they say what cannot be.
+    """
     brokers = raw.get("brokers")
     if isinstance(brokers, dict):
         brokers = {name: _with_adapter(section) for name, section in brokers.items()}
         raw = {**raw, "brokers": brokers}
     raw = with_envelope(raw)
     try:
-        return convert(raw, Config)
+        config = convert(raw, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}; `ordergate config schema` shows what there is") from error
+        raise ConfigError(f"{where}: {error}; `ordergate config schema` shows what there is") from error
+    check(config, where)
+    return config
 
 
 def _with_adapter(section: Any) -> Any:
@@ -227,7 +238,8 @@ def _with_adapter(section: Any) -> Any:
     return {"adapter": "paper", **section} if isinstance(section, dict) else section
 
 
-def _check(config: Config, path: Path) -> Config:
+def check(config: Config, path: str) -> None:
+    """Raises ConfigError where a configuration contradicts itself; `path` is where it stands."""
     if not ORIGIN.fullmatch(config.audit.origin):
         raise ConfigError(
             f"{path}: audit.origin: {config.audit.origin!r} is no name of a log: write it without spaces and "
@@ -255,9 +267,9 @@ def _check(config: Config, path: Path) -> Config:
     check_nats(config.nats, f"{path}: ")
     check_kafka(config.kafka, f"{path}: ")
     check_hub(config.hub, f"{path}: ")
+    check_sources(config.sources, f"{path}: ", has_nats=bool(config.nats.servers))
     for symbol, section in config.instruments.items():
         _check_instrument(symbol, section, f"{path}: instruments.{_shown(symbol)}")
-    return config
 
 
 def check_broker_name(name: str, where: str) -> None:
