@@ -15,6 +15,7 @@ from ordergate.adapters.journals.door import DoorFile, remove_door, write_door
 from ordergate.adapters.journals.location import safe_to_show
 from ordergate.bootstrap import Gate, all_reading_aside, check_nats_in, leave_to_itself, nats_in, open_any
 from ordergate.bootstrap.grpc import answering, listening
+from ordergate.bootstrap.hub import in_register
 from ordergate.cli import terminal as t
 from ordergate.cli.places import Place, ShardName, only, places
 from ordergate.config import Config
@@ -131,7 +132,11 @@ async def _serve(
                 for shard in gate.shards.values():
                     _stop_with(shard, server)
                     doors.enter_context(_door_file(shard.database, door))
-                async with answering(calls, app.state.door), nats_in(settings, gate):
+                async with (
+                    answering(calls, app.state.door),
+                    nats_in(settings, gate),
+                    in_register(settings, address),
+                ):
                     await server.serve([listener])
 
 
