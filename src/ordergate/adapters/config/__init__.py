@@ -1,0 +1,1 @@
+"""Where the configuration stands beside what is built in."""
