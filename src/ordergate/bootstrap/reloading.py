@@ -146,7 +146,7 @@ class Reloader:
         chosen, new = await self._chosen(said)
         where = " with ".join(chosen)
         planned = plan(self._standing, new, self._withheld(new), where)
-        news = [name for name in chosen if chosen[name].revision != self._accepted[name].revision]
+        news = [name for name in chosen if chosen[name] != self._accepted[name]]
         takeovers = self._takeovers(planned, chosen, news or list(chosen))
         for takeover in takeovers:
             await takeover.prepare(origin)
