@@ -14,6 +14,7 @@ settings.register_profile("ci", parent=settings.get_profile("here"), derandomize
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 pytest_plugins = [
+    "tests.services.hub",
     "tests.services.kafka",
     "tests.services.nats",
     "tests.services.postgres",

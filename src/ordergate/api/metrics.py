@@ -57,10 +57,14 @@ class _Beside(Collector):
         """As it stands."""
         taken = CounterMetricFamily("ordergate_messages", "Messages taken in.", labels=["from", "outcome"])
         dead = CounterMetricFamily("ordergate_dead_letters", "Dead letters.", labels=["from", "code"])
-        for family, tally in ((taken, tallying.messages), (dead, tallying.dead_letters)):
+        hub = CounterMetricFamily(
+            "ordergate_hub", "Talk with the hub of configuration.", labels=["what", "outcome"]
+        )
+        figures = ((taken, tallying.messages), (dead, tallying.dead_letters), (hub, tallying.hub))
+        for family, tally in figures:
             for labels, count in tally.items():
                 family.add_metric(labels, count)
-        yield from (taken, dead)
+        yield from (taken, dead, hub)
 
 
 class Metrics:

@@ -26,11 +26,11 @@ class AccountTerms(Struct, frozen=True, kw_only=True):
     """How one account is compared, how often, and what follows.
 
     Attributes:
-        every_s: between two comparisons.
+        every_s: between two comparisons; None compares when the session begins, and when somebody asks.
         strict: also after each order.
     """
 
-    every_s: float = 300
+    every_s: float | None = 300
     strict: bool = False
     policy: Policy = Policy.ALERT
     terms: Terms = Terms()

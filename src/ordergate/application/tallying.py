@@ -9,3 +9,5 @@ reloads: Final[Counter[tuple[str, str]]] = Counter()
 """Looks at the configuration, by source and what became of it."""
 dead_letters: Final[Counter[tuple[str, str]]] = Counter()
 """Dead letters, by what wrote them and their code."""
+hub: Final[Counter[tuple[str, str]]] = Counter()
+"""What a hub of configuration was asked or told (config, update, register, ...), and what came of it."""

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from ordergate.adapters.brokers.paper import PaperBroker
 from ordergate.adapters.brokers.sync import broker_of
 from ordergate.adapters.calendars import SessionCalendar
@@ -236,6 +238,7 @@ async def _runner(
         new_order_id=ids.order_id,
         brokers=frozenset(config.brokers),
         signals=config.signal_routing(),
+        switched_off=config.orders.switched_off,
         rates=config.rates,
         gates=config.gate_terms(),
         calendar=SessionCalendar(),
@@ -249,7 +252,8 @@ def _brokers(in_force: InForce, url: str, clock: Clock) -> list[Broker]:
     def broker(name: str, settings: AnyBroker) -> Broker:
         file = beside(place_beside(url), name)
         if isinstance(settings, SyncSection):
-            return broker_of(name, settings, file, clock)
+            every_ms = settings.poll_ms or config.fills.look_every_ms
+            return broker_of(name, replace(settings, poll_ms=every_ms), file, clock)
         if isinstance(settings, BusSection):
             return bus_broker(config, name, settings, clock)
         place = url if locate(url).kind == "server" else file

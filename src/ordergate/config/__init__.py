@@ -25,12 +25,15 @@ from ordergate.config.converting import convert
 from ordergate.config.errors import ConfigError
 from ordergate.config.funds import DEFAULT_BROKER, FundSection, check_fund, checked, fund_of
 from ordergate.config.grpc import GrpcSection
+from ordergate.config.hub import HubSection, check_hub
 from ordergate.config.kafka import KafkaSection, check_kafka
 from ordergate.config.limits import LimitSections, check_limit_sections, with_envelope
 from ordergate.config.nats import NatsSection, check_bus_brokers, check_nats
+from ordergate.config.orders import FillsSection, OrdersSection, check_fills
 from ordergate.config.reconciliation import ReconciliationSection, check_reconciliation
 from ordergate.config.risk import GateSection, check_gate_sections, terms_of
 from ordergate.config.sharding import ORIGIN, ShardSection, check_shards, shard_of_broker, url_of_shard
+from ordergate.config.signals import SignalsSection, check_signals, routing_of
 from ordergate.config.sourcing import SourcesSection, check_sources
 from ordergate.config.workers import check_workers
 from ordergate.domain.delays import WorkerTerms
@@ -38,7 +41,6 @@ from ordergate.domain.funds import Fund
 from ordergate.domain.identifiers import parse_name
 from ordergate.domain.instruments import AssetClass, Instrument, Unit, built_in
 from ordergate.domain.money import parse_decimal, parse_positive
-from ordergate.domain.orders.states import OrderType, Protection
 from ordergate.domain.risk.limits import PAPER, ConfiguredLimits
 
 __all__ = ["Config", "ConfigError", "ShardSection", "load", "schema"]
@@ -70,14 +72,6 @@ class Audit(_Section, frozen=True, kw_only=True):
 
     origin: str = "ordergate.local/journal"
     key_file: str | None = None
-
-
-class Signals(_Section, frozen=True, kw_only=True):
-    """What a signal becomes: an order of this fund and type, its fills protected by that."""
-
-    fund: str = DEFAULT_FUND
-    order_type: OrderType = OrderType.MARKET
-    protect: Protection = Protection.NONE
 
 
 class InstrumentSection(_Section, frozen=True, kw_only=True):
@@ -125,7 +119,9 @@ class Config(_Section, frozen=True, kw_only=True):
     grpc: GrpcSection = GrpcSection()
     database: Database = Database()
     audit: Audit = Audit()
-    signals: Signals = Signals()
+    signals: SignalsSection = SignalsSection()
+    orders: OrdersSection = OrdersSection()
+    fills: FillsSection = FillsSection()
     shards: dict[str, ShardSection] = field(default_factory=dict)
     funds: dict[str, FundSection] = field(default_factory=lambda: {DEFAULT_FUND: FundSection()})
     brokers: dict[str, AnyBroker] = field(default_factory=lambda: {DEFAULT_BROKER: PaperBroker()})
@@ -139,6 +135,7 @@ class Config(_Section, frozen=True, kw_only=True):
     alerts: AlertsSection = AlertsSection()
     nats: NatsSection = NatsSection()
     kafka: KafkaSection = KafkaSection()
+    hub: HubSection = HubSection()
     sources: SourcesSection = field(default=SourcesSection(), name="config")
 
     def worker_terms(self, fund_id: str) -> WorkerTerms:
@@ -175,7 +172,8 @@ class Config(_Section, frozen=True, kw_only=True):
 
     def fund_values(self) -> tuple[Fund, ...]:
         """The funds, as the journal knows them."""
-        return tuple(fund_of(name, section) for name, section in self.funds.items())
+        alert_pips = self.fills.slippage_alert_pips
+        return tuple(fund_of(name, section, alert_pips) for name, section in self.funds.items())
 
     def limit_values(self) -> tuple[ConfiguredLimits, ...]:
         """The limits, as they are given to the journal; the built-in fund has its own where none are named."""
@@ -189,8 +187,7 @@ class Config(_Section, frozen=True, kw_only=True):
 
     def signal_routing(self) -> SignalRouting:
         """What signals become."""
-        signals = self.signals
-        return SignalRouting(fund=signals.fund, order_type=signals.order_type, protect=signals.protect)
+        return routing_of(self.signals, self.nats.inputs.max_age_s)
 
     def catalogue(self, symbol: str) -> Instrument | None:
         """The instrument as configured, else as built in, else None."""
@@ -258,6 +255,8 @@ def check(config: Config, path: str) -> None:
     if config.signals.fund not in config.funds:
         known = ", ".join(config.funds)
         raise ConfigError(f"{path}: signals.fund: {config.signals.fund!r} is no fund; there are {known}")
+    check_signals(config.signals, config.orders, f"{path}: ")
+    check_fills(config.fills, f"{path}: ")
     check_shards(config, f"{path}: ")
     check_limit_sections(config, f"{path}: ")
     check_gate_sections(config.gates, f"{path}: ", has_nats=bool(config.nats.servers))
@@ -267,6 +266,7 @@ def check(config: Config, path: str) -> None:
     check_alerts(config.alerts, f"{path}: ")
     check_nats(config.nats, f"{path}: ")
     check_kafka(config.kafka, f"{path}: ")
+    check_hub(config.hub, f"{path}: ")
     check_sources(config.sources, f"{path}: ", has_nats=bool(config.nats.servers))
     for symbol, section in config.instruments.items():
         _check_instrument(symbol, section, f"{path}: instruments.{_shown(symbol)}")

@@ -33,6 +33,8 @@ CLASSES: Final[Mapping[str, KeyClass]] = {
     "database": RESTART,
     "audit": RESTART,
     "signals": HOT,
+    "orders": HOT,
+    "fills": HOT,
     "shards.*": RESTART,
     "shards.*.limits": HOT,
     "funds.*": HOT,
@@ -59,7 +61,9 @@ CLASSES: Final[Mapping[str, KeyClass]] = {
     "workers": HOT,
     "alerts": HOT,
     "nats": RESTART,
+    "nats.partial_fills": HOT,
     "kafka": RESTART,
+    "hub": RESTART,
     "config": RESTART,
 }
 """By key, `*` for a name; what is longer is more special. Every key of the schema is covered."""

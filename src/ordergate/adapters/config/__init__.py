@@ -1,1 +1,1 @@
-"""Where the configuration stands beside what is built in."""
+"""Sources of the configuration: a file, a key-value bucket, and a hub that keeps it for many services."""

@@ -10,12 +10,11 @@ from ordergate.api.nats.reading import json_of, origin_of, text_of
 from ordergate.api.nats.signatures import Verifier
 from ordergate.api.orders import is_refused, signal_refused
 from ordergate.application.decide.signaling import SignalResult
-from ordergate.domain.signals import Signal, SubmitSignal, parse_signal
+from ordergate.domain.orders.order import Order
+from ordergate.domain.signals import SKEW, Signal, SubmitSignal, parse_signal
 from ordergate.domain.times import format_time
 
 SUBJECT: Final = "signals.approved.>"
-_SKEW: Final = timedelta(seconds=60)
-"""By which a strategy's clock may be ahead of ours."""
 
 
 class Signals:
@@ -43,8 +42,8 @@ class Signals:
         text = text_of(message.data)
         signal = parse_signal(json_of(text))
         untimely = self._untimely(signal, message)
-        if untimely is not None and not await self._is_known(signal):
-            raise untimely
+        if untimely is not None:
+            return await self._made_in_time(signal, message, untimely)
         origin = origin_of(message)
         result: SignalResult = await self._gate.execute(SubmitSignal(signal), origin, text)
         if result.order is None:
@@ -52,10 +51,19 @@ class Signals:
             raise Dead(told.code, told.detail)
         if not result.replayed:
             return "refused" if is_refused(result.order) else "done"
-        if message.deliveries == 1:
-            reason = f"the signal came before, and made order {result.order.order_id}"
-            raise Dead("repeated", reason, result.order.order_id)
-        return "replayed"
+        return _came_before(message, result.order)
+
+    async def _made_in_time(self, signal: Signal, message: Message, untimely: Dead) -> str:
+        """Of one that made an order in time, only the acknowledgement was lost: it makes no second one, however long
+        it is known again.
+
+        Raises:
+            Dead: it made none, or comes for the first time.
+        """
+        orders = await self._gate.queries.orders(signal_id=signal.signal_id)
+        if not orders:
+            raise untimely
+        return _came_before(message, orders[0])
 
     def _untimely(self, signal: Signal, message: Message) -> Dead | None:
         """Why it is no signal of now, by its own clock or the server's; None where it is one."""
@@ -64,13 +72,15 @@ class Signals:
         if now - since > self._most:
             seconds = f"{self._most.total_seconds():g} s"
             return Dead("signal_too_old", f"it is of {format_time(since)}: after {seconds} it makes no order")
-        if signal.time is not None and signal.time - now > _SKEW:
+        if signal.time is not None and signal.time - now > SKEW:
             ahead = f"it is of {format_time(signal.time)}, and now it is {format_time(now)}"
             return Dead(
-                "signal_from_the_future", f"{ahead}: its time may be {_SKEW.total_seconds():g} s ahead"
+                "signal_from_the_future", f"{ahead}: its time may be {SKEW.total_seconds():g} s ahead"
             )
         return None
 
-    async def _is_known(self, signal: Signal) -> bool:
-        """Whether it made an order in time, and only the acknowledgement was lost."""
-        return bool(await self._gate.queries.orders(signal_id=signal.signal_id))
+
+def _came_before(message: Message, order: Order) -> str:
+    if message.deliveries == 1:
+        raise Dead("repeated", f"the signal came before, and made order {order.order_id}", order.order_id)
+    return "replayed"

@@ -13,7 +13,7 @@ import structlog
 from ordergate.adapters.brokers.sync import news
 from ordergate.adapters.brokers.sync.notebook import Known, Notebook
 from ordergate.adapters.brokers.sync.reading import Standing, Unreadable, cancel, free_margin, place, stand
-from ordergate.adapters.brokers.sync.settings import SyncSettings
+from ordergate.adapters.brokers.sync.settings import LOOK_EVERY_MS, SyncSettings
 from ordergate.adapters.brokers.sync.telling import account, tells
 from ordergate.adapters.brokers.sync.ticket import Inexact, check_class, ticket_of
 from ordergate.adapters.brokers.sync.worker import NotBegun, Overdue, Worker, lock_of
@@ -53,6 +53,9 @@ class SyncBroker:
             market orders, day and gtc), and `decimals = True` to get decimals and not floats. With `get_positions`,
             and perhaps `get_balances`, it tells of the account; see `telling`.
 
+    Attributes:
+        look_every_ms: how long between two looks at what works; it may change at any time.
+
     Raises:
         ClassError: it lacks a method, or has an asynchronous one.
         ValueError: it names a type of order or time in force that there is not.
@@ -61,6 +64,7 @@ class SyncBroker:
     def __init__(self, name: str, settings: SyncSettings, path: Path | None, clock: Clock, made: Any) -> None:
         check_class(made)
         self._name, self._settings, self._clock, self._made = name, settings, clock, made
+        self.look_every_ms = settings.poll_ms or LOOK_EVERY_MS
         self._decimals = bool(getattr(made, "decimals", False))
         self._deadline_s = settings.deadline_ms / 1000
         self._capabilities = _capabilities(made, settings)
@@ -260,7 +264,7 @@ class SyncBroker:
 
     async def _poll(self) -> None:
         while True:
-            await self._clock.sleep(self._settings.poll_ms / 1000)
+            await self._clock.sleep(self.look_every_ms / 1000)
             await self._ask_margin()
             for known in list(self._open.values()):
                 try:
