@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ordergate.adapters.clock import SystemClock
-from ordergate.adapters.outlets import SecretError, Webhook, read_secret, webhook
+from ordergate.adapters.outlets import SecretError, Target, Webhook, read_secret, webhook
 from ordergate.adapters.outlets.webhook import SIGNATURE, signature
 from ordergate.application.entry import Entry, Origin
 from ordergate.application.naming import LogName
@@ -132,7 +132,7 @@ def test_what_was_taken_is_not_sent_again_with_what_was_not() -> None:
         ]
         with hook() as told:
             told.answers += [204, 500]
-            outlet = Webhook(told.url, SECRET.encode(), Named(), SystemClock())
+            outlet = Webhook(Target(told.url, SECRET.encode()), Named(), SystemClock())
             with pytest.raises(OrdergateError, match="alert 4 was answered with 500"):
                 await outlet.deliver(entries)
             await outlet.deliver(entries)
@@ -160,7 +160,7 @@ def test_one_that_answers_a_byte_at_a_time_is_given_up_too(monkeypatch: pytest.M
         entry = Entry(index=1, time=SystemClock().now(), actor="a", principal="p", source="s", event=event)
         async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            outlet = Webhook(f"http://127.0.0.1:{port}/", SECRET.encode(), Named(), SystemClock())
+            outlet = Webhook(Target(f"http://127.0.0.1:{port}/", SECRET.encode()), Named(), SystemClock())
             began = time.monotonic()
             with pytest.raises(OrdergateError, match="not answered within 1 s"):
                 await outlet.deliver([entry])

@@ -35,6 +35,7 @@ from ordergate.application.view import View
 from ordergate.bootstrap.connecting import bus_broker
 from ordergate.bootstrap.gate import Gate, beside
 from ordergate.bootstrap.gates import close_gates, make_gates
+from ordergate.bootstrap.in_force import InForce
 from ordergate.bootstrap.kafka import kafka_archive
 from ordergate.bootstrap.nats import nats_connection, nats_out
 from ordergate.config import AnyBroker, Config, ConfigError
@@ -75,7 +76,8 @@ async def open_gate(
     try:
         path = path_of(url)
         key = _key(config, url, await journal.head())
-        brokers = _brokers(config, url, clock)
+        in_force = InForce(config)
+        brokers = _brokers(in_force, url, clock)
         leases = open_leases(url, address)
         try:
             async with (
@@ -91,6 +93,7 @@ async def open_gate(
                     path,
                     leases,
                     place_beside(url),
+                    in_force,
                 ) as gate,
                 nats_out(gate, nats),
             ):
@@ -160,17 +163,19 @@ async def assemble(
     database: Path | None = None,
     leases: Leases | None = None,
     files: Path | None = None,
+    in_force: InForce | None = None,
 ) -> AsyncIterator[Gate]:
     """A running gate from parts; the journal stays open behind it. Without leases it is the only node.
 
     Args:
         files: what files beside the database are named after; None takes the database itself.
+        in_force: where the brokers read the configuration, if anywhere.
     """
-    leases, gates = leases or OnlyNode(), make_gates(config)
+    leases, gates, in_force = leases or OnlyNode(), make_gates(config), in_force or InForce(config)
     with _uncollected():
-        runner = await _runner(config, journal, signer, clock, ids, alone=leases.node is None)
+        runner = await _runner(in_force, journal, signer, clock, ids, alone=leases.node is None)
     gate = Gate(
-        config, runner, journal, clock, brokers, signer.verifier, leases, database, files or database, gates
+        in_force, runner, journal, clock, brokers, signer.verifier, leases, database, files or database, gates
     )
     running = gate.running = asyncio.get_running_loop().create_task(runner.run())
     running.add_done_callback(lambda _ended: gate.failed())
@@ -219,7 +224,7 @@ async def _together(opening: Any, running: asyncio.Task[None]) -> None:
 
 
 async def _runner(
-    config: Config, journal: Journal, signer: Signer, clock: Clock, ids: Ids, *, alone: bool
+    in_force: InForce, journal: Journal, signer: Signer, clock: Clock, ids: Ids, *, alone: bool
 ) -> Runner:
     async with journal.snapshot() as reader:
         head = await reader.head()
@@ -227,8 +232,9 @@ async def _runner(
         check_head(head, tree.root())
         state = await load_state(reader)
         last = await last_instant(reader, head)
+    config = in_force.config
     view = View(
-        instrument=config.catalogue,
+        instrument=in_force.catalogue,
         new_order_id=ids.order_id,
         brokers=frozenset(config.brokers),
         signals=config.signal_routing(),
@@ -240,7 +246,9 @@ async def _runner(
     return Runner(Engine(state, view, head.size, last), journal, Tail(signer, tree), clock, alone=alone)
 
 
-def _brokers(config: Config, url: str, clock: Clock) -> list[Broker]:
+def _brokers(in_force: InForce, url: str, clock: Clock) -> list[Broker]:
+    config = in_force.config
+
     def broker(name: str, settings: AnyBroker) -> Broker:
         file = beside(place_beside(url), name)
         if isinstance(settings, SyncSection):
@@ -249,6 +257,6 @@ def _brokers(config: Config, url: str, clock: Clock) -> list[Broker]:
         if isinstance(settings, BusSection):
             return bus_broker(config, name, settings, clock)
         place = url if locate(url).kind == "server" else file
-        return PaperBroker(name, settings, place, clock, config.catalogue)
+        return PaperBroker(name, settings, place, clock, in_force.catalogue)
 
     return [broker(name, settings) for name, settings in config.brokers.items()]

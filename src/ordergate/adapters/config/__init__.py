@@ -1,1 +1,1 @@
-"""Sources of the configuration outside this machine: a hub that keeps it for many services."""
+"""Sources of the configuration: a file, a key-value bucket, and a hub that keeps it for many services."""

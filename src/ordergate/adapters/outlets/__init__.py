@@ -1,5 +1,5 @@
 """Where entries of the journal go."""
 
-from ordergate.adapters.outlets.webhook import SecretError, Webhook, read_secret
+from ordergate.adapters.outlets.webhook import SecretError, Target, Webhook, read_secret
 
-__all__ = ["SecretError", "Webhook", "read_secret"]
+__all__ = ["SecretError", "Target", "Webhook", "read_secret"]

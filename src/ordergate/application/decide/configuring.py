@@ -65,7 +65,7 @@ def _check_open_orders(ctx: Context, guarded: Guarded) -> None:
     found = [order.order_id for order in ctx.state.orders.rows.values() if _is_about(guarded, order)]
     if found:
         detail = (
-            f"{guarded.key} cannot change while {', '.join(sorted(found)[:_NAMED])}"
+            f"cannot change while {', '.join(sorted(found)[:_NAMED])}"
             f"{' and more have' if len(found) > _NAMED else ' has' if len(found) == 1 else ' have'} not ended: "
             "cancel them or wait"
         )
