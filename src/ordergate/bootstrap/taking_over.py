@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from ordergate.adapters.brokers.paper import PaperBroker
+from ordergate.adapters.brokers.sync import look_as_often_as
 from ordergate.adapters.gates import Connected
 from ordergate.application.entry import Origin
 from ordergate.bootstrap.alerts import target_of
@@ -81,6 +82,7 @@ class Takeover:
         before, gate.in_force.config = gate.config, config
         view.configuration = self._command.digest
         view.signals, view.rates = config.signal_routing(), config.rates
+        view.switched_off = config.orders.switched_off
         view.gates |= config.gate_terms()
         if self._moves_alerts:
             gate.alerts.turn(self._target)
@@ -100,10 +102,15 @@ def _tell_the_others(gate: "Gate", before: Config, config: Config) -> None:
         asked = gate.external_gates.get(name)
         if isinstance(asked, Connected):
             asked.timeout_s = section.timeout_s
-    for name, settings in config.brokers.items():
-        broker = gate.brokers.get(name)
+    _tell_brokers(gate, config)
+
+
+def _tell_brokers(gate: "Gate", config: Config) -> None:
+    for name, broker in gate.brokers.items():
+        settings = config.brokers.get(name)
         if isinstance(broker, PaperBroker) and isinstance(settings, PaperSection):
             broker.settings = settings
+        look_as_often_as(broker, config.fills.look_every_ms)
 
 
 def changed_limits(before: Config, after: Config) -> tuple[ConfiguredLimits, ...]:
