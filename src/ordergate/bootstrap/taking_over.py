@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from ordergate.adapters.brokers.paper import PaperBroker
+from ordergate.adapters.brokers.sync.broker import SyncBroker
 from ordergate.adapters.gates import Connected
 from ordergate.application.entry import Origin
 from ordergate.bootstrap.alerts import target_of
 from ordergate.bootstrap.configuring import check_limited
+from ordergate.bootstrap.in_force import seen
 from ordergate.config import Config
 from ordergate.config import PaperBroker as PaperSection
+from ordergate.config import SyncBroker as SyncSection
 from ordergate.config.changing import Change, digest_of
 from ordergate.config.reconciliation import account_terms_of
 from ordergate.domain.configuration import ChangeConfiguration, Guarded
@@ -80,8 +83,10 @@ class Takeover:
         gate, config, view = self._gate, self._config, self._gate.runner.engine.view
         before, gate.in_force.config = gate.config, config
         view.configuration = self._command.digest
-        view.signals, view.rates = config.signal_routing(), config.rates
-        view.gates |= config.gate_terms()
+        for name, value in seen(config).items():
+            setattr(
+                view, name, view.gates | value if name == "gates" else value
+            )  # which may be an embedder's too
         if self._moves_alerts:
             gate.alerts.turn(self._target)
         _tell_the_others(gate, before, config)
@@ -104,6 +109,8 @@ def _tell_the_others(gate: "Gate", before: Config, config: Config) -> None:
         broker = gate.brokers.get(name)
         if isinstance(broker, PaperBroker) and isinstance(settings, PaperSection):
             broker.settings = settings
+        if isinstance(broker, SyncBroker) and isinstance(settings, SyncSection):
+            broker.look_every_ms = settings.poll_ms or config.fills.look_every_ms
 
 
 def changed_limits(before: Config, after: Config) -> tuple[ConfiguredLimits, ...]:
