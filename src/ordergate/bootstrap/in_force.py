@@ -1,8 +1,20 @@
 """The configuration in force, at the one place from which everything reads it that may change without a restart."""
 
+from typing import Any
+
 from ordergate.config import Config
 from ordergate.domain.delays import WorkerTerms
 from ordergate.domain.instruments import Instrument
+
+
+def seen(config: Config) -> dict[str, Any]:
+    """What decisions see of it, by the names of `View`."""
+    return {
+        "signals": config.signal_routing(),
+        "switched_off": config.orders.switched_off,
+        "rates": config.rates,
+        "gates": config.gate_terms(),
+    }
 
 
 class InForce:

@@ -33,7 +33,7 @@ from ordergate.application.view import View
 from ordergate.bootstrap.connecting import bus_broker
 from ordergate.bootstrap.gate import Gate, beside
 from ordergate.bootstrap.gates import close_gates, make_gates
-from ordergate.bootstrap.in_force import InForce
+from ordergate.bootstrap.in_force import InForce, seen
 from ordergate.bootstrap.kafka import kafka_archive
 from ordergate.bootstrap.nats import nats_connection, nats_out
 from ordergate.config import AnyBroker, Config, ConfigError
@@ -235,10 +235,7 @@ async def _runner(
         instrument=in_force.catalogue,
         new_order_id=ids.order_id,
         brokers=frozenset(config.brokers),
-        signals=config.signal_routing(),
-        switched_off=config.orders.switched_off,
-        rates=config.rates,
-        gates=config.gate_terms(),
+        **seen(config),
         calendar=SessionCalendar(),
     )
     return Runner(Engine(state, view, head.size, last), journal, Tail(signer, tree), clock, alone=alone)

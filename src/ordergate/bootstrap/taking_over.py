@@ -9,6 +9,7 @@ from ordergate.adapters.gates import Connected
 from ordergate.application.entry import Origin
 from ordergate.bootstrap.alerts import target_of
 from ordergate.bootstrap.configuring import check_limited
+from ordergate.bootstrap.in_force import seen
 from ordergate.config import Config
 from ordergate.config import PaperBroker as PaperSection
 from ordergate.config.changing import Change, digest_of
@@ -81,9 +82,10 @@ class Takeover:
         gate, config, view = self._gate, self._config, self._gate.runner.engine.view
         before, gate.in_force.config = gate.config, config
         view.configuration = self._command.digest
-        view.signals, view.rates = config.signal_routing(), config.rates
-        view.switched_off = config.orders.switched_off
-        view.gates |= config.gate_terms()
+        for name, value in seen(config).items():
+            setattr(
+                view, name, view.gates | value if name == "gates" else value
+            )  # which may be an embedder's too
         if self._moves_alerts:
             gate.alerts.turn(self._target)
         _tell_the_others(gate, before, config)

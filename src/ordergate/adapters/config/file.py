@@ -16,8 +16,17 @@ _LINKED: Final = "..data"
 """What Kubernetes puts another link in place of, when it changes the files of a folder."""
 
 
+def written_at(path: Path) -> str:
+    """When it was, as the revision of what it says. Raises OSError where that cannot be told."""
+    return _moment(path.stat().st_mtime_ns)
+
+
+def _moment(written_ns: int) -> str:
+    return datetime.fromtimestamp(written_ns // 1_000 / 1_000_000, UTC).isoformat()
+
+
 class FileSource:
-    """A TOML file, or a JSON one. Write it beside and rename it: then nobody ever reads half of it."""
+    """A TOML file. Write it beside and rename it: then nobody ever reads half of it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -26,11 +35,6 @@ class FileSource:
     def name(self) -> str:
         """Of this kind of source."""
         return "file"
-
-    @property
-    def where(self) -> str:
-        """For errors."""
-        return str(self._path)
 
     async def fetch(self) -> Snapshot:
         """What it says now; its revision is when it was written.
@@ -47,8 +51,7 @@ class FileSource:
                 data = file.read(LARGEST + 1)
         except OSError as error:
             raise SourceError(f"{self._path} cannot be read: {error.strerror or error}") from None
-        at = datetime.fromtimestamp(written // 1_000 / 1_000_000, UTC)
-        return Snapshot(revision=at.isoformat(), values=tables_in(data, str(self._path)))
+        return Snapshot(revision=_moment(written), values=tables_in(data, str(self._path)))
 
     async def watch(self, changed: Callable[[], None]) -> None:
         """Calls `changed` when the file, or the folder's link to its files, is another. Runs until it is canceled.

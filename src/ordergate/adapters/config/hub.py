@@ -1,12 +1,13 @@
 """A hub as a source of ordergate's own configuration."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import structlog
 
 from ordergate.adapters.config.answers import Answer, HubError, read_answer
-from ordergate.adapters.config.http import Hub, asked_again
+from ordergate.adapters.config.http import ANSWER_S, Hub, asked_again
 from ordergate.adapters.config.updates import follow
 from ordergate.adapters.nats import Connection
 from ordergate.application import tallying
@@ -43,11 +44,14 @@ class HubSource:
             SourceError: it is away, slow, or says what is no configuration of the service's, or an older one.
         """
         try:
-            answer = await asked_again("config", self._hub.config, self._clock.sleep)
+            async with asyncio.timeout(ANSWER_S):
+                answer = await asked_again("config", self._hub.config, self._clock.sleep)
             self._check_not_older(answer)
             values = self._translated(answer)
         except HubError as error:
             raise SourceError(str(error)) from error
+        except TimeoutError:
+            raise SourceError(f"{self._hub.url}: no configuration within {ANSWER_S:.0f} s") from None
         self._newest = answer
         return Snapshot(revision=answer.revision, values=values)
 
