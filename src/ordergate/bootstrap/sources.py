@@ -11,8 +11,8 @@ import structlog
 from msgspec import Struct
 
 from ordergate.adapters.config.file import FileSource, written_at
-from ordergate.adapters.config.kept import Kept, kept
 from ordergate.adapters.config.hub import HubSource
+from ordergate.adapters.config.kept import Kept, kept
 from ordergate.adapters.config.kv import KvSource
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.configuration import ConfigSource, Snapshot, SourceError
