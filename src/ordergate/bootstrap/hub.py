@@ -14,7 +14,6 @@ from ordergate.adapters.config.http import Hub
 from ordergate.adapters.config.hub import HubSource
 from ordergate.adapters.config.kept import Kept
 from ordergate.adapters.config.presence import Presence
-from ordergate.application.ports.clock import Clock
 from ordergate.bootstrap.connecting import connection_of
 from ordergate.config import Config
 from ordergate.config.operational import overlay, settings_of
@@ -30,7 +29,7 @@ def translated(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return overlay(settings_of(document))
 
 
-def hub_source(config: Config, clock: Clock) -> HubSource | None:
+def hub_source(config: Config) -> HubSource | None:
     """The hub, where one is configured; updates come over the configured server of NATS, where there is one.
 
     Raises:
@@ -40,7 +39,7 @@ def hub_source(config: Config, clock: Clock) -> HubSource | None:
     if section.url is None:
         return None
     updates = connection_of(config.nats, "ordergate hub") if config.nats.servers else None
-    return HubSource(Hub(section.url, section.service), translated, clock, updates)
+    return HubSource(Hub(section.url, section.service), translated, updates)
 
 
 @asynccontextmanager

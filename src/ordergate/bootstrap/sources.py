@@ -54,7 +54,7 @@ async def begun(path: Path | None, place: Path | None, clock: Clock) -> AsyncIte
         ConfigError: what the sources say cannot be, or one says nothing now and nothing of it is kept.
     """
     base = load(path)
-    sources = _sources(path, base, clock)
+    sources = _sources(path, base)
     try:
         states = await _states(path, sources, _Keeper(base, place), clock)
         config, states = _whole(states, _Keeper(base, place))
@@ -83,9 +83,9 @@ def _others(base: Config) -> list[str]:
     return [name for name, where in named.items() if where is not None]
 
 
-def _sources(path: Path | None, base: Config, clock: Clock) -> list[ConfigSource]:
+def _sources(path: Path | None, base: Config) -> list[ConfigSource]:
     sources: list[ConfigSource] = [] if path is None else [FileSource(path)]
-    hub = hub_source(base, clock)
+    hub = hub_source(base)
     if hub is not None:
         sources.append(hub)
     bucket, key = base.sources.kv_bucket, base.sources.kv_key
