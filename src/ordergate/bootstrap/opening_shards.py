@@ -87,7 +87,8 @@ async def open_shards(
         for fund_id, section in config.funds.items():
             check_place(fund_id, section.shard or "", known)
         for name, gate in gates.items():
-            await gate.execute(Configure(config.shard(name).fund_values(), ()), Origin())
+            gate.in_force.config = config.shard(name)
+            await gate.execute(Configure(gate.config.fund_values(), ()), Origin())
         yield Shards(config, gates)
 
 
@@ -125,6 +126,7 @@ async def open_shard(config: Config, name: str, address: str | None = None) -> A
         known = {other: await _known_beside(url) for other, url in urls.items()}
         for fund_id in own.funds:
             check_place(fund_id, name, {name: known_to(gate), **known})
+        gate.in_force.config = own
         await gate.execute(Configure(own.fund_values(), ()), Origin())
         yield gate
 

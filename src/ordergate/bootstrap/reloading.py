@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path as FilePath
 from typing import Final
 
 import structlog
@@ -21,10 +20,11 @@ from ordergate.application.decide.configuring import withheld
 from ordergate.application.entry import Origin
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.configuration import ConfigSource, Snapshot, SourceError
-from ordergate.application.reloading import Outcome, PendingKey, Reload, SourceState, Standing
+from ordergate.application.reloading import Outcome, PendingKey, Reload, Standing
 from ordergate.application.stopping import stopped
 from ordergate.bootstrap.gate import Gate
 from ordergate.bootstrap.shards import Shards
+from ordergate.bootstrap.sources import Begun
 from ordergate.bootstrap.taking_over import Takeover, changed_limits
 from ordergate.config import Config
 from ordergate.config.changing import Change, Path, compare, told_openly
@@ -47,27 +47,26 @@ class Reloader:
     """Of a running service.
 
     Args:
-        standing: what the gates were opened with, whole; of shards, all of them.
-        sources: a later one over those before it.
-        states: of the sources, and what each said that is in force.
-        place: beside which what sources say is kept; None keeps nothing.
+        start: what the gates were opened with.
         shard: the one that was opened alone, if so.
     """
 
     def __init__(
         self,
         opened: Gate | Shards,
-        standing: Config,
-        sources: Sequence[ConfigSource],
-        states: Mapping[str, tuple[Snapshot, SourceState]],
-        place: FilePath | None,
+        start: Begun,
         shard: str | None = None,
     ) -> None:
-        self._opened, self._standing, self._sources, self._place = opened, standing, sources, place
+        self._opened, self._standing, self._sources, self._place = (
+            opened,
+            start.config,
+            start.sources,
+            start.place,
+        )
         self._shard = shard or ""
         self._clock: Clock = opened.clock
-        self._accepted = {name: snapshot for name, (snapshot, _) in states.items()}
-        self._states = {name: state for name, (_, state) in states.items()}
+        self._accepted = {name: snapshot for name, (snapshot, _) in start.states.items()}
+        self._states = {name: state for name, (_, state) in start.states.items()}
         self._waiting: tuple[tuple[Change, str], ...] = ()
         self._next_session: list[tuple[Change, Gate, int]] = []
         self._last: Reload | None = None
@@ -136,9 +135,9 @@ class Reloader:
         self._states[source.name] = replace(state, read_at=self._clock.now(), kept=False)
         return found
 
-    def _failed(self, source: str, why: str, outcome: str) -> None:
+    def _failed(self, source: str, why: str, outcome: str, *, aloud: bool = True) -> None:
         tallying.reloads[source, outcome] += 1
-        if self._states[source].error != why:
+        if aloud and self._states[source].error != why:
             _log.warning("a source of the configuration changes nothing", source=source, why=why)
         self._wrong[source] = why
 
@@ -183,7 +182,7 @@ class Reloader:
             except ConfigError as error:
                 spoiled[name] = str(error)
         for name, why in spoiled.items():
-            self._failed(name, why, "refused")
+            self._failed(name, why, "refused", aloud=config is not None)
         if config is None:
             raise wrong
         return chosen, config
@@ -249,6 +248,7 @@ class Reloader:
 
     async def run(self, check_s: float) -> None:
         """Reloads whenever a source tells of news, and every so often; until it is canceled."""
+        await self._keep([name for name, state in self._states.items() if not state.kept])
         watching = [asyncio.ensure_future(self._watch(source)) for source in self._sources]
         try:
             while True:

@@ -9,8 +9,8 @@ from ordergate.config.errors import ConfigError
 
 __all__ = ["FILE_ALONE", "ConfigSource", "Snapshot", "SourceError", "merged", "whole"]
 
-FILE_ALONE: Final = ("config", "hub", "database")
-"""Tables that say where the other sources and what they said are: these cannot say it themselves."""
+FILE_ALONE: Final = ("config", "hub", "server", "grpc", "database", "audit", "shards")
+"""Tables that count before other sources are asked: where those are, where the service listens and what it opens."""
 
 
 def merged(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
