@@ -33,9 +33,8 @@ SIGNAL = {
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _counted_from_zero() -> None:
     tallying.hub.clear()
-    monkeypatch.setattr(http, "ANSWER_S", 0.3)
 
 
 def written(folder: Path, hub: RunningHub, more: str = "") -> Path:
@@ -48,7 +47,7 @@ def written(folder: Path, hub: RunningHub, more: str = "") -> Path:
 async def following(path: Path, check_s: float = 600) -> AsyncIterator[tuple[Gate, Reloader]]:
     place = path.with_name("orders.db")
     async with begun(path, place, SystemClock()) as start, open_gate(start.config, MEMORY) as gate:
-        reloader = Reloader(gate, start.config, start.sources, start.states, place)
+        reloader = Reloader(gate, start, None)
         async with running(reloader, check_s):
             yield gate, reloader
 
@@ -67,7 +66,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
 
 def test_what_the_hub_says_is_in_force_and_a_failing_hub_changes_nothing(
-    hub: RunningHub, tmp_path: Path
+    hub: RunningHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.say(slips(2), "1.0.0", updated_at=1)
 
@@ -97,6 +96,7 @@ def test_what_the_hub_says_is_in_force_and_a_failing_hub_changes_nothing(
                 ("cut", "", "away"), ("huge", "more than", "large"),
             ):  # fmt: skip
                 hub.misbehave(mode)
+                monkeypatch.setattr(http, "ANSWER_S", 0.1 if mode == "slow" else 10.0)
                 await stands(named, outcome)
             key = "operational.order_defaults.max_slippage_pips: '9' is no number"
             for config, version, named, outcome in (
