@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from ordergate.adapters.clock import run_virtual
 from ordergate.bootstrap import MEMORY, Gate, open_gate
 from ordergate.config import Config
-from ordergate.config.signals import DedupeBy, SignalsSection
+from ordergate.config.signals import DedupeBy, Signals
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound
 from ordergate.domain.orders.commands import AdoptOrder
 from ordergate.domain.orders.states import OrderType, Side, State
@@ -200,7 +200,7 @@ def test_an_order_exists_by_its_signal_whatever_makes_signals_the_same() -> None
         assert not await orders.order_exists("sig_1")
         assert len(await gate.queries.orders()) == 2
 
-    run(work, config=Config(signals=SignalsSection(dedupe_by=DedupeBy.IDEMPOTENCY_KEY)))
+    run(work, config=Config(signals=Signals(dedupe_by=DedupeBy.IDEMPOTENCY_KEY)))
 
 
 def test_two_who_create_at_once_make_one_order() -> None:
