@@ -246,7 +246,9 @@ def _a_drill() -> list[Input]:
 def _another_configuration() -> list[Input]:
     """Limits and a rate are other ones from a moment on; that another node says the same is no news."""
     rate = ChangedKey(key='rates."USDT/USD"', key_class=KeyClass.HOT, old='"1"', new='"0.999"')
-    limits = ConfiguredLimits(level=Level.STRATEGY, name="configured", limits=Limits(max_order_qty=Decimal(7)))
+    limits = ConfiguredLimits(
+        level=Level.STRATEGY, name="configured", limits=Limits(max_order_qty=Decimal(7))
+    )
     changed = ChangeConfiguration(
         source="file", revision="2026-01-02T03:04:05+00:00", digest="d1", changes=(rate,), limits=(limits,)
     )
