@@ -79,7 +79,6 @@ WHEN = {
     Code.NOTHING_TO_CHANGE: "the new terms are those that the order has",
     Code.TOO_MANY_REQUESTS: "the order has had 999 requests",
     Code.INBOX_FULL: "too many requests wait: try again shortly",
-    Code.OPEN_ORDERS: "the configuration would change what orders that have not ended are about",
     Code.CONFIGURATION: "the configuration cannot be taken over; the text names the key",
     Code.LIMITS_VERSION: "the limits have changed since the caller looked",
     Code.HALTED: "trading is halted, and what was asked would let more through, or stop less",

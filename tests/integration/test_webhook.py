@@ -17,7 +17,9 @@ from ordergate.adapters.outlets import SecretError, Target, Webhook, read_secret
 from ordergate.adapters.outlets.webhook import SIGNATURE, signature
 from ordergate.application.entry import Entry, Origin
 from ordergate.application.naming import LogName
+from ordergate.application.reloading import Outcome
 from ordergate.bootstrap import Gate, open_gate
+from ordergate.bootstrap.reloading import Reloader
 from ordergate.config import Config, ConfigError, load
 from ordergate.config.alerts import AlertsSection
 from ordergate.domain.errors import OrdergateError
@@ -25,6 +27,7 @@ from ordergate.domain.orders.events import OrderRejected
 from ordergate.domain.risk.commands import LiftHalt, ThrowSwitch
 from ordergate.domain.risk.limits import Level
 from tests.services.hooks import Hook, hook
+from tests.unit.reloads import Source, start_of
 
 SECRET = "a secret of the desk"
 MOST_S = 5.0
@@ -180,6 +183,7 @@ def test_one_that_is_gone_gets_it_when_it_is_back_also_from_the_next_run(tmp_pat
             async with gate_to(url, tmp_path) as gate:
                 (body,) = await came(told, 1)
                 assert body["id"] == index
+                await until_fed(gate)
         with hook(port) as told:
             async with gate_to(url, tmp_path):
                 await asyncio.sleep(0.3)
@@ -269,3 +273,47 @@ def test_alerts_as_they_are_written(tmp_path: Path) -> None:
     file = tmp_path / "og.toml"
     file.write_text('[alerts]\nwebhook = "https://example.com/a"\nsecret_file = "/run/secrets/desk"\n')
     assert load(file).alerts.secret_file == "/run/secrets/desk"
+
+
+def test_alerts_go_to_another_webhook_without_a_restart_and_to_none_and_back(tmp_path: Path) -> None:
+    def said(url: str | None) -> dict:
+        return (
+            {"alerts": {"webhook": url, "secret_env": "DESK_SECRET"}}
+            if url
+            else {"signals": {"order_type": "market"}}
+        )
+
+    async def main() -> None:
+        with hook() as first, hook() as second:
+            source = Source(said(None))
+            start = start_of([source], SystemClock())
+            async with open_gate(start.config, f"sqlite:///{tmp_path / 'orders.db'}") as gate:
+                reloader = Reloader(gate, start)
+
+                async def turned(url: str | None) -> None:
+                    source.say(said(url))
+                    assert (await reloader.reload()).outcome is Outcome.APPLIED
+
+                await alarm(gate, "nobody hears")
+                await turned(first.url)
+                one = await alarm(gate, "one", Level.STRATEGY, "a")
+                assert [body["id"] for body in await came(first, 1)] == [one]
+                await turned(second.url)
+                two = await alarm(gate, "two", Level.STRATEGY, "b")
+                assert [body["id"] for body in await came(second, 1)] == [two]
+                await turned(None)
+                await alarm(gate, "nobody hears", Level.STRATEGY, "c")
+                await until_fed(gate)
+                await turned(first.url)
+                three = await alarm(gate, "three", Level.STRATEGY, "d")
+                assert [body["id"] for body in await came(first, 2)] == [one, three]
+                assert len(second.taken) == 1
+
+    asyncio.run(main())
+
+
+async def until_fed(gate: Gate) -> None:
+    """Whoever follows for the webhook has come to the journal's end."""
+    async with asyncio.timeout(30):
+        while await gate.journal.cursor("alerts") < (await gate.journal.head()).size:
+            await asyncio.sleep(0.01)

@@ -142,7 +142,7 @@ class Reloader:
         self._wrong[source] = why
 
     async def _take_over(self, said: Mapping[str, Snapshot], origin: Origin) -> Reload:
-        chosen, new = await self._chosen(said)
+        chosen, new = self._chosen(said)
         where = " with ".join(chosen)
         planned = plan(self._standing, new, self._withheld(new), where)
         news = [name for name in chosen if chosen[name] != self._accepted[name]]
@@ -167,17 +167,17 @@ class Reloader:
             changed=tuple(change.told() for change in planned.taken),
         )
 
-    async def _chosen(self, said: Mapping[str, Snapshot]) -> tuple[Mapping[str, Snapshot], Config]:
+    def _chosen(self, said: Mapping[str, Snapshot]) -> tuple[Mapping[str, Snapshot], Config]:
         """What all sources say; where that cannot be, of each alone what can, beside what is in force."""
         try:
-            return said, await asyncio.to_thread(whole, said)
+            return said, whole(said)
         except ConfigError as error:
             wrong = error
         chosen, config, spoiled = dict(self._accepted), None, dict[str, str]()
         for name in [name for name in said if said[name] != self._accepted[name]]:
             candidate = {**chosen, name: said[name]}
             try:
-                config = await asyncio.to_thread(whole, candidate)
+                config = whole(candidate)
                 chosen = candidate
             except ConfigError as error:
                 spoiled[name] = str(error)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from ordergate.adapters.journals.location import safe_to_show
 from ordergate.config import Config
 from ordergate.domain.configuration import HIDDEN, ChangedKey, Guarded, KeyClass
 
@@ -74,11 +75,10 @@ REMOVED: Final[Mapping[str, KeyClass]] = {
     "instruments.*": OPEN,
 }
 """Where the class of a table that is taken out is another."""
-SECRET: Final = (
-    "database.url", "shards.*.database", "alerts.webhook", "gates.*.options", "brokers.*.options", "nats.servers",
-    "nats.monitor",
-)  # fmt: skip
+SECRET: Final = ("alerts.webhook", "gates.*.options", "brokers.*.options")
 """What may hold a password, or an address that is one: its values are never shown."""
+_URLS: Final = ("database.url", "shards.*.database")
+"""What is shown without the password that it may hold."""
 LONGEST_VALUE: Final = 200
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _ENCODE: Final = msgspec.json.Encoder(decimal_format="string", order="deterministic").encode
@@ -202,10 +202,9 @@ def told_openly(config: Config) -> dict[str, Any]:
 def _shown(path: Path, value: Any) -> str | None:
     if value is None or value is ABSENT:
         return None
-    if any(_covers(secret, path) for secret in SECRET):
-        return HIDDEN
     plain = msgspec.to_builtins(value, builtin_types=(Decimal,))
-    text = _ENCODE(without_secrets(path, plain)).decode()
+    shown = without_secrets(path, plain)
+    text = HIDDEN if shown == HIDDEN else _ENCODE(shown).decode()
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 
@@ -213,6 +212,8 @@ def without_secrets(path: Path, value: Any) -> Any:
     """Plain values at a key, those that may be secret only as said to be hidden."""
     if value is not None and any(_covers(secret, path) for secret in SECRET):
         return HIDDEN
+    if isinstance(value, str) and any(_covers(url, path) for url in _URLS):
+        return safe_to_show(value)
     if isinstance(value, dict):
         return {key: without_secrets((*path, str(key)), one) for key, one in value.items()}
     return value

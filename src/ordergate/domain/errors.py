@@ -57,7 +57,6 @@ class Code(StrEnum):
     NOTHING_TO_CHANGE = "nothing_to_change"
     TOO_MANY_REQUESTS = "too_many_requests"
     INBOX_FULL = "inbox_full"
-    OPEN_ORDERS = "open_orders"
     CONFIGURATION = "configuration_refused"
     LIMITS_VERSION = "limits_version"
     HALTED = "halted"

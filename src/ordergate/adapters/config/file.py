@@ -25,6 +25,11 @@ def _moment(written_ns: int) -> str:
     return datetime.fromtimestamp(written_ns // 1_000 / 1_000_000, UTC).isoformat()
 
 
+def concerns(path: str, watched: Path) -> bool:
+    """Whether a change of that path, in the folder of the file that is watched, may be one of the file."""
+    return os.path.basename(path) in (watched.name, _LINKED)
+
+
 class FileSource:
     """A TOML file. Write it beside and rename it: then nobody ever reads half of it."""
 
@@ -61,10 +66,8 @@ class FileSource:
         """
         from watchfiles import Change, awatch  # only here: most commands never need it
 
-        names = {self._path.name, _LINKED}
-
         def is_ours(_change: Change, path: str) -> bool:
-            return os.path.basename(path) in names
+            return concerns(path, self._path)
 
         try:
             async for _changes in awatch(

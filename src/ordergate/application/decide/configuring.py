@@ -69,7 +69,7 @@ def _check_open_orders(ctx: Context, guarded: Guarded) -> None:
             f"{' and more have' if len(found) > _NAMED else ' has' if len(found) == 1 else ' have'} not ended: "
             "cancel them or wait"
         )
-        raise Conflict(Code.OPEN_ORDERS, detail, f"#/{guarded.key}")
+        raise Conflict(Code.CONFIGURATION, detail, f"#/{guarded.key}")
 
 
 def _is_about(guarded: Guarded, order: Order) -> bool:
