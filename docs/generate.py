@@ -36,10 +36,11 @@ from ordergate.domain.orders.states import TERMINAL, State
 from ordergate.domain.orders.transitions import EDGES, TABLE, ByQuantity, Move
 from ordergate.domain.risk.checks import CHECKS
 from ordergate.domain.risk.limits import ALL, ENVELOPE, LEVELS, PAPER, Level, Limits
+from ordergate.sdk import config as sdk_config
 from ordergate.sdk import default_gate, oms, paper, signals, trading
 
 FOLDER = Path(__file__).parent / "reference"
-SDK_MODULES = (oms, trading, signals, paper, default_gate)
+SDK_MODULES = (oms, trading, signals, paper, sdk_config, default_gate)
 SOURCE = Path(__file__).parents[1] / "src"
 PROTOS = ("ordergate/oms/v1/oms.proto", "ordergate/gates/v1/gates.proto")
 MADE = "<!-- Made from the code by docs/generate.py. -->\n"

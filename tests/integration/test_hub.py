@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -45,8 +46,6 @@ async def published_raw(nats: Nats, data: bytes) -> None:
 def test_each_way_to_fail_leaves_the_settings_and_is_counted(
     hub: RunningHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "ANSWER_S", 0.2)
-
     async def main() -> None:
         made = ConfigClient("execution", hub.url, max_retries=1)
         hub.say(slips(2), "1.0.0", updated_at=1)
@@ -57,6 +56,7 @@ def test_each_way_to_fail_leaves_the_settings_and_is_counted(
             ("truncated", "unreadable"), ("cut", "away"), ("huge", "large"),
         ):  # fmt: skip
             hub.misbehave(mode)
+            monkeypatch.setattr(http, "ANSWER_S", 0.1 if mode == "slow" else 10.0)
             assert (await made.get_config(force_refresh=True))["operational"]["order_defaults"][
                 "max_slippage_pips"
             ] == 2
@@ -169,10 +169,13 @@ def test_a_service_is_in_the_register_while_it_serves(hub: RunningHub, tmp_path:
     assert hub.services == {}
 
 
-def test_a_hub_that_stands_still_delays_neither_start_nor_end(hub: RunningHub, tmp_path: Path) -> None:
+def test_a_hub_that_stands_still_delays_no_end(hub: RunningHub, tmp_path: Path) -> None:
     file = tmp_path / "ordergate.toml"
     file.write_text(f'[hub]\nurl = "{hub.url}"\n')
-    hub.misbehave("slow")
+    hub.say(slips(2), 1)
     with serving(tmp_path / "orders.db", "--config", str(file)) as served, served.client() as client:
+        asyncio.run(until(lambda: "execution" in hub.services))
+        hub.misbehave("slow")
+        os.kill(served.process.pid, signal.SIGHUP)  # it asks the hub
         assert client.get("/ready").status_code == 200
         assert served.end(signal.SIGTERM, within_s=8) == 0

@@ -1,6 +1,7 @@
 """What each operational setting of a hub changes of what a gate does; in simulated time, but for one's own class."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from types import SimpleNamespace
@@ -13,6 +14,9 @@ from ordergate.adapters.brokers.paper import PaperSettings
 from ordergate.adapters.clock import SystemClock, VirtualClock, run_virtual
 from ordergate.adapters.ids import TimeIds
 from ordergate.adapters.journals.memory import MemoryJournal
+from ordergate.api.nats.link import Message
+from ordergate.api.nats.signals import Signals
+from ordergate.api.nats.signatures import Verifier
 from ordergate.application.naming import LogName
 from ordergate.application.telling import Teller
 from ordergate.bootstrap import MEMORY, Gate, assemble, open_gate
@@ -391,3 +395,26 @@ def test_what_a_broker_says_of_its_own_account_stands() -> None:
 
     file = {"reconciliation": {"brokers": {"paper": {"policy": "alert", "every_s": 60}}}}
     run(config(file, position_reconciliation__auto_correct_discrepancies=True), test)
+
+
+# -- A message that comes again ----------------------------------------------------------------------------------------
+
+
+def test_a_message_that_is_delivered_again_after_the_window_makes_no_second_order() -> None:
+    """The order was made, the acknowledgement was lost, and the service stood still for longer than signals are known."""
+
+    async def test(gate: Gate, _broker: LyingBroker) -> None:
+        quote(gate)
+        door = Signals(gate, Verifier(), gate.config.nats.inputs.max_age_s)
+        data = json.dumps({name: str(value) for name, value in SIGNAL.items()}).encode()
+        message = Message(
+            subject="signals.approved.EURUSD", data=data, headers=None, came_from="S/1", at=gate.clock.now()
+        )
+        assert await door.take(message) == "done"
+        for pause_s in (HOUR, 24 * HOUR):
+            await gate.clock.sleep(pause_s)
+            quote(gate)
+            assert await door.take(replace(message, deliveries=2)) == "replayed"
+        assert len(await gate.queries.orders()) == 1
+
+    run(config(idempotency__enabled=False), test)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ordergate import __version__
 from ordergate.adapters.brokers.paper import PaperBroker
-from ordergate.adapters.brokers.sync import SyncSettings, broker_of
+from ordergate.adapters.brokers.sync import SyncSettings, broker_of, look_as_often_as
 from ordergate.adapters.gates import check_gate
 from ordergate.application.alerting import AlertLog
 from ordergate.application.comparison import Comparison
@@ -194,6 +194,7 @@ class Gate:
             raise
 
     async def _open_session(self, broker: Broker) -> None:
+        look_as_often_as(broker, self.config.fills.look_every_ms)
         comparing = self.queries.reader, account_terms_of(self.config.reconciliation, broker.name)
         session = BrokerSession(broker, self.runner, self.clock, __version__, self.leases.node, comparing)
         await self._keeper.add(session)

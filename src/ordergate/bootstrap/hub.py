@@ -5,17 +5,23 @@ import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from ordergate import __version__
 from ordergate.adapters.clock import SystemClock
 from ordergate.adapters.config.http import Hub
 from ordergate.adapters.config.hub import HubSource
+from ordergate.adapters.config.kept import Kept
 from ordergate.adapters.config.presence import Presence
-from ordergate.application.ports.clock import Clock
 from ordergate.bootstrap.connecting import connection_of
 from ordergate.config import Config
 from ordergate.config.operational import overlay, settings_of
+
+NEVER_SAID: Final = Kept(
+    revision="defaults", kept_at=datetime.fromtimestamp(0, UTC), values=overlay(settings_of())
+)
+"""What counts of a hub that has said nothing yet: the defaults of the operational settings."""
 
 
 def translated(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -23,7 +29,7 @@ def translated(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return overlay(settings_of(document))
 
 
-def hub_source(config: Config, clock: Clock) -> HubSource | None:
+def hub_source(config: Config) -> HubSource | None:
     """The hub, where one is configured; updates come over the configured server of NATS, where there is one.
 
     Raises:
@@ -33,7 +39,7 @@ def hub_source(config: Config, clock: Clock) -> HubSource | None:
     if section.url is None:
         return None
     updates = connection_of(config.nats, "ordergate hub") if config.nats.servers else None
-    return HubSource(Hub(section.url, section.service), translated, clock, updates)
+    return HubSource(Hub(section.url, section.service), translated, updates)
 
 
 @asynccontextmanager

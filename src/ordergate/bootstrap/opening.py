@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from ordergate.adapters.brokers.paper import PaperBroker
 from ordergate.adapters.brokers.sync import broker_of
 from ordergate.adapters.calendars import SessionCalendar
@@ -249,8 +247,7 @@ def _brokers(in_force: InForce, url: str, clock: Clock) -> list[Broker]:
     def broker(name: str, settings: AnyBroker) -> Broker:
         file = beside(place_beside(url), name)
         if isinstance(settings, SyncSection):
-            every_ms = settings.poll_ms or config.fills.look_every_ms
-            return broker_of(name, replace(settings, poll_ms=every_ms), file, clock)
+            return broker_of(name, settings, file, clock)
         if isinstance(settings, BusSection):
             return bus_broker(config, name, settings, clock)
         place = url if locate(url).kind == "server" else file

@@ -11,13 +11,14 @@ import structlog
 from msgspec import Struct
 
 from ordergate.adapters.config.file import FileSource, written_at
+from ordergate.adapters.config.hub import HubSource
 from ordergate.adapters.config.kept import Kept, kept
 from ordergate.adapters.config.kv import KvSource
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.configuration import ConfigSource, Snapshot, SourceError
 from ordergate.application.reloading import SourceState
 from ordergate.bootstrap.connecting import connection_of
-from ordergate.bootstrap.hub import hub_source
+from ordergate.bootstrap.hub import NEVER_SAID, hub_source
 from ordergate.config import Config, load, tables_of
 from ordergate.config.errors import ConfigError
 from ordergate.config.sources import whole
@@ -53,7 +54,7 @@ async def begun(path: Path | None, place: Path | None, clock: Clock) -> AsyncIte
         ConfigError: what the sources say cannot be, or one says nothing now and nothing of it is kept.
     """
     base = load(path)
-    sources = _sources(path, base, clock)
+    sources = _sources(path, base)
     try:
         states = await _states(path, sources, _Keeper(base, place), clock)
         config, states = _whole(states, _Keeper(base, place))
@@ -82,9 +83,9 @@ def _others(base: Config) -> list[str]:
     return [name for name, where in named.items() if where is not None]
 
 
-def _sources(path: Path | None, base: Config, clock: Clock) -> list[ConfigSource]:
+def _sources(path: Path | None, base: Config) -> list[ConfigSource]:
     sources: list[ConfigSource] = [] if path is None else [FileSource(path)]
-    hub = hub_source(base, clock)
+    hub = hub_source(base)
     if hub is not None:
         sources.append(hub)
     bucket, key = base.sources.kv_bucket, base.sources.kv_key
@@ -104,6 +105,8 @@ class _Keeper:
         if self._mode is StartMode.FAIL_CLOSED:
             raise ConfigError(f'{why}; with config.mode = "fail_closed" nothing starts without it')
         found = None if self._place is None else kept(self._place, source)
+        if found is None and source == HubSource.name:
+            return NEVER_SAID
         if found is None:
             raise ConfigError(f"{why}; and nothing that {source} said earlier is kept beside the database")
         return found
@@ -111,6 +114,10 @@ class _Keeper:
     def state(self, source: str, why: str, now: datetime) -> tuple[Snapshot, SourceState]:
         """The same, as a source's state; said aloud, with its age."""
         found = self.one(source, why)
+        if found is NEVER_SAID:
+            _log.warning("the hub has said nothing yet: the defaults of its settings are in force", why=why)
+            said = SourceState(name=source, revision=found.revision, read_at=now, kept=True, error=why)
+            return found.snapshot, said
         age_s = int((now - found.kept_at).total_seconds())
         _log.warning(
             "the service starts with what a source said earlier", source=source, age_s=age_s, why=why

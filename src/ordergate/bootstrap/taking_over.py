@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from ordergate.adapters.brokers.paper import PaperBroker
-from ordergate.adapters.brokers.sync.broker import SyncBroker
+from ordergate.adapters.brokers.sync import look_as_often_as
 from ordergate.adapters.gates import Connected
 from ordergate.application.entry import Origin
 from ordergate.bootstrap.alerts import target_of
@@ -12,7 +12,6 @@ from ordergate.bootstrap.configuring import check_limited
 from ordergate.bootstrap.in_force import seen
 from ordergate.config import Config
 from ordergate.config import PaperBroker as PaperSection
-from ordergate.config import SyncBroker as SyncSection
 from ordergate.config.changing import Change, digest_of
 from ordergate.config.reconciliation import account_terms_of
 from ordergate.domain.configuration import ChangeConfiguration, Guarded
@@ -105,12 +104,15 @@ def _tell_the_others(gate: "Gate", before: Config, config: Config) -> None:
         asked = gate.external_gates.get(name)
         if isinstance(asked, Connected):
             asked.timeout_s = section.timeout_s
-    for name, settings in config.brokers.items():
-        broker = gate.brokers.get(name)
+    _tell_brokers(gate, config)
+
+
+def _tell_brokers(gate: "Gate", config: Config) -> None:
+    for name, broker in gate.brokers.items():
+        settings = config.brokers.get(name)
         if isinstance(broker, PaperBroker) and isinstance(settings, PaperSection):
             broker.settings = settings
-        if isinstance(broker, SyncBroker) and isinstance(settings, SyncSection):
-            broker.look_every_ms = settings.poll_ms or config.fills.look_every_ms
+        look_as_often_as(broker, config.fills.look_every_ms)
 
 
 def changed_limits(before: Config, after: Config) -> tuple[ConfiguredLimits, ...]:

@@ -33,7 +33,7 @@ from ordergate.config.orders import FillsSection, OrdersSection, check_fills
 from ordergate.config.reconciliation import ReconciliationSection, check_reconciliation
 from ordergate.config.risk import GateSection, check_gate_sections, terms_of
 from ordergate.config.sharding import ORIGIN, ShardSection, check_shards, shard_of_broker, url_of_shard
-from ordergate.config.signals import SignalsSection, check_signals, routing_of
+from ordergate.config.signals import Signals, check_signals, routing_of
 from ordergate.config.sourcing import SourcesSection, check_sources
 from ordergate.config.workers import check_workers
 from ordergate.domain.delays import WorkerTerms
@@ -119,7 +119,7 @@ class Config(_Section, frozen=True, kw_only=True):
     grpc: GrpcSection = GrpcSection()
     database: Database = Database()
     audit: Audit = Audit()
-    signals: SignalsSection = SignalsSection()
+    signals: Signals = Signals()
     orders: OrdersSection = OrdersSection()
     fills: FillsSection = FillsSection()
     shards: dict[str, ShardSection] = field(default_factory=dict)

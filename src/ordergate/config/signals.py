@@ -25,7 +25,7 @@ class DedupeBy(StrEnum):
     IDEMPOTENCY_KEY = "idempotency_key"
 
 
-class SignalsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Signals(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a signal becomes: an order of this fund and type, its fills protected by that.
 
     `max_slippage_pips` is what each of these orders bears that has no stop price and whose instrument counts in pips;
@@ -42,7 +42,7 @@ class SignalsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     dedupe_by: DedupeBy = DedupeBy.SIGNAL_ID
 
 
-def check_signals(section: SignalsSection, orders: OrdersSection, where: str) -> None:
+def check_signals(section: Signals, orders: OrdersSection, where: str) -> None:
     """Raises ConfigError unless the window is one, the slippage above zero, and orders of that type are taken."""
     checked(parse_positive, section.max_slippage_pips, f"{where}signals.max_slippage_pips")
     if section.dedupe_window is not None:
@@ -53,7 +53,7 @@ def check_signals(section: SignalsSection, orders: OrdersSection, where: str) ->
         )
 
 
-def routing_of(section: SignalsSection, max_age_s: int) -> SignalRouting:
+def routing_of(section: Signals, max_age_s: int) -> SignalRouting:
     """What signals become, for decisions.
 
     Args:

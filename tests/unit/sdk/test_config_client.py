@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from ordergate.adapters.clock import VirtualClock, run_virtual
 from ordergate.adapters.config import http
+from ordergate.adapters.nats import NatsError, connection
 from ordergate.config import ConfigError
 from ordergate.config.operational import DEFAULTS
 from ordergate.sdk.config import ConfigClient
@@ -259,6 +261,22 @@ def test_one_that_is_slow_is_given_up_after_ten_seconds_each_time() -> None:
     assert run_virtual(main()) == (3 * http.ANSWER_S + 3, 3)
 
 
+def test_an_answer_without_end_is_not_read_to_its_end() -> None:
+    parts = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal parts
+        while parts < 1_000:
+            parts += 1
+            yield b"x" * 65_536
+
+    async def test(made: ConfigClient) -> None:
+        assert made.counts == {"large": 1}
+
+    run(Hub(httpx2.Response(200, content=endless())), test)
+    assert parts == 17
+
+
 def test_it_is_said_what_is_wrong_and_what_stays(capsys: pytest.CaptureFixture[str]) -> None:
     async def test(made: ConfigClient) -> None:
         await made.get_config(force_refresh=True)
@@ -347,6 +365,12 @@ def test_an_argument_that_cannot_be_used_is_named(given: dict[str, Any], named: 
         ConfigClient(**{"service_name": "execution", **given})
     assert str(refused.value).startswith(named)
     assert "secret" not in str(refused.value)
+
+
+def test_updates_need_the_library_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "find_spec", lambda _name: None)
+    with pytest.raises(NatsError, match=r"pip install 'ordergate\[nats\]'"):
+        ConfigClient("execution", enable_nats_updates=True, nats_url="nats://127.0.0.1:4222")
 
 
 def test_another_service_has_settings_of_its_own_that_nobody_checks() -> None:

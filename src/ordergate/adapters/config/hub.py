@@ -6,11 +6,10 @@ from typing import Any, Final
 import structlog
 
 from ordergate.adapters.config.answers import Answer, HubError, read_answer
-from ordergate.adapters.config.http import Hub, asked_again
+from ordergate.adapters.config.http import Hub, asked
 from ordergate.adapters.config.updates import follow
 from ordergate.adapters.nats import Connection
 from ordergate.application import tallying
-from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.configuration import Snapshot, SourceError
 from ordergate.domain.errors import OrdergateError
 
@@ -22,7 +21,8 @@ _log = structlog.get_logger("ordergate.hub")
 class HubSource:
     """What a hub says of a service, as a part of the configuration.
 
-    An update is a trigger alone: what counts is what the hub answers. What it has superseded itself is not taken.
+    It is asked once each time: whoever keeps the configuration asks again. An update is a trigger alone: what counts is
+    what the hub answers. What it has superseded itself is not taken.
 
     Args:
         updates: the connection over which updates come; None hears none. It is closed with the source.
@@ -30,10 +30,8 @@ class HubSource:
 
     name: Final = "hub"
 
-    def __init__(
-        self, hub: Hub, translate: Translate, clock: Clock, updates: Connection | None = None
-    ) -> None:
-        self._hub, self._translate, self._clock, self._updates = hub, translate, clock, updates
+    def __init__(self, hub: Hub, translate: Translate, updates: Connection | None = None) -> None:
+        self._hub, self._translate, self._updates = hub, translate, updates
         self._newest: Answer | None = None
 
     async def fetch(self) -> Snapshot:
@@ -43,7 +41,7 @@ class HubSource:
             SourceError: it is away, slow, or says what is no configuration of the service's, or an older one.
         """
         try:
-            answer = await asked_again("config", self._hub.config, self._clock.sleep)
+            answer = await asked("config", self._hub.config)
             self._check_not_older(answer)
             values = self._translated(answer)
         except HubError as error:

@@ -15,6 +15,7 @@ from ordergate.adapters.config.answers import Answer, HubError, plain, read_answ
 from ordergate.adapters.config.http import Hub, asked_again
 from ordergate.adapters.config.updates import follow
 from ordergate.adapters.nats import Connection
+from ordergate.adapters.nats.connection import check_library
 from ordergate.application.ports.clock import Clock
 from ordergate.config import ConfigError
 from ordergate.config.hub import check_hub_url, check_service
@@ -53,6 +54,7 @@ class ConfigClient:
 
     Raises:
         ConfigError: an argument cannot be used, or a key of `safe_defaults`, which is named.
+        NatsError: updates are to be heard, and nats-py is not installed.
     """
 
     def __init__(
@@ -76,6 +78,8 @@ class ConfigClient:
         _check(cache_ttl_seconds, max_retries, retry_delay_seconds)
         if enable_nats_updates and not nats_url:
             raise ConfigError("nats_url: is missing: enable_nats_updates needs such as nats://127.0.0.1:4222")
+        if enable_nats_updates:
+            check_library()
         self.service_name = service_name
         self._hub = None if url is None else Hub(url, service_name, transport)
         self._ttl, self._tries, self._pause_s = cache_ttl_seconds, max_retries, retry_delay_seconds

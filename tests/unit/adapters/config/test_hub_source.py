@@ -30,7 +30,7 @@ def _counted_from_zero() -> None:
 
 
 def source(hub: Hub) -> HubSource:
-    return HubSource(HttpHub(URL, "execution", hub.transport), translated, VirtualClock(START))
+    return HubSource(HttpHub(URL, "execution", hub.transport), translated)
 
 
 def test_what_it_says_is_a_part_of_the_configuration() -> None:
@@ -51,7 +51,7 @@ def test_a_revision_is_another_for_other_content_under_the_same_version() -> Non
 @pytest.mark.parametrize(
     ("answers", "named", "counted"),
     [
-        ((AWAY,), "refused", {("config", "away"): 3}),
+        ((AWAY,), "refused", {("config", "away"): 1}),
         ((httpx2.Response(404),), "404", {("config", "missing"): 1}),
         ((httpx2.Response(200, text="<p>"),), "is not JSON", {("config", "unreadable"): 1}),
         (

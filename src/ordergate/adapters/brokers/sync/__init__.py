@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ordergate.adapters.brokers.sync.settings import SyncSettings
+from ordergate.application.ports.brokers import Broker
 from ordergate.application.ports.clock import Clock
 
 if TYPE_CHECKING:
     from ordergate.adapters.brokers.sync.broker import SyncBroker
 
-__all__ = ["SyncSettings", "broker_of"]
+__all__ = ["SyncSettings", "broker_of", "look_as_often_as"]
 
 
 def broker_of(
@@ -29,3 +30,10 @@ def broker_of(
     return SyncBroker(
         name, settings, path, clock, make(settings.path or "", settings.options) if made is None else made
     )
+
+
+def look_as_often_as(broker: Broker, milliseconds: int) -> None:
+    """Tells a class of somebody's own how often it is looked at; other brokers speak by themselves."""
+    look_every = getattr(broker, "look_every", None)
+    if look_every is not None:
+        look_every(milliseconds)

@@ -53,9 +53,6 @@ class SyncBroker:
             market orders, day and gtc), and `decimals = True` to get decimals and not floats. With `get_positions`,
             and perhaps `get_balances`, it tells of the account; see `telling`.
 
-    Attributes:
-        look_every_ms: how long between two looks at what works; it may change at any time.
-
     Raises:
         ClassError: it lacks a method, or has an asynchronous one.
         ValueError: it names a type of order or time in force that there is not.
@@ -64,7 +61,7 @@ class SyncBroker:
     def __init__(self, name: str, settings: SyncSettings, path: Path | None, clock: Clock, made: Any) -> None:
         check_class(made)
         self._name, self._settings, self._clock, self._made = name, settings, clock, made
-        self.look_every_ms = settings.poll_ms or LOOK_EVERY_MS
+        self._look_every_ms = settings.poll_ms or LOOK_EVERY_MS
         self._decimals = bool(getattr(made, "decimals", False))
         self._deadline_s = settings.deadline_ms / 1000
         self._capabilities = _capabilities(made, settings)
@@ -94,6 +91,10 @@ class SyncBroker:
     def taken_over(self) -> bool:
         """Never: a class of one's own has no sessions."""
         return False
+
+    def look_every(self, milliseconds: int) -> None:
+        """How long there is between two looks at what works from now on, where its own settings do not say."""
+        self._look_every_ms = self._settings.poll_ms or milliseconds
 
     async def connect(self, sink: Sink, cursor: str | None) -> None:
         """Begins to look at what works, as far as it is named by `lookup`: the class has no list.
@@ -264,7 +265,7 @@ class SyncBroker:
 
     async def _poll(self) -> None:
         while True:
-            await self._clock.sleep(self.look_every_ms / 1000)
+            await self._clock.sleep(self._look_every_ms / 1000)
             await self._ask_margin()
             for known in list(self._open.values()):
                 try:
