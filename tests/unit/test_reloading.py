@@ -1,6 +1,7 @@
 """Reloading: read, checked whole, compared, journalled and put in force; what fails changes nothing, and says so."""
 
 import asyncio
+import tomllib
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -11,7 +12,7 @@ from ordergate.adapters.journals.memory import MemoryJournal
 from ordergate.application.entry import Origin
 from ordergate.application.ownership import Tenure
 from ordergate.application.reloading import Outcome
-from ordergate.bootstrap import open_shards
+from ordergate.bootstrap import open_shard, open_shards
 from ordergate.bootstrap.reloading import Reloader, running
 from ordergate.config import load
 from ordergate.config.sources import merged
@@ -456,8 +457,6 @@ def test_shards_take_over_what_is_about_them(tmp_path: Any) -> None:
     path.write_text(f'[database]\nurl = "sqlite:///{tmp_path}/o.db"\n{SHARDED}')
 
     async def main() -> None:
-        import tomllib
-
         config = load(path)
         async with AsyncExitStack() as stack:
             shards = await stack.enter_async_context(open_shards(config))
@@ -483,5 +482,26 @@ def test_shards_take_over_what_is_about_them(tmp_path: Any) -> None:
             refused = await shards.execute(buy("k", fund_id="u"))
             assert refused.order.reason_code == "RISK_ASSET_CLASS"
             assert (await reloader.reload()).outcome is Outcome.UNCHANGED
+
+    asyncio.run(main())
+
+
+def test_a_shard_that_is_open_alone_takes_over_what_is_about_it(tmp_path: Any) -> None:
+    path = tmp_path / "o.toml"
+    path.write_text(f'[database]\nurl = "sqlite:///{tmp_path}/o.db"\n{SHARDED}')
+
+    async def main() -> None:
+        config = load(path)
+        async with open_shard(config, "us") as us:
+            source = Source(tomllib.loads(path.read_text()))
+            reloader = Reloader(us, start_of([source], SystemClock()), "us")
+            source.say(
+                source.values,
+                {"shards": {"eu": {"limits": {"max_order_qty": 50}}, "us": {"limits": {"max_order_qty": 7}}}},
+            )
+            assert (await reloader.reload()).outcome is Outcome.APPLIED
+            assert us.runner.engine.state.limits.rows[Level.FIRM, ""].limits.max_order_qty == 7
+            (event,) = [one.event for one in await entries(us, "ConfigurationChanged")]
+            assert [change.key for change in event.changes] == ["limits.firm"]
 
     asyncio.run(main())
