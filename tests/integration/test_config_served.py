@@ -145,10 +145,9 @@ def test_a_signal_and_commands_reload_and_say_how_it_stands(served: Served, tmp_
     assert before["in_force"]["signals"]["order_type"] == "market"
     if hasattr(signal, "SIGHUP"):
         served.process.send_signal(signal.SIGHUP)
-        until(lambda: shown()["last_reload"]["at"] > before["last_reload"]["at"])
+        until(lambda: shown()["sources"][0]["read_at"] > before["sources"][0]["read_at"])
     path.write_text("[server]\nport = 1\n" + written(3))
-    done = command("config", "reload")
-    assert "server.port" in done.output
+    assert "server.port" in command("config", "reload").output
     path.write_text("[limits.firm]\nmax_order_qty = -1\n")
     done = command("config", "reload")
     assert done.exit_code == 5

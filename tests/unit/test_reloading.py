@@ -1,17 +1,18 @@
 """Reloading: read, checked whole, compared, journalled and put in force; what fails changes nothing, and says so."""
 
 import asyncio
+import tomllib
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
-from ordergate.adapters.clock import SystemClock
+from ordergate.adapters.clock import SystemClock, run_virtual
 from ordergate.adapters.journals.memory import MemoryJournal
 from ordergate.application.entry import Origin
 from ordergate.application.ownership import Tenure
 from ordergate.application.reloading import Outcome
-from ordergate.bootstrap import open_shards
+from ordergate.bootstrap import open_shard, open_shards
 from ordergate.bootstrap.reloading import Reloader, running
 from ordergate.config import load
 from ordergate.config.sources import merged
@@ -23,6 +24,7 @@ from ordergate.domain.risk.commands import LiftHalt, SetLimits, ThrowSwitch
 from ordergate.domain.risk.limits import Level, Limits
 from tests.unit.application.gates import buy
 from tests.unit.application.guards import entries
+from tests.unit.application.nodes import same, two
 from tests.unit.reloads import BASE, D, Room, Source, SourceError, reloaded, start_of
 
 FUND = "paper-momentum"
@@ -307,22 +309,28 @@ def test_where_sources_are_the_file_alone_says(table: str) -> None:
     reloaded(test, others={"kv": {}})
 
 
-def test_two_nodes_journal_the_same_change_once() -> None:
-    """What the second one's decision sees is what the first one's entry says."""
+def test_two_nodes_journal_the_same_change_once_and_each_has_it_when_it_has_read_it() -> None:
+    new = (capped(150), {"orders": {"limit": False}})
 
-    async def test(room: Room) -> None:
-        await room.applied(capped(50))
-        view, digest = room.gate.runner.engine.view, room.gate.runner.engine.view.configuration
-        other = Reloader(room.gate, start_of([Source(BASE)], room.gate.clock))
-        room.gate.in_force.config = other._standing  # a node that has the old one yet
-        source = other._sources[0]
-        source.say(BASE, capped(50))
-        assert (await other.reload()).outcome is Outcome.APPLIED
-        assert view.configuration == digest
-        assert len(await room.changes()) == 1
-        assert room.gate.config.limits.firm.max_order_qty == 50
+    async def main() -> None:
+        async with two() as (_, first, _, second, store):
+            sources = [Source(BASE), Source(BASE)]
+            reloaders = [
+                Reloader(gate, start_of([source], gate.clock))
+                for gate, source in zip((first, second), sources, strict=True)
+            ]
+            for number, (source, reloader) in enumerate(zip(sources, reloaders, strict=True)):
+                source.say(BASE, *new)
+                assert (await reloader.reload()).outcome is Outcome.APPLIED
+                await same(store, first, second)
+                assert len(await entries(first, "ConfigurationChanged")) == 1
+                assert len(await entries(first, "LimitsSet")) == 1
+                assert [gate.config.orders.limit for gate in (first, second)] == [False, number == 0]
+            sources[1].say(BASE)  # and back, at the other one
+            assert (await reloaders[1].reload()).outcome is Outcome.APPLIED
+            assert len(await entries(first, "ConfigurationChanged")) == 2
 
-    reloaded(test)
+    run_virtual(main())
 
 
 def test_a_change_back_is_news_again() -> None:
@@ -449,8 +457,6 @@ def test_shards_take_over_what_is_about_them(tmp_path: Any) -> None:
     path.write_text(f'[database]\nurl = "sqlite:///{tmp_path}/o.db"\n{SHARDED}')
 
     async def main() -> None:
-        import tomllib
-
         config = load(path)
         async with AsyncExitStack() as stack:
             shards = await stack.enter_async_context(open_shards(config))
@@ -476,5 +482,26 @@ def test_shards_take_over_what_is_about_them(tmp_path: Any) -> None:
             refused = await shards.execute(buy("k", fund_id="u"))
             assert refused.order.reason_code == "RISK_ASSET_CLASS"
             assert (await reloader.reload()).outcome is Outcome.UNCHANGED
+
+    asyncio.run(main())
+
+
+def test_a_shard_that_is_open_alone_takes_over_what_is_about_it(tmp_path: Any) -> None:
+    path = tmp_path / "o.toml"
+    path.write_text(f'[database]\nurl = "sqlite:///{tmp_path}/o.db"\n{SHARDED}')
+
+    async def main() -> None:
+        config = load(path)
+        async with open_shard(config, "us") as us:
+            source = Source(tomllib.loads(path.read_text()))
+            reloader = Reloader(us, start_of([source], SystemClock()), "us")
+            source.say(
+                source.values,
+                {"shards": {"eu": {"limits": {"max_order_qty": 50}}, "us": {"limits": {"max_order_qty": 7}}}},
+            )
+            assert (await reloader.reload()).outcome is Outcome.APPLIED
+            assert us.runner.engine.state.limits.rows[Level.FIRM, ""].limits.max_order_qty == 7
+            (event,) = [one.event for one in await entries(us, "ConfigurationChanged")]
+            assert [change.key for change in event.changes] == ["limits.firm"]
 
     asyncio.run(main())

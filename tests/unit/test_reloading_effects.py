@@ -278,7 +278,7 @@ EFFECTS: dict[str, Row] = {
 }  # fmt: skip
 ELSEWHERE = {
     "alerts",  # tests/integration/test_webhook.py: to a real server
-    "fills.look_every_ms", "brokers.*.poll_ms",  # test_operational_effects.py, and below: with a class of one's own
+    "fills.look_every_ms",  # test_operational_effects.py: with a class of somebody's own
     "shards.*.limits",  # test_reloading.py: it takes shards
     "brokers.*.latency_ms", "brokers.*.slippage_bps", "brokers.*.fee_bps",  # test_reloading.py: with the next session
 }  # fmt: skip

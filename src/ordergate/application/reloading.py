@@ -61,6 +61,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     """How the configuration stands.
 
     Attributes:
+        last: the last reload that changed or refused something, or was the first to be well again after that.
         in_force: in the shape of the file, without secrets.
     """
 

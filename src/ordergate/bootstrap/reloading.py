@@ -244,7 +244,8 @@ class Reloader:
             self._states[name] = replace(self._states[name], error=self._wrong.get(name))
             if name not in self._wrong:
                 tallying.reloads[name, done.outcome] += 1
-        self._last = done
+        if went_wrong or done.outcome is Outcome.APPLIED or not self.is_sound:
+            self._last = done
 
     async def run(self, check_s: float) -> None:
         """Reloads whenever a source tells of news, and every so often; until it is canceled."""

@@ -46,7 +46,6 @@ CLASSES: Final[Mapping[str, KeyClass]] = {
     "brokers.*.latency_ms": NEXT,  # of a paper venue: it is opened with them
     "brokers.*.slippage_bps": NEXT,
     "brokers.*.fee_bps": NEXT,
-    "brokers.*.poll_ms": HOT,  # of a class of somebody's own
     "instruments.*": HOT,
     "instruments.*.class": OPEN,  # decides the sessions that orders live in
     "instruments.*.unit": OPEN,

@@ -42,7 +42,7 @@ class Source(BaseModel):
 
 
 class Reload(BaseModel):
-    """The last look at the sources that was not at the start."""
+    """The last look at the sources that changed or refused something, or was the first to be well again."""
 
     at: Instant
     outcome: Outcome
