@@ -222,7 +222,8 @@ class Reloader:
             if change.key_class is KeyClass.NEXT_SESSION:
                 broker = change.path[1]
                 gate = next(gate for gate in self._opened.shards.values() if broker in gate.brokers)
-                self._next_session.append((change, gate, _epoch(gate, broker)))
+                others = [one for one in self._next_session if one[0].path != change.path]
+                self._next_session = [*others, (change, gate, _epoch(gate, broker))]
 
     async def _keep(self, names: Sequence[str]) -> None:
         for name in names:

@@ -78,7 +78,7 @@ SECRET: Final = ("alerts.webhook", "gates.*.options", "brokers.*.options")
 """What may hold a password, or an address that is one: its values are never shown."""
 _URLS: Final = ("database.url", "shards.*.database")
 """What is shown without the password that it may hold."""
-LONGEST_VALUE: Final = 200
+LONGEST_VALUE: Final = 120
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _ENCODE: Final = msgspec.json.Encoder(decimal_format="string", order="deterministic").encode
 

@@ -10,7 +10,7 @@ from ordergate.domain.instruments import Instrument
 from ordergate.domain.orders.events import Event
 from ordergate.domain.risk.limits import ConfiguredLimits
 
-MOST_KEYS: Final = 64
+MOST_KEYS: Final = 50
 """Keys that an entry names; how many more there were, it counts."""
 
 HIDDEN: Final = "hidden"
@@ -35,7 +35,8 @@ class ChangedKey(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         key: with dots, such as limits.funds.pairs.max_order_qty.
-        old, new: as JSON; None where there was or is nothing. Of what may be secret it only says that it is hidden.
+        old, new: as JSON, cut where it is long; None where there was or is nothing. Of what may be secret it only says
+            that it is hidden.
     """
 
     key: str
