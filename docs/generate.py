@@ -33,6 +33,7 @@ from ordergate.api.rest.routes import OPERATIONS
 from ordergate.application.archiving import schema as archive_schema
 from ordergate.cli.app import app
 from ordergate.config import schema
+from ordergate.config.changing import class_of
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.errors import Code
 from ordergate.domain.events import AnyEvent
@@ -42,10 +43,11 @@ from ordergate.domain.orders.states import TERMINAL, State
 from ordergate.domain.orders.transitions import EDGES, TABLE, ByQuantity, Move
 from ordergate.domain.risk.checks import CHECKS
 from ordergate.domain.risk.limits import ALL, ENVELOPE, LEVELS, PAPER, Level, Limits
+from ordergate.sdk import config as sdk_config
 from ordergate.sdk import default_gate, oms, paper, records, signals, trading
 
 FOLDER = Path(__file__).parent / "reference"
-SDK_MODULES = (oms, trading, signals, paper, records, default_gate)
+SDK_MODULES = (oms, trading, signals, paper, records, sdk_config, default_gate)
 SOURCE = Path(__file__).parents[1] / "src"
 PROTOS = ("ordergate/oms/v1/oms.proto", "ordergate/gates/v1/gates.proto")
 MADE = "<!-- Made from the code by docs/generate.py. -->\n"
@@ -84,6 +86,7 @@ WHEN = {
     Code.NOTHING_TO_CHANGE: "the new terms are those that the order has",
     Code.TOO_MANY_REQUESTS: "the order has had 999 requests",
     Code.INBOX_FULL: "too many requests wait: try again shortly",
+    Code.CONFIGURATION: "the configuration cannot be taken over; the text names the key",
     Code.LIMITS_VERSION: "the limits have changed since the caller looked",
     Code.HALTED: "trading is halted, and what was asked would let more through, or stop less",
     Code.NOT_HALTED: "no halt of that scope holds",
@@ -268,7 +271,7 @@ What a broker said or did that does not fit the record. It is journalled, change
 
 def configuration() -> str:
     definitions = schema()["$defs"]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for section, value in definitions["Config"]["properties"].items():
         adapters = _adapters(value, definitions)
         if adapters:
@@ -282,12 +285,21 @@ def configuration() -> str:
         if name is not None:
             prefix = f"{section}.NAME" if "additionalProperties" in value else section
             rows += _keys(prefix, definitions, name)
+    rows = [(*row, _class(row[0])) for row in rows]
     return f"""# Configuration
 
 One TOML file, given with `--config`. Unknown keys are errors. There is a [JSON Schema](configuration.schema.json) for
-editors (`ordergate config schema` prints it); `ordergate config show` says what is in force.
+editors (`ordergate config schema` prints it); `ordergate config show` says what it makes of a file.
 
-{table(["key", "values", "default"], rows)}
+A service reads its configuration again when it changes: [how](../howto/configure.md). The last column says when a
+change of a key counts: `hot` at once, `next_session` when the session at the broker is opened next, `restart` when
+the service is started next, `without_open_orders` at once, but refused while orders that it is about have not ended.
+
+{table(["key", "values", "default", "a change counts"], rows)}
+Funds, brokers and gates that are new are hot, `restart` and `restart`; a fund or broker that is taken out stays until a
+restart, and a broker's orders must have ended before; an instrument that is taken out is `without_open_orders`.
+
+
 The database is what `--db` says, else `ORDERGATE_DB`, else `database.url`. With [shards](../howto/shards.md) there is
 none to name: each has its own. The key that signs the journal is
 `ORDERGATE_AUDIT_KEY` (the base64 of 32 bytes), else the file `audit.key_file` or
@@ -312,6 +324,11 @@ lot_step = 0.001
 currency = "USDT"
 ```
 """
+
+
+def _class(key: str) -> str:
+    """When a change of a key of the page counts."""
+    return f"`{class_of(tuple(key.strip('`').split('.')))}`"
 
 
 def _adapters(value: dict[str, Any], definitions: dict[str, Any]) -> dict[str, str]:

@@ -20,6 +20,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 pytest_plugins = [
     "tests.services.clickhouse",
+    "tests.services.hub",
     "tests.services.kafka",
     "tests.services.nats",
     "tests.services.postgres",

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from ordergate.application.comparison import Found
 from ordergate.application.entry import Origin
 from ordergate.bootstrap import move_fund, open_shards
-from ordergate.config import ConfigError, FundSection, InstrumentSection, SyncBroker
+from ordergate.config import ConfigError, FundSection, SyncBroker
+from ordergate.config.instruments import InstrumentSection
 from ordergate.config.reconciliation import ReconciliationSection
 from ordergate.domain.errors import Code, Conflict
 from ordergate.domain.instruments import AssetClass, Unit

@@ -13,12 +13,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from ordergate.adapters.clock import SystemClock
-from ordergate.adapters.outlets import Webhook, webhook
+from ordergate.adapters.outlets import Target, Webhook, webhook
 from ordergate.adapters.outlets.webhook import SIGNATURE, signature
 from ordergate.application.entry import Entry, Origin
 from ordergate.application.naming import LogName
 from ordergate.application.ports.secrets import Kind, Place, Secret, SecretError, fixed
+from ordergate.application.reloading import Outcome
 from ordergate.bootstrap import Gate, open_gate
+from ordergate.bootstrap.reloading import Reloader
 from ordergate.config import Config, ConfigError, load
 from ordergate.config.alerts import AlertsSection
 from ordergate.domain.errors import OrdergateError
@@ -27,6 +29,7 @@ from ordergate.domain.risk.commands import LiftHalt, ThrowSwitch
 from ordergate.domain.risk.limits import Level
 from tests.services.hooks import Hook, hook
 from tests.services.secrets import secrets
+from tests.unit.reloads import Source, start_of
 
 SECRET = "a secret of the desk"
 MOST_S = 5.0
@@ -134,7 +137,7 @@ def test_what_was_taken_is_not_sent_again_with_what_was_not() -> None:
         ]
         with hook() as told:
             told.answers += [204, 500]
-            outlet = Webhook(told.url, fixed(SECRET), Named(), SystemClock())
+            outlet = Webhook(Target(told.url, fixed(SECRET)), Named(), SystemClock())
             with pytest.raises(OrdergateError, match="alert 4 was answered with 500"):
                 await outlet.deliver(entries)
             await outlet.deliver(entries)
@@ -162,7 +165,7 @@ def test_one_that_answers_a_byte_at_a_time_is_given_up_too(monkeypatch: pytest.M
         entry = Entry(index=1, time=SystemClock().now(), actor="a", principal="p", source="s", event=event)
         async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            outlet = Webhook(f"http://127.0.0.1:{port}/", fixed(SECRET), Named(), SystemClock())
+            outlet = Webhook(Target(f"http://127.0.0.1:{port}/", fixed(SECRET)), Named(), SystemClock())
             began = time.monotonic()
             with pytest.raises(OrdergateError, match="not answered within 1 s"):
                 await outlet.deliver([entry])
@@ -182,6 +185,7 @@ def test_one_that_is_gone_gets_it_when_it_is_back_also_from_the_next_run(tmp_pat
             async with gate_to(url, tmp_path) as gate:
                 (body,) = await came(told, 1)
                 assert body["id"] == index
+                await until_fed(gate)
         with hook(port) as told:
             async with gate_to(url, tmp_path):
                 await asyncio.sleep(0.3)
@@ -275,3 +279,47 @@ def test_alerts_as_they_are_written(tmp_path: Path) -> None:
     file = tmp_path / "og.toml"
     file.write_text('[alerts]\nwebhook = "https://example.com/a"\nsecret_file = "/run/secrets/desk"\n')
     assert load(file).alerts.secret_file == "/run/secrets/desk"
+
+
+def test_alerts_go_to_another_webhook_without_a_restart_and_to_none_and_back(tmp_path: Path) -> None:
+    def said(url: str | None) -> dict:
+        return (
+            {"alerts": {"webhook": url, "secret_env": "DESK_SECRET"}}
+            if url
+            else {"signals": {"order_type": "market"}}
+        )
+
+    async def main() -> None:
+        with hook() as first, hook() as second:
+            source = Source(said(None))
+            start = start_of([source], SystemClock())
+            async with open_gate(start.config, f"sqlite:///{tmp_path / 'orders.db'}") as gate:
+                reloader = Reloader(gate, start)
+
+                async def turned(url: str | None) -> None:
+                    source.say(said(url))
+                    assert (await reloader.reload()).outcome is Outcome.APPLIED
+
+                await alarm(gate, "nobody hears")
+                await turned(first.url)
+                one = await alarm(gate, "one", Level.STRATEGY, "a")
+                assert [body["id"] for body in await came(first, 1)] == [one]
+                await turned(second.url)
+                two = await alarm(gate, "two", Level.STRATEGY, "b")
+                assert [body["id"] for body in await came(second, 1)] == [two]
+                await turned(None)
+                await alarm(gate, "nobody hears", Level.STRATEGY, "c")
+                await until_fed(gate)
+                await turned(first.url)
+                three = await alarm(gate, "three", Level.STRATEGY, "d")
+                assert [body["id"] for body in await came(first, 2)] == [one, three]
+                assert len(second.taken) == 1
+
+    asyncio.run(main())
+
+
+async def until_fed(gate: Gate) -> None:
+    """Whoever follows for the webhook has come to the journal's end."""
+    async with asyncio.timeout(30):
+        while await gate.journal.cursor("alerts") < (await gate.journal.head()).size:
+            await asyncio.sleep(0.01)

@@ -12,6 +12,7 @@ from ordergate.application.engine import Input
 from ordergate.domain import moving as m
 from ordergate.domain.book import Key
 from ordergate.domain.breaks import BreakKind, Cause
+from ordergate.domain.configuration import ChangeConfiguration, ChangedKey, KeyClass
 from ordergate.domain.funds import Fund
 from ordergate.domain.market import Quote
 from ordergate.domain.moves import Holding, LogEnd, StrategyRuns
@@ -28,7 +29,7 @@ from ordergate.domain.recon.holding import AccountHolding, HoldingKind
 from ordergate.domain.risk import commands as k
 from ordergate.domain.risk.account import Volume
 from ordergate.domain.risk.kill_switch import Mode, Trigger
-from ordergate.domain.risk.limits import Level, Limits
+from ordergate.domain.risk.limits import ConfiguredLimits, Level, Limits
 from ordergate.domain.signals import CreateFromSignal, Signal, SubmitSignal
 from tests.journals.desk import BROKER, START, Desk
 
@@ -60,7 +61,7 @@ class BusyDay:
         self._plots: list[list[Input | _Later]] = [
             _a_fund_that_comes_and_goes(),
             _limits_that_nobody_meets(),
-            _a_drill(),
+            [*_a_drill(), *_another_configuration()],
             _an_override(),
             _another_record(),
             _orders_that_wait_to_be_sent(),
@@ -241,6 +242,18 @@ def _a_drill() -> list[Input]:
     )
     lifted = k.LiftHalt(level=Level.STRATEGY, name="idle", reason="the drill is over")
     return [thrown, replace(thrown, mode=Mode.HALT), lifted, thrown]
+
+
+def _another_configuration() -> list[Input]:
+    """Limits and a rate are other ones from a moment on; that another node says the same is no news."""
+    rate = ChangedKey(key='rates."USDT/USD"', key_class=KeyClass.HOT, old='"1"', new='"0.999"')
+    limits = ConfiguredLimits(
+        level=Level.STRATEGY, name="configured", limits=Limits(max_order_qty=Decimal(7))
+    )
+    changed = ChangeConfiguration(
+        source="file", revision="2026-01-02T03:04:05+00:00", digest="d1", changes=(rate,), limits=(limits,)
+    )
+    return [changed, replace(changed, digest="d2", changes=(), limits=())]
 
 
 def _an_override() -> list[Input]:

@@ -9,19 +9,22 @@ from ordergate import __version__
 from ordergate.api.gate import Gate
 from ordergate.api.metrics import Metrics
 from ordergate.application.entry import Entry
+from ordergate.application.reloading import Reloading
 
 
 class Door:
     """The door of one running gate.
 
     Attributes:
+        reloading: who keeps the configuration; None where nobody does.
         instance: names this run of the service, and no other.
         closing: the service is about to end; streams end now.
     """
 
-    def __init__(self, gate: Gate) -> None:
-        self.gate = gate
-        self.metrics = Metrics({name: shard.runner for name, shard in gate.shards.items()}, __version__)
+    def __init__(self, gate: Gate, reloading: Reloading | None = None) -> None:
+        self.gate, self.reloading = gate, reloading
+        runners = {name: shard.runner for name, shard in gate.shards.items()}
+        self.metrics = Metrics(runners, __version__, reloading)
         self.instance = secrets.token_hex(16)
         self.closing = False
         self._waiting: set[asyncio.Event] = set()

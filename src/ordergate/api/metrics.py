@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from ordergate.application import tallying
 from ordergate.application.entry import Entry
+from ordergate.application.reloading import Reloading
 from ordergate.application.runner import Runner
 from ordergate.domain.orders.events import BreakRaised, OrderEvent
 from ordergate.domain.orders.states import TERMINAL, State
@@ -58,15 +59,38 @@ class _Beside(Collector):
         taken = CounterMetricFamily("ordergate_messages", "Messages taken in.", labels=["from", "outcome"])
         dead = CounterMetricFamily("ordergate_dead_letters", "Dead letters.", labels=["from", "code"])
         secrets = CounterMetricFamily("ordergate_secret_reads", "Reads of secrets.", labels=["by", "outcome"])
-        counted = (
+        hub = CounterMetricFamily(
+            "ordergate_hub", "Talk with the hub of configuration.", labels=["what", "outcome"]
+        )
+        figures = (
             (taken, tallying.messages),
             (dead, tallying.dead_letters),
             (secrets, tallying.secret_reads),
+            (hub, tallying.hub),
         )
-        for family, tally in counted:
+        for family, tally in figures:
             for labels, count in tally.items():
                 family.add_metric(labels, count)
-        yield from (taken, dead, secrets)
+        yield from (taken, dead, secrets, hub)
+
+
+class _Configuration(Collector):
+    """Whether what stands in the sources is in force."""
+
+    def __init__(self, reloading: Reloading) -> None:
+        self._reloading = reloading
+
+    def collect(self) -> Iterable[Metric]:
+        """As it stands."""
+        meaning = "1 where the last look at the configuration could read all sources and refused nothing."
+        sound = GaugeMetricFamily("ordergate_config_last_reload_successful", meaning)
+        sound.add_metric((), 1 if self._reloading.is_sound else 0)
+        looks = CounterMetricFamily(
+            "ordergate_config_reloads", "Looks at the configuration.", labels=["source", "outcome"]
+        )
+        for labels, count in tallying.reloads.items():
+            looks.add_metric(labels, count)
+        yield from (sound, looks)
 
 
 class Metrics:
@@ -79,12 +103,16 @@ class Metrics:
         streams: event streams that are open.
     """
 
-    def __init__(self, runners: Mapping[str, Runner], version: str) -> None:
+    def __init__(
+        self, runners: Mapping[str, Runner], version: str, reloading: Reloading | None = None
+    ) -> None:
         self._labels: _Shard = ("shard",) if any(runners) else ()
         self.registry: Final = CollectorRegistry(auto_describe=False)
         shards: dict[_Shard, Runner] = {(n,) if n else (): runner for n, runner in runners.items()}
         self.registry.register(_Open(shards, self._labels))
         self.registry.register(_Beside())
+        if reloading is not None:
+            self.registry.register(_Configuration(reloading))
         Info("ordergate_build", "The program.", registry=self.registry).info({"version": version})
         self.streams: Final = Gauge("ordergate_event_streams", "Open event streams.", registry=self.registry)
         self._entries = self._counter("ordergate_entries", "Entries of the journal.", *self._labels, "kind")

@@ -1,7 +1,6 @@
 """Approved signals become orders, by whatever way they come where nobody waits for an answer."""
 
 from datetime import datetime, timedelta
-from typing import Final
 
 from msgspec import Struct
 
@@ -11,11 +10,8 @@ from ordergate.api.taking import Dead
 from ordergate.application.decide.signaling import SignalResult
 from ordergate.application.entry import Origin
 from ordergate.domain.orders.order import Order
-from ordergate.domain.signals import Signal, SubmitSignal, parse_signal
+from ordergate.domain.signals import SKEW, Signal, SubmitSignal, parse_signal
 from ordergate.domain.times import format_time
-
-_SKEW: Final = timedelta(seconds=60)
-"""By which a strategy's clock may be ahead of ours."""
 
 
 class Came(Struct, frozen=True, kw_only=True):
@@ -53,8 +49,8 @@ class Signals:
         """
         signal = parse_signal(came.body)
         untimely = self._untimely(signal, came.at)
-        if untimely is not None and not await self._is_known(signal):
-            raise untimely
+        if untimely is not None:
+            return await self._made_in_time(signal, untimely), True
         result: SignalResult = await self._gate.execute(SubmitSignal(signal), came.origin, came.text)
         if result.order is None:
             told = signal_refused(result)
@@ -68,13 +64,21 @@ class Signals:
         if now - since > self._most:
             seconds = f"{self._most.total_seconds():g} s"
             return Dead("signal_too_old", f"it is of {format_time(since)}: after {seconds} it makes no order")
-        if signal.time is not None and signal.time - now > _SKEW:
+        if signal.time is not None and signal.time - now > SKEW:
             ahead = f"it is of {format_time(signal.time)}, and now it is {format_time(now)}"
             return Dead(
-                "signal_from_the_future", f"{ahead}: its time may be {_SKEW.total_seconds():g} s ahead"
+                "signal_from_the_future", f"{ahead}: its time may be {SKEW.total_seconds():g} s ahead"
             )
         return None
 
-    async def _is_known(self, signal: Signal) -> bool:
-        """Whether it made an order in time, and only the acknowledgement was lost."""
-        return bool(await self._gate.queries.orders(signal_id=signal.signal_id))
+    async def _made_in_time(self, signal: Signal, untimely: Dead) -> Order:
+        """Of one that made an order in time, only the acknowledgement was lost: it makes no second one, however long
+        it is known again.
+
+        Raises:
+            Dead: it made none.
+        """
+        orders = await self._gate.queries.orders(signal_id=signal.signal_id)
+        if not orders:
+            raise untimely
+        return orders[0]

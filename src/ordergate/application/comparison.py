@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ordergate.domain.breaks import Break
 from ordergate.domain.recon.statement import Terms
@@ -25,14 +26,18 @@ class AccountTerms(Struct, frozen=True, kw_only=True):
     """How one account is compared, how often, and what follows.
 
     Attributes:
-        every_s: between two comparisons.
+        every_s: between two comparisons; None compares when the session begins, and when somebody asks.
         strict: also after each order.
     """
 
-    every_s: float = 300
+    every_s: float | None = 300
     strict: bool = False
     policy: Policy = Policy.ALERT
     terms: Terms = Terms()
+
+    def for_broker(self, grace_s: float) -> Terms:
+        """How it is compared with a broker that takes so long to show a trade."""
+        return replace(self.terms, grace_s=max(self.terms.grace_s, grace_s))
 
 
 class Found(StrEnum):

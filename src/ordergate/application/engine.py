@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from ordergate.application.decide import (
     attending,
     changing,
+    configuring,
     creating,
     expiring,
     halting,
@@ -37,6 +38,7 @@ from ordergate.application.view import View
 from ordergate.domain import moving as m
 from ordergate.domain.book import Book
 from ordergate.domain.breaks import BreakKind
+from ordergate.domain.configuration import ChangeConfiguration, ConfigurationCommand
 from ordergate.domain.errors import ClockError
 from ordergate.domain.fold import advance_cursor, evolve
 from ordergate.domain.market import Quote, mid
@@ -50,7 +52,10 @@ from ordergate.domain.risk import commands as k
 from ordergate.domain.signals import CreateFromSignal, SubmitSignal
 from ordergate.domain.times import MICROSECOND, format_time
 
-Command = c.OrderCommand | SubmitSignal | CreateFromSignal | k.RiskCommand | m.MoveCommand | n.ReconCommand
+Command = (
+    c.OrderCommand | SubmitSignal | CreateFromSignal | k.RiskCommand | m.MoveCommand | n.ReconCommand
+    | ConfigurationCommand
+)  # fmt: skip
 Input = Command | AnyReport
 
 _MICROSECONDS: Final = tuple(number * MICROSECOND for number in range(len(State)))
@@ -253,6 +258,7 @@ _COMMANDS: Final[Mapping[type, Callable[[Context, Any], Decision[Any]]]] = {
     c.ExpireOrder: expiring.expire,
     c.AttendOrder: attending.attend,
     c.Configure: setup.configure,
+    ChangeConfiguration: configuring.change_configuration,
     c.OpenSession: setup.open_session,
     k.ConfigureLimits: limiting.configure_limits,
     k.SetLimits: limiting.set_limits,

@@ -13,10 +13,13 @@ from ordergate.application.entry import Entry, decode
 from ordergate.application.ports.journal import JournalReader, Line
 from ordergate.application.recovery import apply, check_head, instant_of
 from ordergate.application.tail import Tail
+from ordergate.application.view import View
 from ordergate.domain.book import Book, Table
+from ordergate.domain.configuration import ConfigurationChanged
 from ordergate.domain.errors import AuditError
 from ordergate.domain.fold import advance_cursor
 from ordergate.domain.orders import events as e
+from ordergate.domain.orders.events import SessionOpened
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.positions.position import StrategyPosition
 from ordergate.domain.recon.events import PositionAdjusted
@@ -189,3 +192,13 @@ async def _built(keys: Sequence[tuple[str, str]], reader: JournalReader) -> list
         for row in await reader.select("strategy_positions", {"fund_id": fund_id, "symbol": symbol})
     ]
     return [row for row in rows if row.quantity]
+
+
+def note_others(view: View, entries: Sequence[Entry]) -> None:
+    """What other nodes have written is also about what this one sees beside the state."""
+    for entry in entries:
+        event = entry.event
+        if isinstance(event, SessionOpened) and view.sessions.get(event.broker, event.epoch) != event.epoch:
+            del view.sessions[event.broker]  # it is another's by now
+        elif isinstance(event, ConfigurationChanged):
+            view.configuration = event.digest

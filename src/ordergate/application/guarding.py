@@ -28,6 +28,10 @@ class Guard:
         """Never: what fails is tried again, or ends the run."""
         return False
 
+    def look_for(self, triggers: Triggers) -> None:
+        """See `Watch.look_for`."""
+        self._watch.look_for(triggers)
+
     async def begin(self, tenure: Tenure) -> None:
         """Values the funds, and takes up what waits.
 

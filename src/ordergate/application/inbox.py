@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -30,12 +30,15 @@ Given = Command | AnyReport | Barrier | Preview
 
 
 class Item(Struct):
-    """An input on its way; `done` is None where nobody waits."""
+    """An input on its way; `done` is None where nobody waits, `then` what is done once it is committed, before anything
+    else is stepped.
+    """
 
     given: Given
     origin: Origin
     raw: str | None
     done: asyncio.Future[Any] | None
+    then: Callable[[], None] | None = None
 
     def answer(self, answer: Any, error: Exception | None = None) -> None:
         """Tells whoever waits, unless he has been told or has gone."""
@@ -90,11 +93,13 @@ class Inbox:
         self._urgent.extendleft(reversed(items))
 
     def take(self) -> list[Item]:
-        """A batch of them."""
+        """A batch of them; one that something is to be done after is the last."""
         items: list[Item] = []
         for queue in (self._switches, self._urgent, self._normal):
             while queue and len(items) < BATCH_MOST:
                 items.append(queue.popleft())
+                if items[-1].then is not None:
+                    return items
         return items
 
     def take_all(self) -> list[Item]:

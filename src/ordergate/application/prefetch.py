@@ -57,7 +57,7 @@ def _key(given: Input, view: View) -> tuple[str, str, str] | None:
     if isinstance(given, c.SubmitOrder):
         return given.fund_id, given.key_kind, given.key
     if isinstance(given, SubmitSignal):
-        return given.signal.fund_id or view.signals.fund, "signal_id", given.signal.signal_id
+        return given.signal.fund_id or view.signals.fund, *view.signals.key_of(given.signal)
     return None
 
 

@@ -14,7 +14,6 @@ from typing import Any, Final, cast
 
 import structlog
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from ordergate.application.account_record import AccountRecord
 from ordergate.application.comparison import AccountTerms, Comparison, Found, Policy
@@ -75,9 +74,8 @@ class Reconciler:
     def __init__(
         self, broker: Broker, runner: Runner, reader: RowReader, clock: Clock, terms: AccountTerms
     ) -> None:
-        self._broker, self._runner, self._clock, self._how = broker, runner, clock, terms
-        grace_s = max(terms.terms.grace_s, broker.capabilities.grace_s)
-        self._terms = replace(terms.terms, grace_s=grace_s)
+        self._broker, self._runner, self._clock = broker, runner, clock
+        self._how, self._terms = terms, terms.for_broker(broker.capabilities.grace_s)
         self._record = AccountRecord(broker.name, runner, reader)
         self._loop, self._wanted, self._turn = asyncio.get_running_loop(), asyncio.Event(), asyncio.Lock()
         self._tasks: tuple[asyncio.Task[None], ...] = ()
@@ -87,6 +85,11 @@ class Reconciler:
         self._lies: asyncio.Queue[Break] = asyncio.Queue()
         self._again: asyncio.TimerHandle | None = None
         self._pause_s = _FIRST_S
+
+    def compare_so(self, terms: AccountTerms) -> None:
+        """Compares on these terms from now on, and once at once."""
+        self._how, self._terms = terms, terms.for_broker(self._broker.capabilities.grace_s)
+        self._wanted.set()
 
     def start(self) -> None:
         """Compares soon, and from then on whenever something asks for it."""

@@ -17,7 +17,7 @@ from ordergate.application.clock_check import LARGEST_DIFFERENCE, LARGEST_JUMP, 
 from ordergate.application.clock_halt import halt_for
 from ordergate.application.engine import Command, Engine
 from ordergate.application.entry import Entry, Origin
-from ordergate.application.following import Following
+from ordergate.application.following import Following, note_others
 from ordergate.application.inbox import Barrier, Given, Inbox, Item, Preview, is_urgent, refuse
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import Batch, Journal
@@ -27,13 +27,13 @@ from ordergate.application.tail import Tail
 from ordergate.domain.errors import ClockError, Code, Conflict, OutcomeUnknown, StoreError
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import Release
-from ordergate.domain.orders.events import SessionOpened
 from ordergate.domain.orders.reports import AnyReport
 
 INBOX_MOST: Final = 20_000
 _RETRY_S: Final = 1.0
 
 Listener = Callable[[Sequence[Entry]], None]
+Then = Callable[[], None] | None
 _log = structlog.get_logger("ordergate.runner")
 
 
@@ -99,8 +99,10 @@ class Runner:
         """Calls it no more."""
         self._listeners = [known for known in self._listeners if known != listener]
 
-    async def execute(self, command: Command, origin: Origin, raw: str | None = None) -> Any:
-        """Runs a command and returns its answer, once it is committed.
+    async def execute(
+        self, command: Command, origin: Origin, raw: str | None = None, then: Then = None
+    ) -> Any:
+        """Runs a command and returns its answer, once it is committed; see `Item` for `then`.
 
         Raises:
             Refused: it cannot be done, or too much is waiting.
@@ -108,7 +110,7 @@ class Runner:
             OutcomeUnknown: the node failed while it was under way.
         """
         self._check_room(command)
-        return await self._put(command, origin, raw)
+        return await self._put(command, origin, raw, then)
 
     async def preview(self, command: Command, origin: Origin) -> Any:
         """The answer that `execute` would give now; nothing is journalled, sent or changed.
@@ -141,12 +143,12 @@ class Runner:
         self._engine.take_quote(quote)
         self.stirred.set()
 
-    def _put(self, given: Given, origin: Origin, raw: str | None) -> asyncio.Future[Any]:
+    def _put(self, given: Given, origin: Origin, raw: str | None, then: Then = None) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self._failure is not None or self._stopping:
             done.set_exception(StoreError(f"the gate is closed{_because(self._failure)}"))
             return done
-        self._inbox.put(Item(given, origin, raw, done))
+        self._inbox.put(Item(given, origin, raw, done, then))
         self._arrived.set()
         return done
 
@@ -241,11 +243,7 @@ class Runner:
 
     def _publish(self, entries: Sequence[Entry]) -> None:
         """What other nodes have written."""
-        sessions = self._engine.view.sessions
-        for entry in entries:
-            event = entry.event
-            if isinstance(event, SessionOpened) and sessions.get(event.broker, event.epoch) != event.epoch:
-                del sessions[event.broker]  # it is another's by now
+        note_others(self._engine.view, entries)
         for listener in self._listeners:
             listener(entries)
 

@@ -54,6 +54,18 @@ class BrokerSession:
         self._checking: asyncio.Task[None] | None = None
 
     @property
+    def broker(self) -> str:
+        """Its name."""
+        return self._broker.name
+
+    def compare_so(self, terms: AccountTerms) -> None:
+        """The account is compared on these terms from now on; nothing, where the broker does not tell of it."""
+        if self._comparing is not None:
+            self._comparing = self._comparing[0], terms
+        if self._reconciler is not None:
+            self._reconciler.compare_so(terms)
+
+    @property
     def lease(self) -> str:
         """Of the broker's session."""
         return f"broker:{self._broker.name}"

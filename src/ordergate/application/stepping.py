@@ -26,7 +26,9 @@ class Stepped(Struct):
     error: Exception | None = None
 
     def tell(self) -> None:
-        """Answers whoever waits."""
+        """Does what is to be done then, and answers whoever waits."""
+        if self.error is None and self.item.then is not None:
+            self.item.then()
         self.item.answer(self.answer, self.error)
 
 

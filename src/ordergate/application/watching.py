@@ -47,6 +47,11 @@ class Watch:
         self._running: asyncio.Task[None] | None = None
         runner.listen(self._committed)
 
+    def look_for(self, triggers: Triggers) -> None:
+        """Throws the switch on these from now on."""
+        self._triggers = triggers
+        self._runner.stirred.set()
+
     def _committed(self, entries: Sequence[Entry]) -> None:
         self._runner.stirred.set()
         for entry in entries:

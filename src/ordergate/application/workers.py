@@ -100,11 +100,15 @@ class Workers:
         """Never: what fails is tried again, or ends the run."""
         return False
 
+    def look_again(self) -> None:
+        """Every order that has not ended may be due at another time than before."""
+        self._agenda, self._new = Agenda(), dict.fromkeys(self._runner.engine.state.orders.rows)
+        self._news.set()
+
     async def begin(self, tenure: Tenure) -> None:
         """Takes up every order that has not ended."""
-        self._agenda, self._new = Agenda(), dict.fromkeys(self._runner.engine.state.orders.rows)
         self._told = {}
-        self._news.set()
+        self.look_again()
         self._runner.listen(self._committed)
         self._running = asyncio.get_running_loop().create_task(self._run())
         self._running.add_done_callback(self._ended)

@@ -1,22 +1,52 @@
-"""Where alerts go beside the log of a gate."""
+"""The webhook of alerts: where it is configured, and where it is moved to while the gate runs."""
 
-from ordergate.adapters.outlets import Webhook
+from typing import TYPE_CHECKING
+
+from ordergate.adapters.outlets import Target, Webhook
 from ordergate.application.naming import Naming
-from ordergate.application.ports.clock import Clock
-from ordergate.application.ports.journal import Journal
 from ordergate.application.secrets import Secrets
-from ordergate.config import Config
+from ordergate.config.alerts import AlertsSection
 from ordergate.config.secrets import LEAST_SIGNING, place_of
 
+if TYPE_CHECKING:
+    from ordergate.bootstrap.gate import Gate
 
-def webhook_of(config: Config, secrets: Secrets, journal: Journal, clock: Clock) -> Webhook | None:
-    """The webhook of a journal's alerts; None where none is configured.
+
+async def target_of(section: AlertsSection, secrets: Secrets) -> Target | None:
+    """Where alerts go, with the secret that signs them; None is nowhere.
 
     Raises:
-        SecretError: there is a webhook, and no secret to sign with.
+        SecretError: there is no secret.
     """
-    section = config.alerts
     place = place_of(section, "secret", "alerts", LEAST_SIGNING)
     if section.webhook is None or place is None:
         return None
-    return Webhook(section.webhook, secrets.hold(place), Naming(journal, config.audit.origin), clock)
+    await secrets.load([place])
+    return Target(section.webhook, secrets.hold(place))
+
+
+class Alerts:
+    """Of one gate."""
+
+    def __init__(self, gate: "Gate") -> None:
+        self._gate = gate
+        self._webhook: Webhook | None = None
+        self._follows = False
+
+    def turn(self, target: Target | None) -> None:
+        """From now on alerts go there, once `follow` was called; nothing is kept for a time without a webhook."""
+        if self._webhook is not None:
+            self._webhook.turn(target)
+        elif target is not None:
+            gate = self._gate
+            self._webhook = Webhook(target, Naming(gate.journal, gate.config.audit.origin), gate.clock)
+
+    async def follow(self) -> None:
+        """Feeds the webhook from where it was left, from the first time on that there is one.
+
+        Raises:
+            StoreError: that cannot be read.
+        """
+        if self._webhook is not None and not self._follows:
+            await self._gate.follow(self._webhook, from_its_start=False)
+            self._follows = True

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ordergate import __version__
 from ordergate.adapters.brokers.paper import PaperBroker
-from ordergate.adapters.brokers.sync import SyncSettings, broker_of
+from ordergate.adapters.brokers.sync import SyncSettings, broker_of, look_as_often_as
 from ordergate.adapters.gates import check_gate
 from ordergate.application.alerting import AlertLog
 from ordergate.application.comparison import Comparison
@@ -31,18 +31,18 @@ from ordergate.application.secrets import Secrets
 from ordergate.application.session import BrokerSession
 from ordergate.application.view import GateTerms
 from ordergate.application.workers import Workers
-from ordergate.bootstrap.alerts import webhook_of
-from ordergate.config import Config, ConfigError, check_broker_name
+from ordergate.bootstrap.alerts import Alerts, target_of
+from ordergate.bootstrap.configuring import configure
+from ordergate.bootstrap.in_force import InForce
+from ordergate.config import Config, check_broker_name
 from ordergate.config.reconciliation import account_terms_of
 from ordergate.domain.errors import Code, Conflict, NotFound, quoted
-from ordergate.domain.instruments import Instrument
 from ordergate.domain.market import Quote
-from ordergate.domain.orders.commands import Configure
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import TimeInForce
 from ordergate.domain.recon.statement import Statement
 from ordergate.domain.risk.case import BrokerAccount
-from ordergate.domain.risk.commands import ConfigureLimits, ThrowSwitch
+from ordergate.domain.risk.commands import ThrowSwitch
 from ordergate.domain.risk.kill_switch import Trigger
 from ordergate.domain.risk.limits import Level
 from ordergate.protocols.tlog import Verifier
@@ -54,11 +54,13 @@ class Gate:
     """A running ordergate.
 
     Attributes:
+        in_force: the configuration that is read from; another may be put there.
         runner: takes commands.
         brokers: by name.
         queries, lists: read orders, fills, positions; `lists` what may take long, see `reading_aside`.
         verifier: of the checkpoints that it signs.
         loop: that it runs on.
+        guard, workers, sessions, alerts, external_gates: what works beside the runner, on terms of the configuration.
         database: its file; None in memory and on a server.
         files: what files beside the database are named after; None in memory.
         secrets: those in use.
@@ -68,7 +70,7 @@ class Gate:
 
     def __init__(
         self,
-        config: Config,
+        in_force: InForce,
         runner: Runner,
         journal: Journal,
         clock: Clock,
@@ -80,7 +82,7 @@ class Gate:
         files: Path | None = None,
         gates: Mapping[str, RiskGate] = MappingProxyType({}),
     ) -> None:
-        self.config, self.runner, self.journal, self.clock = config, runner, journal, clock
+        self.in_force, self.runner, self.journal, self.clock = in_force, runner, journal, clock
         self.brokers = {broker.name: broker for broker in brokers}
         self.verifier, self.database, self.files = verifier, database, files
         self.loop = asyncio.get_running_loop()
@@ -88,19 +90,25 @@ class Gate:
         self.queries = self.lists = Queries(journal)
         self.leases, self.secrets = leases, secrets
         self.keeper = Keeper(leases, clock, runner.fail)
-        self._sessions: list[BrokerSession] = []
+        self.sessions: list[BrokerSession] = []
         runner.engine.view.account, runner.engine.view.replaces = self._account_of, self._replaces
-        self._guard = Guard(runner, clock, config.triggers)
-        self._workers = Workers(runner, clock, config.worker_terms, self._emulated, self._look_up)
+        self.guard = Guard(runner, clock, self.config.triggers)
+        self.workers = Workers(runner, clock, in_force.worker_terms, self._emulated, self._look_up)
+        self.alerts, self.external_gates = Alerts(self), gates
         for name, gate in gates.items():
-            self._guard.gating.add(name, gate)
+            self.guard.gating.add(name, gate)
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self.in_force.config
 
     def _emulated(self, broker: str, tif: TimeInForce) -> bool:
         known = self.brokers.get(broker)
         return known is not None and is_emulated(tif, known.capabilities)
 
     async def _look_up(self, order: Order) -> None:
-        for session in self._sessions:
+        for session in self.sessions:
             await session.look_up(order)
 
     def _account_of(self, broker: str) -> BrokerAccount | None:
@@ -128,36 +136,16 @@ class Gate:
             await self.keeper.add(Presence(self.leases.node))
         symbols = sorted(self.config.instruments.keys() | self.runner.engine.state.instruments.rows.keys())
         instruments = tuple(i for symbol in symbols if (i := self.config.catalogue(symbol)) is not None)
-        await self._configure(instruments, Origin())
-        await self._alert()  # before anything is sent
+        await configure(self, instruments)
+        self.runner.listen(AlertLog().committed)  # before anything is sent
+        self.alerts.turn(await target_of(self.config.alerts, self.secrets))
+        await self.alerts.follow()
         for broker in self.brokers.values():
             if isinstance(broker, PaperBroker):
                 await broker.watch(self.runner)
             await self._open_session(broker)
-        await self.keeper.add(self._guard)
-        await self.keeper.add(self._workers)
-
-    async def _alert(self) -> None:
-        self.runner.listen(AlertLog().committed)
-        webhook = webhook_of(self.config, self.secrets, self.journal, self.clock)
-        if webhook is not None:
-            await self.follow(webhook, from_its_start=False)
-
-    async def _configure(self, instruments: tuple[Instrument, ...], origin: Origin) -> None:
-        state, limits = self.runner.engine.state, self.config.limit_values()
-        limited = {stated.name for stated in limits if stated.level is Level.FUND}
-        for fund in self.config.fund_values():
-            known = (
-                fund.unlimited or fund.fund_id in limited or (Level.FUND, fund.fund_id) in state.limits.rows
-            )
-            if not known:
-                raise ConfigError(
-                    f"funds.{fund.fund_id}: has no limits: write some under [limits.funds.{fund.fund_id}], or "
-                    "unlimited = true"
-                )
-        await self.runner.execute(Configure(self.config.fund_values(), instruments), origin)
-        if limits:
-            await self.runner.execute(ConfigureLimits(limits), origin)
+        await self.keeper.add(self.guard)
+        await self.keeper.add(self.workers)
 
     def add_gate(self, gate: RiskGate, terms: GateTerms = GateTerms()) -> None:  # noqa: B008 (it is frozen)
         """Asks a gate of the embedder's own where limits name it. Every node of a journal needs the same ones.
@@ -167,7 +155,7 @@ class Gate:
             GateClassError: it is no such object.
         """
         check_gate(gate)
-        self._guard.gating.add(gate.name, gate)
+        self.guard.gating.add(gate.name, gate)
         self.runner.engine.view.gates[gate.name] = terms
 
     async def audit_failed(self, reason: str) -> None:
@@ -209,10 +197,11 @@ class Gate:
             raise
 
     async def _open_session(self, broker: Broker) -> None:
+        look_as_often_as(broker, self.config.fills.look_every_ms)
         comparing = self.queries.reader, account_terms_of(self.config.reconciliation, broker.name)
         session = BrokerSession(broker, self.runner, self.clock, __version__, self.leases.node, comparing)
         await self.keeper.add(session)
-        self._sessions.append(session)
+        self.sessions.append(session)
 
     async def compare(self, broker: str) -> Comparison:
         """Compares the account at a broker with the broker's own record, now.
@@ -229,7 +218,7 @@ class Gate:
         return await self._reconciler(broker).statement()
 
     def _reconciler(self, broker: str) -> Reconciler:
-        session = next((one for one in self._sessions if one.lease == f"broker:{broker}"), None)
+        session = next((one for one in self.sessions if one.lease == f"broker:{broker}"), None)
         if session is None:
             detail = f"{quoted(broker)} is no broker; there are {', '.join(sorted(self.brokers))}"
             raise NotFound(Code.UNKNOWN_BROKER, detail, "#/broker")
@@ -299,7 +288,7 @@ class Gate:
         """Returns once no call to a broker is under way and all that brokers have said is journalled."""
         await asyncio.sleep(0)  # a venue says at the end of a turn what the turn caused
         await self.runner.settled()
-        while any(session.busy for session in self._sessions):
+        while any(session.busy for session in self.sessions):
             await self.clock.sleep(_PAUSE_S)
             await self.runner.settled()
 

@@ -11,6 +11,7 @@ from ordergate.adapters.outlets.nats import (
     NatsAlerts,
     NatsEvents,
     NatsPositions,
+    Render,
     Stream,
     StreamTerms,
     renderers,
@@ -55,14 +56,23 @@ async def nats_out(gate: Gate, connection: Connection | None) -> AsyncIterator[N
     yield
 
 
+def renderers_of(gate: Gate) -> list[Render]:
+    """What is published of the gate's entries, as it is configured when they are told."""
+    section = gate.config.nats
+    return renderers(
+        section.dialects,
+        fund_suffix=section.fund_suffix,
+        partial_fills=lambda: gate.config.nats.partial_fills,
+    )
+
+
 async def _follow(gate: Gate, connection: Connection) -> None:
     section, log = gate.config.nats, gate.config.audit.origin
     dialects, alerts = section.dialects, ALERT_SUBJECTS if section.alerts else ()
     terms = StreamTerms(name=section.stream, replicas=section.replicas, max_age_s=section.max_age_s)
     stream = Stream(connection, terms, [*subjects(dialects, fund_suffix=section.fund_suffix), *alerts])
     if dialects:
-        render = renderers(dialects, fund_suffix=section.fund_suffix)
-        await gate.follow(NatsEvents(stream, gate.journal, log, render))
+        await gate.follow(NatsEvents(stream, gate.journal, log, renderers_of(gate)))
     if section.positions_bucket is not None:
         bucket = BucketTerms(name=section.positions_bucket, replicas=section.replicas)
         await gate.follow(NatsPositions(connection, bucket, gate.journal, log, lambda: market_of(gate)))

@@ -31,11 +31,12 @@ from ordergate.application.runner import Runner
 from ordergate.application.secrets import Secrets
 from ordergate.application.tail import Tail
 from ordergate.application.view import View
-from ordergate.bootstrap.clickhouse import clickhouse_tables, follow_tables
 from ordergate.bootstrap.audit_key import find_audit_key
+from ordergate.bootstrap.clickhouse import clickhouse_tables, follow_tables
 from ordergate.bootstrap.connecting import bus_broker
 from ordergate.bootstrap.gate import Gate, beside
 from ordergate.bootstrap.gates import close_gates, make_gates
+from ordergate.bootstrap.in_force import InForce, seen
 from ordergate.bootstrap.kafka import kafka_archive
 from ordergate.bootstrap.nats import nats_connection, nats_out
 from ordergate.bootstrap.secrets import BrokerSecrets, keeping_secrets, secrets_of
@@ -86,7 +87,8 @@ async def open_gate(
         stack.push_async_callback(journal.close)
         path = path_of(url)
         key = _key(config, held, url, await journal.head())
-        brokers = _brokers(config, held, url, clock)
+        in_force = InForce(config)
+        brokers = _brokers(in_force, held, url, clock)
         leases = open_leases(url, address)
         stack.push_async_callback(leases.close)
         async with (
@@ -104,6 +106,7 @@ async def open_gate(
                 leases,
                 place_beside(url),
                 held,
+                in_force,
             ) as gate,
             nats_out(gate, nats),
         ):
@@ -170,19 +173,21 @@ async def assemble(
     leases: Leases | None = None,
     files: Path | None = None,
     secrets: Secrets | None = None,
+    in_force: InForce | None = None,
 ) -> AsyncIterator[Gate]:
     """A running gate from parts; the journal stays open behind it. Without leases it is the only node.
 
     Args:
         files: what files beside the database are named after; None takes the database itself.
         secrets: those in use; None reads what is needed, once.
+        in_force: where the brokers read the configuration, if anywhere.
     """
-    secrets = secrets or secrets_of(config)
+    secrets, in_force = secrets or secrets_of(config), in_force or InForce(config)
     leases, gates = leases or OnlyNode(), make_gates(config, secrets)
     with _uncollected():
-        runner = await _runner(config, journal, signer, clock, ids, alone=leases.node is None)
+        runner = await _runner(in_force, journal, signer, clock, ids, alone=leases.node is None)
     gate = Gate(
-        config,
+        in_force,
         runner,
         journal,
         clock,
@@ -241,7 +246,7 @@ async def _together(opening: Any, running: asyncio.Task[None]) -> None:
 
 
 async def _runner(
-    config: Config, journal: Journal, signer: Signer, clock: Clock, ids: Ids, *, alone: bool
+    in_force: InForce, journal: Journal, signer: Signer, clock: Clock, ids: Ids, *, alone: bool
 ) -> Runner:
     async with journal.snapshot() as reader:
         head = await reader.head()
@@ -249,19 +254,20 @@ async def _runner(
         check_head(head, tree.root())
         state = await load_state(reader)
         last = await last_instant(reader, head)
+    config = in_force.config
     view = View(
-        instrument=config.catalogue,
+        instrument=in_force.catalogue,
         new_order_id=ids.order_id,
         brokers=frozenset(config.brokers),
-        signals=config.signal_routing(),
-        rates=config.rates,
-        gates=config.gate_terms(),
+        **seen(config),
         calendar=SessionCalendar(),
     )
     return Runner(Engine(state, view, head.size, last), journal, Tail(signer, tree), clock, alone=alone)
 
 
-def _brokers(config: Config, secrets: Secrets, url: str, clock: Clock) -> list[Broker]:
+def _brokers(in_force: InForce, secrets: Secrets, url: str, clock: Clock) -> list[Broker]:
+    config = in_force.config
+
     def broker(name: str, settings: AnyBroker) -> Broker:
         file = beside(place_beside(url), name)
         if isinstance(settings, SyncSection):
@@ -270,6 +276,6 @@ def _brokers(config: Config, secrets: Secrets, url: str, clock: Clock) -> list[B
         if isinstance(settings, BusSection):
             return bus_broker(config, secrets, name, settings, clock)
         place = url if locate(url).kind == "server" else file
-        return PaperBroker(name, settings, place, clock, config.catalogue)
+        return PaperBroker(name, settings, place, clock, in_force.catalogue)
 
     return [broker(name, settings) for name, settings in config.brokers.items()]

@@ -12,6 +12,7 @@ from ordergate.adapters.journals.location import exists, locate
 from ordergate.adapters.journals.stores import open_reader
 from ordergate.application.entry import Origin
 from ordergate.application.ports.clock import Clock
+from ordergate.application.secrets import Secrets
 from ordergate.bootstrap.gate import Gate
 from ordergate.bootstrap.opening import open_gate, reading_aside
 from ordergate.bootstrap.secrets import keeping_secrets
@@ -75,21 +76,26 @@ def check_place(fund_id: str, shard: str, known: Mapping[str, Known]) -> None:
 
 @asynccontextmanager
 async def open_shards(
-    config: Config, *, clock: Clock | None = None, address: str | None = None
+    config: Config,
+    *,
+    clock: Clock | None = None,
+    address: str | None = None,
+    secrets: Secrets | None = None,
 ) -> AsyncIterator[Shards]:
-    """The running gates of a configuration that has shards; `address` as for `open_gate`.
+    """The running gates of a configuration that has shards; `address` and `secrets` as for `open_gate`.
 
     Raises:
         ConfigError: a fund lies in another shard than the configuration says.
         StoreError, AuditError, AuditKeyError: a database or its key cannot be used.
     """
     async with AsyncExitStack() as stack:
-        gates = await enter_shards(stack, config, clock, brokers=True, address=address)
+        gates = await enter_shards(stack, config, clock, brokers=True, address=address, secrets=secrets)
         known = {name: known_to(gate) for name, gate in gates.items()}
         for fund_id, section in config.funds.items():
             check_place(fund_id, section.shard or "", known)
         for name, gate in gates.items():
-            await gate.execute(Configure(config.shard(name).fund_values(), ()), Origin())
+            gate.in_force.config = config.shard(name)
+            await gate.execute(Configure(gate.config.fund_values(), ()), Origin())
         yield Shards(config, gates)
 
 
@@ -100,6 +106,7 @@ async def enter_shards(
     *,
     brokers: bool,
     address: str | None = None,
+    secrets: Secrets | None = None,
 ) -> dict[str, Gate]:
     """A gate for each shard, without its funds: those are configured where they turn out to be.
 
@@ -107,7 +114,8 @@ async def enter_shards(
         brokers: whether to open sessions at them.
     """
     ids, gates = TimeIds(), dict[str, Gate]()
-    secrets = await stack.enter_async_context(keeping_secrets(config, clock or SystemClock()))
+    if secrets is None:
+        secrets = await stack.enter_async_context(keeping_secrets(config, clock or SystemClock()))
     for name in config.shards:
         own = replace(config.shard(name), funds={})
         own = own if brokers else replace(own, brokers={})
@@ -118,34 +126,41 @@ async def enter_shards(
 
 
 @asynccontextmanager
-async def open_shard(config: Config, name: str, address: str | None = None) -> AsyncIterator[Gate]:
+async def open_shard(
+    config: Config, name: str, address: str | None = None, secrets: Secrets | None = None
+) -> AsyncIterator[Gate]:
     """One shard alone, as if there were no others; they may be open elsewhere.
 
     Raises:
         ConfigError, StoreError, AuditError, AuditKeyError: as `open_shards`.
     """
     own = config.shard(name)
-    async with open_gate(replace(own, funds={}), address=address) as gate:
+    async with open_gate(replace(own, funds={}), address=address, secrets=secrets) as gate:
         urls = {other: config.shard(other).database.url for other in config.shards if other != name}
         known = {other: await _known_beside(url) for other, url in urls.items()}
         for fund_id in own.funds:
             check_place(fund_id, name, {name: known_to(gate), **known})
+        gate.in_force.config = own
         await gate.execute(Configure(own.fund_values(), ()), Origin())
         yield gate
 
 
 @asynccontextmanager
 async def open_any(
-    config: Config, url: str, shard: str | None = None, address: str | None = None
+    config: Config,
+    url: str,
+    shard: str | None = None,
+    address: str | None = None,
+    secrets: Secrets | None = None,
 ) -> AsyncIterator[Gate | Shards]:
     """The gate at that database; where the configuration has shards, the one that is named, or all at theirs."""
     async with AsyncExitStack() as stack:
         if not config.shards:
-            yield await stack.enter_async_context(open_gate(config, url, address=address))
+            yield await stack.enter_async_context(open_gate(config, url, address=address, secrets=secrets))
         elif shard is not None:
-            yield await stack.enter_async_context(open_shard(config, shard, address))
+            yield await stack.enter_async_context(open_shard(config, shard, address, secrets))
         else:
-            yield await stack.enter_async_context(open_shards(config, address=address))
+            yield await stack.enter_async_context(open_shards(config, address=address, secrets=secrets))
 
 
 @asynccontextmanager

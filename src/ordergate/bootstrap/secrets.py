@@ -58,14 +58,19 @@ def _present(secrets: Callable[[], Secrets], place: Place) -> Secret:
 
 
 @asynccontextmanager
-async def keeping_secrets(config: Config, clock: Clock) -> AsyncIterator[Secrets]:
+async def keeping_secrets(
+    config: Config, clock: Clock, used: Secrets | None = None
+) -> AsyncIterator[Secrets]:
     """What the configuration names has been read, and is read again meanwhile.
+
+    Args:
+        used: those that are in use already, to which others may come even where none is named yet.
 
     Raises:
         SecretError: one cannot be had.
     """
-    secrets, places = secrets_of(config), places_in(config)
-    if not places:
+    secrets, places = used or secrets_of(config), places_in(config)
+    if not places and used is None:
         yield secrets
         return
     await secrets.load(places)

@@ -17,6 +17,7 @@ from ordergate.cli import (
     approvals,
     archive,
     audit,
+    configuring,
     copying,
     demo,
     kill,
@@ -62,7 +63,7 @@ app.add_typer(administration.quotes_app, name="quotes")
 app.command("shards")(shards.shards)
 app.add_typer(shards.funds_app, name="funds")
 app.command("doctor")(administration.doctor)
-app.add_typer(administration.config_app, name="config")
+app.add_typer(configuring.app, name="config")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(administration.migrate_app, name="migrate")
 

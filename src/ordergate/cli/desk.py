@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from ordergate.adapters.journals.door import DoorFile, read_door
-from ordergate.adapters.journals.location import path_of
+from ordergate.adapters.journals.location import path_of, place_beside
 from ordergate.application.decide.context import OrderResult
 from ordergate.application.engine import Command
 from ordergate.application.entry import Origin
 from ordergate.application.queries import show_order
 from ordergate.bootstrap import Gate, Shards, open_any
+from ordergate.bootstrap.sources import as_kept
 from ordergate.cli import terminal as t
 from ordergate.cli.door import served_by
 from ordergate.cli.places import Place, only, places
 from ordergate.cli.recon_desk import OwnRecon, ReconDesk
 from ordergate.cli.risk_desk import OwnRisk, RiskDesk
-from ordergate.config import Config
 from ordergate.domain.errors import Invalid, StoreBusy
 from ordergate.domain.identifiers import parse_name
 from ordergate.domain.market import Quote
@@ -121,15 +121,16 @@ async def open_desk(
     found = places(db, settings, shard)
     who = principal() if by is None else parse_name(by, "#/as")
     async with AsyncExitStack() as stack:
-        yield await _nearest(stack, settings, found, who)
+        yield await _nearest(stack, config, found, who)
 
 
-async def _nearest(stack: AsyncExitStack, settings: Config, found: Sequence[Place], by: str) -> Desk:
+async def _nearest(stack: AsyncExitStack, config: Path | None, found: Sequence[Place], by: str) -> Desk:
     now = asyncio.get_running_loop().time
     until = now() + PATIENCE_S
     while True:
         try:
-            gate = await stack.enter_async_context(open_any(settings, found[0].url, only(found)))
+            opened = open_any(as_kept(config, place_beside(found[0].url)), found[0].url, only(found))
+            gate = await stack.enter_async_context(opened)
             return OwnDesk(gate, by)
         except StoreBusy as error:
             busy = error

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from ordergate.adapters.clock import SystemClock
 from ordergate.adapters.journals.door import DoorFile, remove_door, write_door
-from ordergate.adapters.journals.location import safe_to_show
+from ordergate.adapters.journals.location import place_beside, safe_to_show
 from ordergate.bootstrap import (
     Gate,
     all_reading_aside,
@@ -24,9 +25,12 @@ from ordergate.bootstrap import (
     open_any,
 )
 from ordergate.bootstrap.grpc import answering, listening
+from ordergate.bootstrap.hub import in_register
+from ordergate.bootstrap.reloading import Reloader, running
+from ordergate.bootstrap.secrets import keeping_secrets
+from ordergate.bootstrap.sources import begun
 from ordergate.cli import terminal as t
 from ordergate.cli.places import Place, ShardName, only, places
-from ordergate.config import Config
 from ordergate.domain.errors import OrdergateError
 
 if TYPE_CHECKING:
@@ -66,7 +70,7 @@ def serve(
         listener = _listen(address, settings.server.port if port is None else port)
         with closing(listener), asyncio.Runner(loop_factory=_loop_factory()) as runner:
             calls = settings.grpc.port if grpc_port is None else grpc_port
-            runner.run(_serve(settings, at, listener, calls))
+            runner.run(_serve(config, at, listener, calls))
 
 
 def loopback(host: str) -> str:
@@ -118,35 +122,43 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(
-    settings: Config, at: Sequence[Place], listener: socket.socket, grpc_port: int | None
+    config: Path | None, at: Sequence[Place], listener: socket.socket, grpc_port: int | None
 ) -> None:
     from ordergate.api.rest.app import build  # only here: other commands need not wait for a web framework
-    from ordergate.api.rest.server import Server, stopped_by_signals
+    from ordergate.api.rest.server import Server, stopped_by_signals, told_by_signal
 
-    check_nats_in(settings)
-    check_clickhouse_in(settings)
-    with ExitStack() as signals:  # caught until the gate is closed, but not while it is still opening
-        address = _url_of(listener)
-        async with (
-            listening(listener.getsockname()[0], grpc_port) as calls,
-            open_any(settings, at[0].url, only(at), address) as gate,
-            all_reading_aside(gate),
-        ):
-            leave_to_itself()
-            app = build(gate)
-            door = DoorFile(url=address, pid=os.getpid(), instance=app.state.door.instance)
-            server = Server(app, lambda: _say(door, _where(at), calls))
-            signals.enter_context(stopped_by_signals(server.stop))
-            with ExitStack() as doors:
-                for shard in gate.shards.values():
-                    _stop_with(shard, server)
-                    doors.enter_context(_door_file(shard.database, door))
-                async with (
-                    answering(calls, app.state.door),
-                    nats_in(settings, gate),
-                    clickhouse_in(settings, gate),
-                ):
-                    await server.serve([listener])
+    address, place, clock = _url_of(listener), place_beside(at[0].url), SystemClock()
+    # signals are caught until the gate is closed, but not while it is still opening
+    async with begun(config, place, clock) as start:
+        settings = start.config
+        check_nats_in(settings)
+        check_clickhouse_in(settings)
+        with ExitStack() as signals:
+            async with (
+                listening(listener.getsockname()[0], grpc_port) as calls,
+                keeping_secrets(settings, clock, start.secrets) as secrets,
+                open_any(settings, at[0].url, only(at), address, secrets) as gate,
+                all_reading_aside(gate),
+            ):
+                leave_to_itself()
+                reloader = Reloader(gate, start, only(at))
+                app = build(gate, reloader)
+                door = DoorFile(url=address, pid=os.getpid(), instance=app.state.door.instance)
+                server = Server(app, lambda: _say(door, _where(at), calls))
+                signals.enter_context(stopped_by_signals(server.stop))
+                with ExitStack() as doors:
+                    for shard in gate.shards.values():
+                        _stop_with(shard, server)
+                        doors.enter_context(_door_file(shard.database, door))
+                    async with (
+                        answering(calls, app.state.door),
+                        nats_in(settings, gate),
+                        clickhouse_in(settings, gate),
+                        in_register(settings, address),
+                        running(reloader, settings.sources.check_s),
+                    ):
+                        signals.enter_context(told_by_signal(reloader.trigger))
+                        await server.serve([listener])
 
 
 def _where(at: Sequence[Place]) -> str:

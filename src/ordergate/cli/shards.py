@@ -5,10 +5,11 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from ordergate.adapters.journals.location import exists, locate, safe_to_show
+from ordergate.adapters.journals.location import exists, locate, place_beside, safe_to_show
 from ordergate.adapters.journals.stores import version_at
 from ordergate.application.entry import Origin
 from ordergate.bootstrap import move_fund
+from ordergate.bootstrap.sources import as_kept
 from ordergate.cli import terminal as t
 from ordergate.cli.desk import principal
 from ordergate.cli.places import Place, opened, places
@@ -63,7 +64,8 @@ def move(
 
     async def main() -> None:
         origin = Origin(actor="cli", principal=principal(), source="cli")
-        moved = await move_fund(t.read_config(config), fund, to, origin)
+        first = places(None, t.read_config(config))[0]
+        moved = await move_fund(as_kept(config, place_beside(first.url)), fund, to, origin)
         if as_json:
             t.print_json(msgspec.to_builtins(moved))
             return

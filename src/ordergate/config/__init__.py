@@ -7,7 +7,6 @@ import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -26,9 +25,12 @@ from ordergate.config.converting import convert
 from ordergate.config.errors import ConfigError
 from ordergate.config.funds import DEFAULT_BROKER, FundSection, check_fund, checked, fund_of
 from ordergate.config.grpc import GrpcSection
+from ordergate.config.hub import HubSection, check_hub
+from ordergate.config.instruments import InstrumentSection, check_instrument, instrument_of
 from ordergate.config.kafka import KafkaSection, check_kafka
 from ordergate.config.limits import LimitSections, check_limit_sections, with_envelope
 from ordergate.config.nats import NatsSection, check_bus_brokers, check_nats
+from ordergate.config.orders import FillsSection, OrdersSection, check_fills
 from ordergate.config.reconciliation import ReconciliationSection, check_reconciliation
 from ordergate.config.risk import GateSection, check_gate_sections, terms_of
 from ordergate.config.secret_places import check_places
@@ -42,13 +44,14 @@ from ordergate.config.sharding import (
     shard_of_broker,
     url_of_shard,
 )
+from ordergate.config.signals import Signals, check_signals, routing_of
+from ordergate.config.sourcing import SourcesSection, check_sources
 from ordergate.config.workers import check_workers
 from ordergate.domain.delays import WorkerTerms
 from ordergate.domain.funds import Fund
 from ordergate.domain.identifiers import parse_name
-from ordergate.domain.instruments import AssetClass, Instrument, Unit, built_in
-from ordergate.domain.money import parse_decimal, parse_positive
-from ordergate.domain.orders.states import OrderType, Protection
+from ordergate.domain.instruments import Instrument, built_in
+from ordergate.domain.money import parse_decimal
 from ordergate.domain.risk.limits import PAPER, ConfiguredLimits
 
 __all__ = ["Config", "ConfigError", "ShardSection", "load", "schema"]
@@ -86,31 +89,6 @@ class Audit(_Section, frozen=True, kw_only=True):
     key_secret: str | None = None
 
 
-class Signals(_Section, frozen=True, kw_only=True):
-    """What a signal becomes: an order of this fund and type, its fills protected by that."""
-
-    fund: str = DEFAULT_FUND
-    order_type: OrderType = OrderType.MARKET
-    protect: Protection = Protection.NONE
-
-
-class InstrumentSection(_Section, frozen=True, kw_only=True):
-    """An instrument; `class` decides its sessions."""
-
-    asset_class: AssetClass = field(name="class")
-    unit: Unit
-    tick: Decimal
-    lot_step: Decimal
-    currency: str
-    minimum: Decimal | None = None
-    contract_size: Decimal = Decimal(1)
-    pip_size: Decimal | None = None
-    base: str | None = None
-    sector: str | None = None
-    country: str | None = None
-    average_daily_volume: Decimal | None = None
-
-
 class PaperBroker(PaperSettings, frozen=True, kw_only=True, tag_field="adapter", tag="paper"):
     """A broker on the paper venue."""
 
@@ -140,6 +118,8 @@ class Config(_Section, frozen=True, kw_only=True):
     database: Database = Database()
     audit: Audit = Audit()
     signals: Signals = Signals()
+    orders: OrdersSection = OrdersSection()
+    fills: FillsSection = FillsSection()
     shards: dict[str, ShardSection] = field(default_factory=dict)
     funds: dict[str, FundSection] = field(default_factory=lambda: {DEFAULT_FUND: FundSection()})
     brokers: dict[str, AnyBroker] = field(default_factory=lambda: {DEFAULT_BROKER: PaperBroker()})
@@ -155,6 +135,8 @@ class Config(_Section, frozen=True, kw_only=True):
     kafka: KafkaSection = KafkaSection()
     clickhouse: ClickHouseSection = ClickHouseSection()
     secrets: SecretsSection = SecretsSection()
+    hub: HubSection = HubSection()
+    sources: SourcesSection = field(default=SourcesSection(), name="config")
 
     def worker_terms(self, fund_id: str) -> WorkerTerms:
         """What is done about a fund's orders that take too long: as it says, else as is said for all."""
@@ -197,7 +179,8 @@ class Config(_Section, frozen=True, kw_only=True):
 
     def fund_values(self) -> tuple[Fund, ...]:
         """The funds, as the journal knows them."""
-        return tuple(fund_of(name, section) for name, section in self.funds.items())
+        alert_pips = self.fills.slippage_alert_pips
+        return tuple(fund_of(name, section, alert_pips) for name, section in self.funds.items())
 
     def limit_values(self) -> tuple[ConfiguredLimits, ...]:
         """The limits, as they are given to the journal; the built-in fund has its own where none are named."""
@@ -211,13 +194,12 @@ class Config(_Section, frozen=True, kw_only=True):
 
     def signal_routing(self) -> SignalRouting:
         """What signals become."""
-        signals = self.signals
-        return SignalRouting(fund=signals.fund, order_type=signals.order_type, protect=signals.protect)
+        return routing_of(self.signals, self.nats.inputs.max_age_s)
 
     def catalogue(self, symbol: str) -> Instrument | None:
         """The instrument as configured, else as built in, else None."""
         section = self.instruments.get(symbol)
-        return built_in(symbol) if section is None else _instrument(symbol, section)
+        return built_in(symbol) if section is None else instrument_of(symbol, section)
 
 
 def load(path: Path | None) -> Config:
@@ -226,27 +208,36 @@ def load(path: Path | None) -> Config:
     Raises:
         ConfigError: the file is missing, not TOML, or says what cannot be.
     """
-    if path is None:
-        return Config()
+    return Config() if path is None else assembled(tables_of(path), str(path))
+
+
+def tables_of(path: Path) -> dict[str, Any]:
+    """What stands in a file. Raises ConfigError where it cannot be read, or is not TOML."""
     try:
-        raw = tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
+        return tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, ArithmeticError, RecursionError) as error:  # also numbers that are too long to read
         raise ConfigError(f"{path} is not TOML: {error}") from error
-    return _check(_convert(raw, path), path)
 
 
-def _convert(raw: Mapping[str, Any], path: Path) -> Config:
+def assembled(raw: Mapping[str, Any], where: str) -> Config:
+    """The configuration that tables say; `where` they stand, for errors.
+
+    Raises:
+        ConfigError: they say what cannot be.
+    """
     brokers = raw.get("brokers")
     if isinstance(brokers, dict):
         brokers = {name: _with_adapter(section) for name, section in brokers.items()}
         raw = {**raw, "brokers": brokers}
     raw = with_envelope(raw)
     try:
-        return convert(raw, Config)
+        config = convert(raw, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}; `ordergate config schema` shows what there is") from error
+        raise ConfigError(f"{where}: {error}; `ordergate config schema` shows what there is") from error
+    check(config, where)
+    return config
 
 
 def _with_adapter(section: Any) -> Any:
@@ -254,7 +245,8 @@ def _with_adapter(section: Any) -> Any:
     return {"adapter": "paper", **section} if isinstance(section, dict) else section
 
 
-def _check(config: Config, path: Path) -> Config:
+def check(config: Config, path: str) -> None:
+    """Raises ConfigError where a configuration contradicts itself; `path` is where it stands."""
     if not ORIGIN.fullmatch(config.audit.origin):
         raise ConfigError(
             f"{path}: audit.origin: {config.audit.origin!r} is no name of a log: write it without spaces and "
@@ -270,6 +262,8 @@ def _check(config: Config, path: Path) -> Config:
     if config.signals.fund not in config.funds:
         known = ", ".join(config.funds)
         raise ConfigError(f"{path}: signals.fund: {config.signals.fund!r} is no fund; there are {known}")
+    check_signals(config.signals, config.orders, f"{path}: ")
+    check_fills(config.fills, f"{path}: ")
     check_shards(config, f"{path}: ")
     check_limit_sections(config, f"{path}: ")
     check_gate_sections(config.gates, f"{path}: ", has_nats=bool(config.nats.servers))
@@ -281,9 +275,10 @@ def _check(config: Config, path: Path) -> Config:
     check_kafka(config.kafka, f"{path}: ")
     check_clickhouse(config.clickhouse, f"{path}: ")
     check_places(config, f"{path}: ")
+    check_hub(config.hub, f"{path}: ")
+    check_sources(config.sources, f"{path}: ", has_nats=bool(config.nats.servers))
     for symbol, section in config.instruments.items():
-        _check_instrument(symbol, section, f"{path}: instruments.{_shown(symbol)}")
-    return config
+        check_instrument(symbol, section, f"{path}: instruments.{_shown(symbol)}")
 
 
 def check_broker_name(name: str, where: str) -> None:
@@ -309,35 +304,8 @@ def _check_broker(name: str, section: AnyBroker, where: str) -> None:
         checked(parse_decimal, getattr(section, key), f"{where}.{key}")
 
 
-def _check_instrument(symbol: str, section: InstrumentSection, where: str) -> None:
-    checked(parse_name, symbol, where)
-    for key in ("currency", "base"):
-        checked(parse_name, getattr(section, key), f"{where}.{key}")
-    for key in ("tick", "lot_step", "minimum", "contract_size", "pip_size", "average_daily_volume"):
-        checked(parse_positive, getattr(section, key), f"{where}.{key}")
-
-
 def _shown(name: str) -> str:
     return name if name.isprintable() and name else repr(name)
-
-
-@lru_cache(maxsize=4096)
-def _instrument(symbol: str, section: InstrumentSection) -> Instrument:
-    return Instrument(
-        symbol=symbol,
-        asset_class=section.asset_class,
-        unit=section.unit,
-        tick=section.tick,
-        lot_step=section.lot_step,
-        minimum=section.minimum or section.lot_step,
-        contract_size=section.contract_size,
-        base=section.base or symbol.partition("/")[0],
-        currency=section.currency,
-        pip_size=section.pip_size,
-        sector=section.sector,
-        country=section.country,
-        average_daily_volume=section.average_daily_volume,
-    )
 
 
 def schema() -> dict[str, Any]:

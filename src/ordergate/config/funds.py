@@ -80,8 +80,8 @@ def window(text: str, where: str) -> timedelta | None:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-def fund_of(name: str, section: FundSection) -> Fund:
-    """The fund, as the journal knows it."""
+def fund_of(name: str, section: FundSection, alert_pips: Decimal | None = None) -> Fund:
+    """The fund, as the journal knows it; `alert_pips` is of those that say nothing of alerts."""
     return Fund(
         fund_id=name,
         broker=section.broker,
@@ -91,14 +91,15 @@ def fund_of(name: str, section: FundSection) -> Fund:
         tax_lot_method=section.tax_lot_method,
         dedupe_window=window(section.dedupe_window, f"funds.{name}.dedupe_window"),
         unlimited=section.unlimited,
-        slippage=_slippage(section),
+        slippage=_slippage(section, alert_pips),
     )
 
 
-def _slippage(section: FundSection) -> SlippageTerms | None:
+def _slippage(section: FundSection, alert_pips: Decimal | None) -> SlippageTerms | None:
+    own = section.slippage_alert_pips, section.slippage_alert_bps
     terms = SlippageTerms(
         alert_bps=section.slippage_alert_bps,
-        alert_pips=section.slippage_alert_pips,
+        alert_pips=alert_pips if own == (None, None) else section.slippage_alert_pips,
         pause=section.slippage_pause,
     )
     return None if terms == SlippageTerms() else terms

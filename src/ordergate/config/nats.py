@@ -34,7 +34,8 @@ class NatsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     Out go what happens to orders, in each of `dialects`; positions, into the key-value bucket `positions_bucket`; and
     `alerts`. `stream` takes what no stream takes yet, is made with so many `replicas`, and keeps messages for
     `max_age`, such as 12h, 30d or forever. `fund_suffix` ends the subjects of dialect `mts` with
-    `.fund.<fund_id>`. `monitor` is the server's monitoring address, for `ordergate doctor`.
+    `.fund.<fund_id>`. Without `partial_fills` dialect `orders` says nothing of fills that leave something open.
+    `monitor` is the server's monitoring address, for `ordergate doctor`.
     """
 
     servers: tuple[str, ...] = ()
@@ -49,6 +50,7 @@ class NatsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     inputs: Inputs = Inputs()
     dialects: tuple[Dialect, ...] = ()
     fund_suffix: bool = False
+    partial_fills: bool = True
     positions_bucket: str | None = None
     alerts: bool = False
     stream: str = "ORDERGATE_EVENTS"

@@ -39,8 +39,15 @@ class AccountSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class ReconciliationSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of all brokers that tell of their accounts, and of single ones under `brokers`; see there."""
+    """Of all brokers that tell of their accounts, and of single ones under `brokers`; see there.
 
+    Without `enabled` an account is compared when its session begins and when somebody asks, not from time to time nor
+    after orders. `auto_correct` makes `correct` of `alert` where no broker says otherwise; false makes `alert` of
+    every `correct`. A `halt` stays.
+    """
+
+    enabled: bool = True
+    auto_correct: bool | None = None
     every_s: Annotated[int, Meta(ge=1)] = 300
     strict: bool = False
     policy: Policy = Policy.ALERT
@@ -55,10 +62,15 @@ def account_terms_of(section: ReconciliationSection, broker: str) -> AccountTerm
     own = section.brokers.get(broker, AccountSection())
     stated = {name: value for name, value in asdict(own).items() if value is not None and name != "opening"}
     both = replace(section, **stated)
+    policy = both.policy
+    if section.auto_correct is True and policy is Policy.ALERT and own.policy is None:
+        policy = Policy.CORRECT
+    if section.auto_correct is False and policy is Policy.CORRECT:
+        policy = Policy.ALERT
     return AccountTerms(
-        every_s=both.every_s,
-        strict=both.strict,
-        policy=both.policy,
+        every_s=both.every_s if section.enabled else None,
+        strict=both.strict and section.enabled,
+        policy=policy,
         terms=Terms(
             quantities=both.quantities, balances=both.balances, grace_s=both.grace_s, opening=own.opening
         ),

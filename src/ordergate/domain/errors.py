@@ -57,6 +57,7 @@ class Code(StrEnum):
     NOTHING_TO_CHANGE = "nothing_to_change"
     TOO_MANY_REQUESTS = "too_many_requests"
     INBOX_FULL = "inbox_full"
+    CONFIGURATION = "configuration_refused"
     LIMITS_VERSION = "limits_version"
     HALTED = "halted"
     NOT_HALTED = "not_halted"

@@ -11,8 +11,8 @@ from ordergate.domain.book import Book, Key, Refusal, Session
 from ordergate.domain.errors import Defect
 from ordergate.domain.events import AnyEvent
 from ordergate.domain.fold_book import book_fill
-from ordergate.domain.fold_contingencies import CONTINGENCY_FOLDS
 from ordergate.domain.fold_moves import MOVE_FOLDS
+from ordergate.domain.fold_readers import FOLDS_FOR_READERS
 from ordergate.domain.fold_recon import RECON_FOLDS
 from ordergate.domain.fold_risk import RISK_FOLDS, count_message, count_order
 from ordergate.domain.money import ZERO
@@ -346,5 +346,5 @@ _FOLDS: Final[Mapping[type, Callable[[Book, Any, int, datetime], None]]] = {
     **MOVE_FOLDS,
     **RISK_FOLDS,
     **RECON_FOLDS,
-    **CONTINGENCY_FOLDS,
+    **FOLDS_FOR_READERS,
 }

@@ -18,6 +18,8 @@ from ordergate.domain.orders.states import Side
 from ordergate.domain.times import parse_time
 
 APPROVED: Final = "approved"
+SKEW: Final = timedelta(seconds=60)
+"""By which a strategy's clock may be ahead of ours."""
 
 
 class Signal(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -26,6 +28,7 @@ class Signal(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     Attributes:
         action: as written: buy, sell, hold, close_long, close_short, long, short.
         quantity: in the instrument's unit; None where the signal names none.
+        idempotency_key: what it is known again by, where the configuration says so; else it changes nothing.
         approved: whether risk management let it pass; a signal that says nothing about it counts as approved.
         disapproval: what it said instead.
         order_manager: what emitted it, as in `Order`.
@@ -43,6 +46,7 @@ class Signal(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     expires_at: datetime | None = None
     strategy_id: str | None = None
     fund_id: str | None = None
+    idempotency_key: str | None = None
     approved: bool = True
     disapproval: str | None = None
     order_manager: str | None = None
@@ -117,8 +121,8 @@ _CARRIED: Final = (
     "explanation", "feature_importance", "decision_path",
 )  # fmt: skip
 SIGNAL_FIELDS: Final = (
-    *_ID, "symbol", *_ACTION, *_QUANTITY, "entry_price", "stop_loss", "take_profit", "strategy_id", "fund_id",
-    "order_manager", "approved", "risk_approval_status", *_EXPIRY, *_TIME, "timestamp_ms", *_CARRIED,
+    *_ID, "idempotency_key", "symbol", *_ACTION, *_QUANTITY, "entry_price", "stop_loss", "take_profit", "strategy_id",
+    "fund_id", "order_manager", "approved", "risk_approval_status", *_EXPIRY, *_TIME, "timestamp_ms", *_CARRIED,
 )  # fmt: skip
 
 
@@ -149,6 +153,7 @@ def parse_signal(body: object) -> Signal:
         expires_at=_optional_time(fields, _EXPIRY),
         strategy_id=_name(fields, "strategy_id"),
         fund_id=_name(fields, "fund_id"),
+        idempotency_key=_key(fields, "idempotency_key"),
         approved=approved,
         disapproval=disapproval,
         order_manager=None if manager is None else parse_key(*manager),
@@ -169,6 +174,10 @@ def _needed(fields: Mapping[str, object], names: tuple[str, ...]) -> tuple[objec
 
 def _price(fields: Mapping[str, object], name: str) -> Decimal | None:
     return parse_positive(fields[name], f"#/{name}") if name in fields else None
+
+
+def _key(fields: Mapping[str, object], name: str) -> str | None:
+    return parse_key(fields[name], f"#/{name}") if name in fields else None
 
 
 def _name(fields: Mapping[str, object], name: str) -> str | None:

@@ -241,7 +241,7 @@ class TestEnds:
             await now_is(gate)
             await gate.execute(CancelOrder(order_id=ONE))
             await gate.clock.sleep(0.1)
-            assert gate._guard.gating._tasks == {}
+            assert gate.guard.gating._tasks == {}
             desk.open.set()
             await gate.clock.sleep(10)
             assert (await now_is(gate)).state is State.CANCELED

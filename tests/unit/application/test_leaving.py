@@ -27,7 +27,7 @@ def test_a_node_that_closes_while_it_leaves_a_broker_leaves_nothing_running() ->
             one.broker.submit = hangs
             await first.execute(buy("under way"))
             await asyncio.sleep(0.1)
-            first._sessions[0]._dispatcher._tenure.end()
+            first.sessions[0]._dispatcher._tenure.end()
             await asyncio.sleep(1)
             assert first.runner.engine.view.sessions == {}
             await one.close()

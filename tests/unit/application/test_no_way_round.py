@@ -17,6 +17,7 @@ from ordergate.application.decide import halting
 from ordergate.application.engine import Command
 from ordergate.application.view import SignalRouting
 from ordergate.domain.breaks import BreakKind
+from ordergate.domain.configuration import ChangeConfiguration
 from ordergate.domain.errors import Refused
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders import events as e
@@ -35,7 +36,7 @@ from ordergate.domain.recon import commands as n
 from ordergate.domain.recon.difference import Difference
 from ordergate.domain.risk import commands as k
 from ordergate.domain.risk.kill_switch import Mode
-from ordergate.domain.risk.limits import Level, Limits
+from ordergate.domain.risk.limits import ConfiguredLimits, Level, Limits
 from ordergate.domain.signals import CreateFromSignal, Signal, SubmitSignal
 from ordergate.testing.playbook import BROKER
 from tests.unit.domain.risk.limited import NAMES, Limited
@@ -128,6 +129,10 @@ class Fuzz:
             n.ResolveBreak: lambda: n.ResolveBreak(break_id=self.break_id(), why="fuzz"),
             n.AdjustBreak: lambda: n.AdjustBreak(break_id=self.break_id(), why="fuzz", price=Decimal(100)),
             k.ConfigureLimits: lambda: k.ConfigureLimits(()),
+            ChangeConfiguration: lambda: ChangeConfiguration(
+                source="fuzz", revision=str(self._keys), digest=str(dice.random()), changes=(),
+                limits=(ConfiguredLimits(level=Level.FUND, name="fund", limits=Limits(max_order_qty=quantity)),),
+            ),
             k.SetLimits: lambda: k.SetLimits(limits=Limits(max_order_qty=quantity), **scope),
             k.ThrowSwitch: lambda: k.ThrowSwitch(mode=dice.choice(list(Mode)), **scope),
             k.LiftHalt: lambda: k.LiftHalt(**scope),
@@ -250,7 +255,7 @@ def test_the_fuzz_asks_everything_and_would_find_a_way() -> None:
             ways.update(type(event).__name__ for event in left(fuzz.one(lifts=True)))
         asked += fuzz.asked
         granted += sum(bool(row.approved) for row in fuzz.book.engine.state.overrides.rows.values())
-    assert len(asked) == 36, asked
+    assert len(asked) == 37, asked
     assert granted, "an override that is granted is a way, too"
     assert {*ways} == {"OrderEntered", "OrderJudged", "OrderSent", "RequestOpened"}
 

@@ -210,7 +210,7 @@ def test_what_an_earlier_owner_learned_says_nothing_of_what_another_has_sent_sin
             made = (await first.execute(buy())).order
             await asyncio.sleep(0.1)
             other.broker.lookups.append(Lookup(presence=Presence.ABSENT))
-            tenure = first._sessions[0]._dispatcher._tenure
+            tenure = first.sessions[0]._dispatcher._tenure
 
             async def nothing(*_given):
                 return None

@@ -211,7 +211,7 @@ def test_what_was_journalled_and_not_yet_sent_when_a_lease_ran_out_is_never_sent
 
     async def main() -> None:
         async with two() as (one, first, other, second, _store):
-            tenure = first._sessions[0]._dispatcher._tenure
+            tenure = first.sessions[0]._dispatcher._tenure
             tenure.lease = replace(tenure.lease, until=asyncio.get_running_loop().time())
             made = (await first.execute(buy())).order
             assert made.requests[0].phase is Phase.SENT

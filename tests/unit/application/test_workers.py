@@ -397,7 +397,7 @@ class TestTheDuty:
         async def rests(gate: Gate, _broker: ScriptedBroker) -> None:
             await gate.clock.sleep(2)
             looks: list[str] = []
-            workers = gate._workers
+            workers = gate.workers
             plan = workers._plan
             workers._plan = lambda order_id: looks.append(order_id) or plan(order_id)
             await gate.clock.sleep(30 * 24 * 3_600)

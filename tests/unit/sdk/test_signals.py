@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from ordergate.adapters.clock import run_virtual
 from ordergate.bootstrap import MEMORY, Gate, open_gate
 from ordergate.config import Config
+from ordergate.config.signals import DedupeBy, Signals
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound
 from ordergate.domain.orders.commands import AdoptOrder
 from ordergate.domain.orders.states import OrderType, Side, State
@@ -187,6 +188,19 @@ def test_the_same_signal_is_the_same_order_before_and_after_it_is_sent() -> None
             await orders.create_order(SIGNAL | {"position_size": 0.02}, "market")
 
     run(work)
+
+
+def test_an_order_exists_by_its_signal_whatever_makes_signals_the_same() -> None:
+    async def work(gate: Gate) -> None:
+        orders = OrderManager(gate)
+        for number in (1, 2):
+            await orders.create_order(SIGNAL | {"idempotency_key": f"k-{number}"})
+        assert await orders.order_exists("sig_12345")
+        assert not await orders.order_exists("sig_12345", fund_id="other")
+        assert not await orders.order_exists("sig_1")
+        assert len(await gate.queries.orders()) == 2
+
+    run(work, config=Config(signals=Signals(dedupe_by=DedupeBy.IDEMPOTENCY_KEY)))
 
 
 def test_two_who_create_at_once_make_one_order() -> None:

@@ -41,7 +41,13 @@ def make(path: str, options: Mapping[str, Any]) -> RiskGate:
 
 
 class Connected(ABC):
-    """A gate that holds a connection, which somebody must let go of."""
+    """A gate that holds a connection, which somebody must let go of.
+
+    Attributes:
+        timeout_s: how long it has for its next answer.
+    """
+
+    timeout_s: float
 
     @abstractmethod
     async def close(self) -> None:

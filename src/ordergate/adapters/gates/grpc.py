@@ -37,7 +37,7 @@ class GrpcGate(Connected):
     """
 
     def __init__(self, name: str, target: str, timeout_s: float) -> None:
-        self._name, self._target, self._timeout_s = name, target, timeout_s
+        self._name, self._target, self.timeout_s = name, target, timeout_s
         self._channel: Any = None
 
     @property
@@ -55,7 +55,7 @@ class GrpcGate(Connected):
             self._channel = grpc.aio.insecure_channel(self._target, options=_OPTIONS)
         ask = RiskEngineStub(self._channel).CheckOrder
         try:
-            said = await ask(_asked(question), timeout=self._timeout_s, wait_for_ready=True)
+            said = await ask(_asked(question), timeout=self.timeout_s, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
             raise NoAnswer(f"{self._target} answered {error.code().name}: {error.details()}") from None
         if said.order_id not in ("", question.order_id):

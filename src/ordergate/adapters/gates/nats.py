@@ -29,7 +29,7 @@ class NatsGate(Connected):
         self, name: str, subject: str, connection: Connection, timeout_s: float = _FOREVER_S
     ) -> None:
         self._name, self._subject, self._connection = name, subject, connection
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
 
     @property
     def name(self) -> str:
@@ -44,7 +44,7 @@ class NatsGate(Connected):
         """
         client = await self._connection.client()
         try:
-            reply = await client.request(self._subject, _ENCODE(question), timeout=self._timeout_s)
+            reply = await client.request(self._subject, _ENCODE(question), timeout=self.timeout_s)
         except Exception as error:  # the library raises many kinds
             why = str(error) or type(error).__name__
             raise NatsError(f"no answer on {self._subject}: {why}") from error

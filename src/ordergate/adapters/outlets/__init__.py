@@ -1,5 +1,5 @@
 """Where entries of the journal go."""
 
-from ordergate.adapters.outlets.webhook import Webhook
+from ordergate.adapters.outlets.webhook import Target, Webhook
 
-__all__ = ["Webhook"]
+__all__ = ["Target", "Webhook"]

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -43,22 +43,33 @@ def signature(secret: Secret, at_s: int, body: bytes) -> str:
     return f"t={at_s},v1={digest}"
 
 
+class Target(NamedTuple):
+    """Where alerts are posted, and what signs them."""
+
+    url: str
+    secret: Held
+
+
 class Webhook:
     """An outlet that posts alerts to a URL.
 
     Args:
-        secret: signs; the present one signs each delivery.
+        target: None posts nothing: what happens meanwhile is nobody's news later.
         naming: of the journal.
     """
 
-    def __init__(self, url: str, secret: Held, naming: Naming, clock: Clock) -> None:
-        self._url, self._secret, self._naming, self._clock = url, secret, naming, clock
+    def __init__(self, target: Target | None, naming: Naming, clock: Clock) -> None:
+        self._target, self._naming, self._clock = target, naming, clock
         self._taken = -1
 
     @property
     def name(self) -> str:
         """Of its cursor."""
         return "alerts"
+
+    def turn(self, target: Target | None) -> None:
+        """What is posted from now on goes there."""
+        self._target = target
 
     async def deliver(self, entries: Sequence[Entry]) -> None:
         """Posts what is worth an alert; what this process has seen taken is not posted again.
@@ -67,6 +78,8 @@ class Webhook:
             WebhookError: one was not taken, or not in time; it and those behind it come again.
             StoreError: the journal cannot be read.
         """
+        if self._target is None:
+            return
         name = await self._naming.name()
         alerts = [alert for entry in entries if (alert := alert_of(entry, name)) is not None]
         new = [alert for alert in alerts if alert.id > self._taken]
@@ -78,18 +91,18 @@ class Webhook:
         timeout = httpx2.Timeout(ANSWER_S)
         async with httpx2.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client:
             for alert in new:
-                await self._post(client, alert)
+                await self._post(client, self._target, alert)
                 self._taken = alert.id
 
-    async def _post(self, client: "httpx2.AsyncClient", alert: Alert) -> None:
+    async def _post(self, client: "httpx2.AsyncClient", target: Target, alert: Alert) -> None:
         import httpx2
 
         body = _ENCODE(alert)
-        headers = self._headers(body)
+        headers = self._headers(target, body)
         try:
             async with (
                 asyncio.timeout(ANSWER_S),
-                client.stream("POST", self._url, content=body, headers=headers) as reply,
+                client.stream("POST", target.url, content=body, headers=headers) as reply,
             ):
                 status = reply.status_code
         except TimeoutError:
@@ -99,6 +112,6 @@ class Webhook:
         if not 200 <= status < 300:
             raise WebhookError(f"alert {alert.id} was answered with {status}: 2xx takes it")
 
-    def _headers(self, body: bytes) -> Mapping[str, str]:
+    def _headers(self, target: Target, body: bytes) -> Mapping[str, str]:
         at_s = int(self._clock.now().timestamp())
-        return {"Content-Type": "application/json", SIGNATURE: signature(self._secret(), at_s, body)}
+        return {"Content-Type": "application/json", SIGNATURE: signature(target.secret(), at_s, body)}

@@ -14,6 +14,7 @@ from ordergate.api.rest.endpoint import Endpoint, NotFoundEndpoint
 from ordergate.api.rest.openapi import document
 from ordergate.api.rest.operation import Operation
 from ordergate.api.rest.routes import OPERATIONS
+from ordergate.application.reloading import Reloading
 
 
 class RestApp(FastAPI):
@@ -44,9 +45,13 @@ class RestApp(FastAPI):
         return self.openapi_schema
 
 
-def build(gate: Gate) -> FastAPI:
-    """The REST door of a running gate; `app.state.door.close()` ends its streams."""
-    door = Door(gate)
+def build(gate: Gate, reloading: Reloading | None = None) -> FastAPI:
+    """The REST door of a running gate; `app.state.door.close()` ends its streams.
+
+    Args:
+        reloading: who keeps its configuration, if anybody does.
+    """
+    door = Door(gate, reloading)
     app: Final = RestApp(
         title="ordergate", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False
     )

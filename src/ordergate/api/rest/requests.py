@@ -103,6 +103,10 @@ class SignalRequest(_Request):
 
     signal_id: Key | None = Field(None, description="Names the signal: the same one never makes two orders.")
     id: Key | None = Field(None, description="The same as signal_id.")
+    idempotency_key: Key | None = Field(
+        None,
+        description="What names it instead, where signals.dedupe_by is idempotency_key; else it changes nothing.",
+    )
     symbol: Key
     signal_type: Key | None = Field(
         None, description="buy, sell, long, short, close_long, close_short; hold makes none."

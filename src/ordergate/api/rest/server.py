@@ -76,3 +76,21 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def told_by_signal(tell: Callable[[], None]) -> Iterator[None]:
+    """SIGHUP tells, where there is one, instead of ending the process."""
+    if not hasattr(signal, "SIGHUP"):
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def asked(_number: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(tell)
+
+    before = signal.signal(signal.SIGHUP, asked)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)

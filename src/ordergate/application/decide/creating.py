@@ -32,7 +32,7 @@ def create(ctx: Context, command: CreateOrder) -> Decision[OrderResult]:
         return new
     times = ctx.ticks(1)
     order = new_order(ctx, command, new, _PATH, times)
-    yield entered(command, new, order, _PATH, times)
+    yield entered(ctx, command, new, order, _PATH, times)
     return OrderResult(order=order)
 
 

@@ -101,6 +101,7 @@ def _ground(
         last_made=last_made,
         runs=0 if strategy is None else strategy.runs,
         broker_account=view.account(asked.broker),
+        switched_off=view.switched_off,
     )
 
 

@@ -1,6 +1,7 @@
 """What becomes of a signal: an order, sent or only created, or a refusal that stands in the journal."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -8,6 +9,7 @@ from msgspec.structs import asdict
 from ordergate.application.decide.context import Context, Decision, OrderResult
 from ordergate.application.decide.creating import create
 from ordergate.application.decide.submitting import submit
+from ordergate.domain.book import Key
 from ordergate.domain.errors import Code, Invalid, OrderMoved, Refused
 from ordergate.domain.orders.commands import CreateOrder, SubmitOrder, parse_choice
 from ordergate.domain.orders.events import SignalRefused
@@ -31,7 +33,7 @@ def submit_signal(ctx: Context, command: SubmitSignal) -> Decision[SignalResult]
     Raises:
         OrderMoved: the signal made an order already, in another shard.
     """
-    return (yield from _order_from(ctx, command.signal, ctx.view.signals.order_type, submit))
+    return (yield from _order_from(ctx, command.signal, None, submit))
 
 
 def create_from_signal(ctx: Context, command: CreateFromSignal) -> Decision[SignalResult]:
@@ -40,8 +42,7 @@ def create_from_signal(ctx: Context, command: CreateFromSignal) -> Decision[Sign
     Raises:
         OrderMoved: the signal made an order already, in another shard.
     """
-    type_name = ctx.view.signals.order_type if command.order_type is None else command.order_type
-    return (yield from _order_from(ctx, command.signal, type_name, _created))
+    return (yield from _order_from(ctx, command.signal, command.order_type, _created))
 
 
 def _created(ctx: Context, order: SubmitOrder) -> Decision[OrderResult]:
@@ -51,17 +52,18 @@ def _created(ctx: Context, order: SubmitOrder) -> Decision[OrderResult]:
 def _order_from(
     ctx: Context,
     signal: Signal,
-    type_name: str,
+    type_name: str | None,
     make: Callable[[Context, SubmitOrder], Decision[OrderResult]],
 ) -> Decision[SignalResult]:
     fund_id = signal.fund_id or ctx.view.signals.fund
     try:
         if not signal.approved:
             raise Invalid(Code.SIGNAL_NOT_APPROVED, signal.disapproval or "not approved", "#/approved")
-        if ctx.state.keys.get((fund_id, "signal_id", signal.signal_id)) is None:
+        key = ctx.state.keys.get((fund_id, *ctx.view.signals.key_of(signal)))
+        if key is None:
             _check_not_expired(ctx, signal)
             signal.check_levels()
-        result = yield from make(ctx, _order_of(signal, fund_id, type_name))
+        result = yield from make(ctx, _order_of(ctx, signal, fund_id, type_name, _order_before(ctx, key)))
     except OrderMoved:
         raise
     except Refused as refused:
@@ -83,19 +85,30 @@ def _check_not_expired(ctx: Context, signal: Signal) -> None:
         raise Invalid(Code.SIGNAL_EXPIRED, detail, "#/expires_at")
 
 
-def _order_of(signal: Signal, fund_id: str, type_name: str) -> SubmitOrder:
+def _order_before(ctx: Context, key: Key | None) -> Order | None:
+    """What the signal made before: what is configured since then makes no other order of it."""
+    if key is None or (key.expires_at is not None and key.expires_at <= ctx.now()):
+        return None
+    return ctx.state.orders.get(key.order_id)
+
+
+def _order_of(
+    ctx: Context, signal: Signal, fund_id: str, type_name: str | None, before: Order | None
+) -> SubmitOrder:
     if signal.quantity is None:
         raise Invalid(Code.MISSING, "is missing: the signal names no quantity", "#/position_size")
-    order_type = parse_choice(OrderType, type_name, "#/order_type")
+    configured = ctx.view.signals.order_type if before is None else before.order_type
+    order_type = parse_choice(OrderType, configured if type_name is None else type_name, "#/order_type")
     limit, stop = order_type.has_limit, order_type.has_stop
+    kind, key = ctx.view.signals.key_of(signal)
     return SubmitOrder(
         fund_id=fund_id,
         symbol=signal.symbol,
         side=signal.side,
         quantity=signal.quantity,
         order_type=order_type,
-        key_kind="signal_id",
-        key=signal.signal_id,
+        key_kind=kind,
+        key=key,
         limit_price=signal.entry_price if limit else None,
         stop_price=signal.entry_price if stop else None,
         strategy_id=signal.strategy_id,
@@ -105,4 +118,15 @@ def _order_of(signal: Signal, fund_id: str, type_name: str) -> SubmitOrder:
         stop_loss=signal.stop_loss,
         take_profit=signal.take_profit,
         expires_at=signal.expires_at,
+        max_slippage_pips=_borne(ctx, signal.symbol, order_type)
+        if before is None
+        else before.max_slippage_pips,
     )
+
+
+def _borne(ctx: Context, symbol: str, order_type: OrderType) -> Decimal | None:
+    """The slippage that signals' orders bear, as far as an order of that type and instrument can say it."""
+    instrument = ctx.view.instrument(symbol)
+    if order_type.has_stop or instrument is None or instrument.pip_size is None:
+        return None
+    return ctx.view.signals.max_slippage_pips

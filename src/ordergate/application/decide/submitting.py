@@ -99,7 +99,7 @@ def submit(ctx: Context, command: SubmitOrder, waived: tuple[RiskCode, ...] = ()
             awaits=judgment.awaits,
             decide_by=judgment.decide_by,
         )
-    yield entered(command, new, order, judgment.path, times, judgment)
+    yield entered(ctx, command, new, order, judgment.path, times, judgment)
     return OrderResult(order=order, decision=decision)
 
 
@@ -160,6 +160,7 @@ def submit_request(order: Order, judgment: Judgment, at: datetime) -> Request | 
 
 
 def entered(
+    ctx: Context,
     command: SubmitOrder,
     new: Admitted,
     order: Order,
@@ -168,7 +169,7 @@ def entered(
     judgment: Judgment | None = None,
 ) -> OrderEntered:
     """The event of an order that comes into being; without a judgment where it is only created."""
-    window = new.fund.dedupe_window
+    window = ctx.view.signals.window_of(command, new.fund)
     return OrderEntered(
         order_id=order.order_id,
         path=path,
@@ -222,12 +223,11 @@ def known_fund(ctx: Context, fund_id: str) -> Fund:
         Invalid: there is none.
         Conflict: it is in another shard.
     """
+    check_here(ctx, fund_id)
     fund = ctx.state.funds.get(fund_id)
     if fund is None:
-        check_here(ctx, fund_id)
         known = ", ".join(sorted(ctx.state.funds.rows))
         raise Invalid(Code.UNKNOWN_FUND, f"{fund_id!r} is no fund; there are {known}", "#/fund_id")
-    check_here(ctx, fund_id)
     return fund
 
 

@@ -77,6 +77,7 @@ class Ground(Struct, kw_only=True):
         runs: of the strategy since it was enabled.
         daily: what the fund has traded of the symbol on the present trading day; None for nothing.
         broker_account: what the broker says; None where it says nothing.
+        switched_off: types of orders of which no new one is taken.
     """
 
     fund: Fund
@@ -94,6 +95,7 @@ class Ground(Struct, kw_only=True):
     last_made: Callable[[], datetime | None] = lambda: None
     runs: int = 0
     broker_account: BrokerAccount | None = None
+    switched_off: frozenset[OrderType] = frozenset()
 
 
 T = TypeVar("T")

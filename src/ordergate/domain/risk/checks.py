@@ -19,6 +19,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     order.limits,
     order.broker,
     order.order_type,
+    order.order_kind,
     order.asset_class,
     order.strategy,
     order.restricted,

@@ -38,6 +38,18 @@ def order_type(case: Case) -> RiskRefusal | None:
     return next((refusal for refusal in refusals if refusal is not None), None)
 
 
+def order_kind(case: Case) -> RiskRefusal | None:
+    """New orders of this kind are taken, and stops where one is to protect it; a stop that protects is, in any case."""
+    off = case.ground.switched_off
+    if not off or not case.asked.is_new or case.asked.guards:
+        return None
+    wanted = (case.asked.order_type, *(() if _stop_to_come(case) is None else (OrderType.STOP,)))
+    refused = next((kind for kind in wanted if kind in off), None)
+    if refused is None:
+        return None
+    return RiskRefusal(RiskCode.ORDER_TYPE, f"{refused}: orders of that kind are switched off")
+
+
 def _stop_to_come(case: Case) -> Decimal | None:
     """The level of the stop that will protect it; None for what only closes: nothing of that has to be protected."""
     level = case.asked.stop_to_come

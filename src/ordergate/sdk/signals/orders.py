@@ -9,6 +9,7 @@ from ordergate.application.decide.context import OrderResult
 from ordergate.application.decide.signaling import SignalResult
 from ordergate.application.entry import Origin
 from ordergate.bootstrap import Gate
+from ordergate.config.signals import DedupeBy
 from ordergate.domain.errors import Code, Defect, Invalid
 from ordergate.domain.identifiers import parse_key
 from ordergate.domain.money import exact
@@ -31,7 +32,9 @@ class OrderManager:
         self._line = Line(gate)
 
     async def order_exists(self, signal_id: str, fund_id: str | None = None) -> bool:
-        """Whether a signal has made an order, within the fund's `dedupe_window`.
+        """Whether a signal has made an order, within the window of signals or, without one, its fund's.
+
+        Where signals are told apart by their `idempotency_key`, it is whether one of that id ever has.
 
         Args:
             fund_id: None is the fund of signals.
@@ -43,6 +46,9 @@ class OrderManager:
 
         async def work(gate: Gate) -> bool:
             fund = fund_id or gate.config.signals.fund
+            if gate.config.signals.dedupe_by is DedupeBy.IDEMPOTENCY_KEY:
+                made = await gate.queries.orders(signal_id=key)
+                return any(order.fund_id == fund for order in made)
             rows = await gate.journal.get("keys", [(fund, "signal_id", key)])
             return any(row.expires_at is None or row.expires_at > gate.clock.now() for row in rows)
 

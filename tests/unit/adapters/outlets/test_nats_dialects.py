@@ -20,6 +20,7 @@ from ordergate.application.entry import Entry, decode, encode
 from ordergate.application.naming import LogName
 from ordergate.application.telling import Teller, Told
 from ordergate.domain import moving as m
+from ordergate.domain.configuration import ConfigurationChanged
 from ordergate.domain.contingencies.events import CloseCut, ProtectionFailed
 from ordergate.domain.events import AnyEvent
 from ordergate.domain.orders import events as e
@@ -61,7 +62,7 @@ EVENTS = {
     n.PositionAdjusted: OTHER, k.LimitsSet: OTHER, k.TradingHalted: OTHER, k.TradingResumed: OTHER,
     k.StrategyEnabled: OTHER, k.StrategySeen: OTHER, k.FundValued: OTHER, m.FundExpected: OTHER, m.FundLeft: OTHER,
     m.FundArrived: OTHER, m.KeysArrived: OTHER, m.FundOpened: OTHER, ProtectionFailed: OTHER,
-    CloseCut: OTHER,
+    CloseCut: OTHER, ConfigurationChanged: OTHER,
 }  # fmt: skip
 FILL_SUBJECTS = {
     e.OrderFilled: "mts.v1.oms.fills.created",

@@ -52,6 +52,9 @@ class PaperBroker:
     Args:
         place: where the venue is kept: a file, a schema in the PostgreSQL database of a URL, or memory if None.
             A file has one holder; a schema's last opener has the venue, and every node sees its quotes.
+
+    Attributes:
+        settings: as configured; others than those before count from the next session on.
     """
 
     def __init__(
@@ -62,7 +65,7 @@ class PaperBroker:
         clock: Clock,
         instruments: Instruments,
     ) -> None:
-        self._name, self._settings, self._clock, self._instruments = name, settings, clock, instruments
+        self._name, self.settings, self._clock, self._instruments = name, settings, clock, instruments
         self._board: Board | None = None
         self._store: VenueStore
         if isinstance(place, str):
@@ -82,11 +85,6 @@ class PaperBroker:
     def name(self) -> str:
         """As orders and funds name it."""
         return self._name
-
-    @property
-    def settings(self) -> PaperSettings:
-        """As it was configured."""
-        return self._settings
 
     @property
     def capabilities(self) -> Capabilities:
@@ -127,7 +125,7 @@ class PaperBroker:
         except StoreError:
             self._store.close()
             raise
-        latency = timedelta(milliseconds=self._settings.latency_ms)
+        latency = timedelta(milliseconds=self.settings.latency_ms)
         session = self._session = Session(venue, self._store, sink, self._clock, latency)
         await session.start(after)
         early, self._early = self._early, {}
@@ -323,7 +321,7 @@ class PaperBroker:
     async def _open(self, take: Callable[[], Awaitable[None] | None]) -> Venue:
         await done(take())
         try:
-            venue = Venue(self._name, self._settings, self._store, self._instruments, self._injector)
+            venue = Venue(self._name, self.settings, self._store, self._instruments, self._injector)
         except BaseException:
             self._store.close()
             raise

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ordergate.adapters.brokers.sync.settings import SyncSettings
+from ordergate.application.ports.brokers import Broker
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.secrets import Secret
 
 if TYPE_CHECKING:
     from ordergate.adapters.brokers.sync.broker import SyncBroker
 
-__all__ = ["SyncSettings", "broker_of"]
+__all__ = ["SyncSettings", "broker_of", "look_as_often_as"]
 
 
 def broker_of(
@@ -38,3 +39,10 @@ def broker_of(
         given = {} if secrets is None else {"secrets": secrets}
         made = make(settings.path or "", {**settings.options, **given})
     return SyncBroker(name, settings, path, clock, made)
+
+
+def look_as_often_as(broker: Broker, milliseconds: int) -> None:
+    """Tells a class of somebody's own how often it is looked at; other brokers speak by themselves."""
+    look_every = getattr(broker, "look_every", None)
+    if look_every is not None:
+        look_every(milliseconds)

@@ -13,7 +13,7 @@ import structlog
 from ordergate.adapters.brokers.sync import news
 from ordergate.adapters.brokers.sync.notebook import Known, Notebook
 from ordergate.adapters.brokers.sync.reading import Standing, Unreadable, cancel, free_margin, place, stand
-from ordergate.adapters.brokers.sync.settings import SyncSettings
+from ordergate.adapters.brokers.sync.settings import LOOK_EVERY_MS, SyncSettings
 from ordergate.adapters.brokers.sync.telling import account, tells
 from ordergate.adapters.brokers.sync.ticket import Inexact, check_class, ticket_of
 from ordergate.adapters.brokers.sync.worker import NotBegun, Overdue, Worker, lock_of
@@ -61,6 +61,7 @@ class SyncBroker:
     def __init__(self, name: str, settings: SyncSettings, path: Path | None, clock: Clock, made: Any) -> None:
         check_class(made)
         self._name, self._settings, self._clock, self._made = name, settings, clock, made
+        self._look_every_ms = settings.poll_ms or LOOK_EVERY_MS
         self._decimals = bool(getattr(made, "decimals", False))
         self._deadline_s = settings.deadline_ms / 1000
         self._capabilities = _capabilities(made, settings)
@@ -90,6 +91,10 @@ class SyncBroker:
     def taken_over(self) -> bool:
         """Never: a class of one's own has no sessions."""
         return False
+
+    def look_every(self, milliseconds: int) -> None:
+        """How long there is between two looks at what works from now on, where its own settings do not say."""
+        self._look_every_ms = self._settings.poll_ms or milliseconds
 
     async def connect(self, sink: Sink, cursor: str | None) -> None:
         """Begins to look at what works, as far as it is named by `lookup`: the class has no list.
@@ -260,7 +265,7 @@ class SyncBroker:
 
     async def _poll(self) -> None:
         while True:
-            await self._clock.sleep(self._settings.poll_ms / 1000)
+            await self._clock.sleep(self._look_every_ms / 1000)
             await self._ask_margin()
             for known in list(self._open.values()):
                 try:

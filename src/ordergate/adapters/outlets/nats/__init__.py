@@ -2,7 +2,7 @@
 
 from ordergate.adapters.outlets.nats.alerts import SUBJECTS as ALERT_SUBJECTS
 from ordergate.adapters.outlets.nats.alerts import NatsAlerts
-from ordergate.adapters.outlets.nats.dialects import Dialect, renderers, subjects
+from ordergate.adapters.outlets.nats.dialects import Dialect, Render, renderers, subjects
 from ordergate.adapters.outlets.nats.events import NatsEvents
 from ordergate.adapters.outlets.nats.positions import BucketTerms, NatsPositions, bucket_subject
 from ordergate.adapters.outlets.nats.publishing import RETRY_S, Stream, StreamTerms
@@ -15,6 +15,7 @@ __all__ = [
     "NatsAlerts",
     "NatsEvents",
     "NatsPositions",
+    "Render",
     "Stream",
     "StreamTerms",
     "bucket_subject",

@@ -83,13 +83,15 @@ def mts(told: Told, name: LogName, *, fund_suffix: bool = False) -> list[Letter]
     return made.letters
 
 
-def orders(told: Told, name: LogName) -> list[Letter]:
-    """`orders.<status>.<symbol>` where the status changes, and for each execution."""
+def orders(told: Told, name: LogName, *, partial_fills: bool = True) -> list[Letter]:
+    """`orders.<status>.<symbol>` where the status changes, and for each execution; or not for those of a part."""
     steps = _worded(steps_of(told), m.ORDERS) or (standing(told) if fill_of(told) is not None else [])
     made = _Made(Dialect.ORDERS, told, name)
     for order, step in _of_order(told, steps):
         common = made.common(step.time)
         status = m.ORDERS[step.state]
+        if status is m.OrderStatus.PARTIALLY_FILLED and not partial_fills:
+            continue
         body = m.OrdersStatus(
             **common,
             **m.order_part(told, order, step),
@@ -163,10 +165,12 @@ class _Made:
         self._told, self._name, self._chain = told, name, (dialect, told.entry.order_id or "")
         self._identity = f"{name.entry(told.entry.index)}/{dialect}"
         self.letters: list[Letter] = []
+        self._next = 0
 
     def common(self, time: datetime) -> dict[str, Any]:
         """What the next message has of what every message has."""
-        return m.said(self._told, self._name, f"{self._identity}.{len(self.letters)}", time)
+        number, self._next = self._next, self._next + 1  # also of one that is left out: none has another's id
+        return m.said(self._told, self._name, f"{self._identity}.{number}", time)
 
     def add(self, subject: str, body: m.Said) -> None:
         """One more."""
@@ -175,11 +179,13 @@ class _Made:
         self.letters.append(letter)
 
 
-def renderers(dialects: Sequence[Dialect], *, fund_suffix: bool) -> list[Render]:
+def renderers(
+    dialects: Sequence[Dialect], *, fund_suffix: bool, partial_fills: Callable[[], bool] = lambda: True
+) -> list[Render]:
     """Those that are switched on, in a fixed order."""
     known: Mapping[Dialect, Render] = {
         Dialect.MTS: lambda told, name: mts(told, name, fund_suffix=fund_suffix),
-        Dialect.ORDERS: orders,
+        Dialect.ORDERS: lambda told, name: orders(told, name, partial_fills=partial_fills()),
         Dialect.UPDATES: updates,
         Dialect.EVENTS: events,
     }

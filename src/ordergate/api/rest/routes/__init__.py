@@ -5,6 +5,7 @@ from typing import Final
 from ordergate.api.rest.operation import Operation
 from ordergate.api.rest.routes import (
     around,
+    configuring,
     following,
     overriding,
     reading,
@@ -22,5 +23,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *risking.OPERATIONS,
     *overriding.OPERATIONS,
     *reconciling.OPERATIONS,
+    *configuring.OPERATIONS,
     *around.OPERATIONS,
 )
