@@ -29,9 +29,18 @@ pytest_plugins = [
 ]
 
 
+def _are_quick(config: pytest.Config) -> bool:
+    return bool(config.getoption("-m") == "not slow")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Quick tests wait as long as they work, so there are two for each processor; the slow ones measure."""
+    return 2 * (os.cpu_count() or 1) if _are_quick(config) else 2
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Files of quick tests are in memory, where no commit waits for a disk; the slow ones kill on a real one."""
-    if config.getoption("-m") == "not slow" and (folder := in_memory()) is not None:
+    if _are_quick(config) and (folder := in_memory()) is not None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))
 
 
