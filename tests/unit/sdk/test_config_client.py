@@ -282,7 +282,8 @@ def test_it_is_said_what_is_wrong_and_what_stays(capsys: pytest.CaptureFixture[s
         await made.get_config(force_refresh=True)
 
     run(Hub(slips(2, 5), slips("9", 6)), test)
-    said = capsys.readouterr().out
+    heard = capsys.readouterr()
+    said = heard.out + heard.err
     assert f"{SLIPPAGE}: '9' is no number" in said
     assert "version 6: " in said
     assert "version 5" in said
