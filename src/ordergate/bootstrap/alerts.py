@@ -1,15 +1,13 @@
 """The webhook of alerts: where it is configured, and where it is moved to while the gate runs."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 from ordergate.adapters.outlets import Target, Webhook
 from ordergate.application.naming import Naming
+from ordergate.application.ports.clock import Clock
 from ordergate.application.secrets import Secrets
 from ordergate.config.alerts import AlertsSection
 from ordergate.config.secrets import LEAST_SIGNING, place_of
-
-if TYPE_CHECKING:
-    from ordergate.bootstrap.gate import Gate
 
 
 async def target_of(section: AlertsSection, secrets: Secrets) -> Target | None:
@@ -26,10 +24,15 @@ async def target_of(section: AlertsSection, secrets: Secrets) -> Target | None:
 
 
 class Alerts:
-    """Of one gate."""
+    """Of one gate.
 
-    def __init__(self, gate: "Gate") -> None:
-        self._gate = gate
+    Args:
+        feed: feeds an outlet what happens from then on.
+        naming: of the gate's journal.
+    """
+
+    def __init__(self, feed: Callable[[Webhook], Awaitable[None]], naming: Naming, clock: Clock) -> None:
+        self._feed, self._naming, self._clock = feed, naming, clock
         self._webhook: Webhook | None = None
         self._follows = False
 
@@ -38,8 +41,7 @@ class Alerts:
         if self._webhook is not None:
             self._webhook.turn(target)
         elif target is not None:
-            gate = self._gate
-            self._webhook = Webhook(target, Naming(gate.journal, gate.config.audit.origin), gate.clock)
+            self._webhook = Webhook(target, self._naming, self._clock)
 
     async def follow(self) -> None:
         """Feeds the webhook from where it was left, from the first time on that there is one.
@@ -48,5 +50,5 @@ class Alerts:
             StoreError: that cannot be read.
         """
         if self._webhook is not None and not self._follows:
-            await self._gate.follow(self._webhook, from_its_start=False)
+            await self._feed(self._webhook)
             self._follows = True

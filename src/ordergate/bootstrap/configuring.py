@@ -1,9 +1,10 @@
 """What the journal is told of the configuration when a gate opens, and what a fund must have by then."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from ordergate.application.entry import Origin
+from ordergate.application.runner import Runner
+from ordergate.config import Config
 from ordergate.config.errors import ConfigError
 from ordergate.domain.book import Book
 from ordergate.domain.funds import Fund
@@ -12,22 +13,19 @@ from ordergate.domain.orders.commands import Configure
 from ordergate.domain.risk.commands import ConfigureLimits
 from ordergate.domain.risk.limits import ConfiguredLimits, Level
 
-if TYPE_CHECKING:
-    from ordergate.bootstrap.gate import Gate
 
-
-async def configure(gate: "Gate", instruments: tuple[Instrument, ...]) -> None:
+async def configure(runner: Runner, config: Config, instruments: tuple[Instrument, ...]) -> None:
     """Journals funds, instruments and limits, as far as they have changed.
 
     Raises:
         ConfigError: a fund has no limits.
         Refused: the journal does not take what is configured.
     """
-    config, limits = gate.config, gate.config.limit_values()
-    check_limited(config.fund_values(), limits, gate.runner.engine.state)
-    await gate.runner.execute(Configure(config.fund_values(), instruments), Origin())
+    limits = config.limit_values()
+    check_limited(config.fund_values(), limits, runner.engine.state)
+    await runner.execute(Configure(config.fund_values(), instruments), Origin())
     if limits:
-        await gate.runner.execute(ConfigureLimits(limits), Origin())
+        await runner.execute(ConfigureLimits(limits), Origin())
 
 
 def check_limited(funds: Iterable[Fund], limits: Iterable[ConfiguredLimits], state: Book) -> None:

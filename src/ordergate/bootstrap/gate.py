@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -17,6 +18,7 @@ from ordergate.application.engine import Command
 from ordergate.application.entry import Origin
 from ordergate.application.fitting import is_emulated
 from ordergate.application.guarding import Guard
+from ordergate.application.naming import Naming
 from ordergate.application.outlets import EACH, Follower, Outlet, Pace
 from ordergate.application.ownership import Keeper, Presence
 from ordergate.application.ports.brokers import Broker
@@ -94,7 +96,9 @@ class Gate:
         runner.engine.view.account, runner.engine.view.replaces = self._account_of, self._replaces
         self.guard = Guard(runner, clock, self.config.triggers)
         self.workers = Workers(runner, clock, in_force.worker_terms, self._emulated, self._look_up)
-        self.alerts, self.external_gates = Alerts(self), gates
+        naming = Naming(journal, self.config.audit.origin)
+        self.alerts = Alerts(partial(self.follow, from_its_start=False), naming, clock)
+        self.external_gates = gates
         for name, gate in gates.items():
             self.guard.gating.add(name, gate)
 
@@ -136,7 +140,7 @@ class Gate:
             await self.keeper.add(Presence(self.leases.node))
         symbols = sorted(self.config.instruments.keys() | self.runner.engine.state.instruments.rows.keys())
         instruments = tuple(i for symbol in symbols if (i := self.config.catalogue(symbol)) is not None)
-        await configure(self, instruments)
+        await configure(self.runner, self.config, instruments)
         self.runner.listen(AlertLog().committed)  # before anything is sent
         self.alerts.turn(await target_of(self.config.alerts, self.secrets))
         await self.alerts.follow()

@@ -33,6 +33,7 @@ from ordergate.sdk.records.base import Base
 
 RECORDS_VARIABLE: Final = "ORDERGATE_RECORDS"
 MEMORY: Final = "sqlite://"
+_PORT: Final = 5432
 _WAIT_S: Final = 30.0
 _SET_UP: Final = 0x6F67726563  # "ogrec": PostgreSQL's advisory lock of whoever makes the tables
 _JSON: Final = partial(json.dumps, allow_nan=False)
@@ -162,13 +163,27 @@ def _engine_at(url: str) -> sa.Engine:
 
 
 def _server(url: str) -> sa.Engine:
-    address = sa.make_url(url).set(drivername="postgresql+psycopg")
+    address = sa.make_url(url).set(drivername="postgresql+pg8000")
+    folder, given = address.query.get("host"), dict[str, str]()
+    if isinstance(folder, str) and folder.startswith("/"):  # as libpq writes a socket
+        address = address.difference_update_query(["host"])
+        given["unix_sock"] = f"{folder}/.s.PGSQL.{address.port or _PORT}"
     try:
-        return sa.create_engine(address, pool_pre_ping=True, json_serializer=_JSON)
+        made = sa.create_engine(address, pool_pre_ping=True, json_serializer=_JSON, connect_args=given)
     except ModuleNotFoundError as missing:
         raise StoreError(
             f"records in PostgreSQL need {missing.name}: pip install 'ordergate[records]'"
         ) from missing
+    sa.event.listen(made, "handle_error", _contradicts)
+    return made
+
+
+def _contradicts(context: sa.engine.ExceptionContext) -> None:
+    """pg8000 says of a doubled key alone that it contradicts what is there; every SQLSTATE of class 23 does."""
+    said, before = context.original_exception, context.sqlalchemy_exception
+    fields = said.args[0] if said.args and isinstance(said.args[0], dict) else {}
+    if fields.get("C", "").startswith("23") and not isinstance(before, IntegrityError):
+        raise IntegrityError(context.statement, context.parameters, said)
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
