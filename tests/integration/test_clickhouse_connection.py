@@ -13,12 +13,13 @@ import pytest
 from ordergate.adapters.clickhouse import ClickHouseError, Connection
 from ordergate.config.clickhouse import ClickHouseSection
 from tests.services.clickhouse import ClickHouse, NoClickHouse
+from tests.services.secrets import secrets
 from tests.services.server import ROOT
 
 
 def to(clickhouse: ClickHouse, **section: object) -> Connection:
     at = {"url": clickhouse.url, "database": clickhouse.database} | section
-    return Connection(ClickHouseSection(**at).target())
+    return Connection(ClickHouseSection(**at).target(secrets()))
 
 
 def test_what_it_gives(clickhouse: ClickHouse) -> None:
@@ -117,6 +118,20 @@ def test_who_is_let_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 await refused.query("SELECT 1")
             assert error.value.code == 516
             assert "wr0ng" not in str(error.value)
+        await rotated()
+
+    async def rotated() -> None:
+        file, held = tmp_path / "password", secrets()
+        file.write_text("wr0ng")
+        file.chmod(0o600)
+        section = ClickHouseSection(url=server.url, username="og", password_file=str(file))
+        connection = Connection(section.target(held))
+        with pytest.raises(ClickHouseError, match="uthentication failed"):
+            await connection.query("SELECT 1")
+        file.write_text("S3cret")
+        await held.refresh()
+        assert (await connection.query("SELECT 1")).rows[0][0] == 1
+        await connection.close()
 
     try:
         asyncio.run(main())
@@ -145,7 +160,7 @@ def test_the_engine_in_this_process(tmp_path: Path) -> None:
     pytest.importorskip("chdb")
 
     async def main() -> None:
-        target = ClickHouseSection(url=f"chdb://{tmp_path / 'engine'}").target()
+        target = ClickHouseSection(url=f"chdb://{tmp_path / 'engine'}").target(secrets())
         one, two = Connection(target), Connection(target)
         await one.command("CREATE TABLE t (a String) ENGINE MergeTree ORDER BY a")
         await one.insert("t", b'{"a": "x"}')

@@ -39,6 +39,7 @@ from tests.journals.busy_day import BusyDay
 from tests.journals.desk import Desk
 from tests.services.analytics import STATES, dump
 from tests.services.clickhouse import ClickHouse
+from tests.services.secrets import secrets
 
 LOG = "ordergate.example/test"
 SIGNER = Signer(LOG, bytes(32))
@@ -46,7 +47,7 @@ SIGNER = Signer(LOG, bytes(32))
 
 def connection(clickhouse: ClickHouse, timeout_s: float = 30) -> Connection:
     section = ClickHouseSection(url=clickhouse.url, database=clickhouse.database, timeout_s=timeout_s)
-    return Connection(section.target())
+    return Connection(section.target(secrets()))
 
 
 def tables(

@@ -2,8 +2,10 @@
 
 import pytest
 
+from ordergate.application.ports.secrets import SecretError
 from ordergate.config import Config, ConfigError, ShardSection, load
 from ordergate.config.clickhouse import ClickHouseSection
+from tests.services.secrets import secrets
 
 
 def _load(tmp_path, text: str):
@@ -31,12 +33,12 @@ def test_what_there_is(tmp_path) -> None:
     ],
 )
 def test_where_a_server_is(url: str, host: str, port: int, shown: str) -> None:
-    target = ClickHouseSection(url=url).target()
+    target = ClickHouseSection(url=url).target(secrets())
     assert (target.host, target.port, target.shown) == (host, port, shown)
 
 
 def test_where_the_engine_is() -> None:
-    target = ClickHouseSection(url="chdb:///var/lib/og", database="a").target()
+    target = ClickHouseSection(url="chdb:///var/lib/og", database="a").target(secrets())
     assert target.options() == {"interface": "chdb", "path": "/var/lib/og", "database": "a"}
     assert target.shown == "database a at chdb:///var/lib/og"
 
@@ -55,7 +57,10 @@ def test_where_the_engine_is() -> None:
         ('url = "http://h"\nca_file = "ca.pem"', "is not used with http: write https"),
         ('database = "a-b"', "is no name of a database"),
         ('database = ""', "is no name of a database"),
-        ('username = "a"\npassword_env = "A"\npassword_file = "b"', "one of password_env and password_file"),
+        (
+            'username = "a"\npassword_env = "A"\npassword_file = "b"',
+            "one of password_env, password_file, password_secret",
+        ),
         ('username = "a"\npassword_env = "se-cret!"', "is no name of a variable"),
         ('password_env = "A"', "username: is missing"),
         ("batch_rows = 0", ">= 1"),
@@ -74,31 +79,31 @@ def test_a_password_in_the_wrong_place_is_not_shown(tmp_path, monkeypatch) -> No
         _load(tmp_path, 'url = "http://user:S3cret@h:1"')
     assert "S3cret" not in str(refused.value)
     monkeypatch.delenv("S3cret", raising=False)
-    with pytest.raises(ConfigError, match="password_env") as refused:
-        ClickHouseSection(url="http://h", username="og", password_env="S3cret").target()
+    with pytest.raises(SecretError, match="password_env") as refused:
+        ClickHouseSection(url="http://h", username="og", password_env="S3cret").target(secrets())
     assert "S3cret" not in str(refused.value)
 
 
 def test_secrets_come_from_where_they_are_said_to_be(tmp_path, monkeypatch) -> None:
     section = {"url": "http://h:1", "username": "og"}
     monkeypatch.setenv("OG_CH", "secret")
-    target = ClickHouseSection(**section, password_env="OG_CH").target()
+    target = ClickHouseSection(**section, password_env="OG_CH").target(secrets())
     assert target.options()["password"] == "secret"
     assert "secret" not in repr(target) + target.shown
     file = tmp_path / "password"
     filed = ClickHouseSection(**section, password_file=str(file))
-    with pytest.raises(ConfigError, match="cannot be read"):
-        filed.target()
+    with pytest.raises(SecretError, match="cannot be read"):
+        filed.target(secrets())
     file.write_text("\n")
-    with pytest.raises(ConfigError, match="is empty"):
-        filed.target()
+    with pytest.raises(SecretError, match="is empty"):
+        filed.target(secrets())
     file.write_text("other\n")
-    assert filed.target().options()["password"] == "other"
+    assert filed.target(secrets()).options()["password"] == "other"
 
 
 def test_files_must_be_there(tmp_path) -> None:
     with pytest.raises(ConfigError, match="there is no file"):
-        ClickHouseSection(url="https://h", ca_file=str(tmp_path / "ca.pem")).target()
+        ClickHouseSection(url="https://h", ca_file=str(tmp_path / "ca.pem")).target(secrets())
 
 
 def test_shards_may_share_the_database_and_nobody_else() -> None:

@@ -8,23 +8,28 @@ from ordergate.adapters.outlets.clickhouse import ClickHouseTables, Filled, Stor
 from ordergate.application.naming import Naming
 from ordergate.application.outlets import Pace
 from ordergate.application.ports.journal import JournalReader
+from ordergate.application.secrets import Secrets
 from ordergate.bootstrap.gate import Gate
+from ordergate.bootstrap.secrets import secrets_of
 from ordergate.config import Config
 
 
 @asynccontextmanager
-async def clickhouse_tables(config: Config, reader: JournalReader) -> AsyncIterator[ClickHouseTables | None]:
+async def clickhouse_tables(
+    config: Config, secrets: Secrets, reader: JournalReader
+) -> AsyncIterator[ClickHouseTables | None]:
     """The outlet, to be followed meanwhile; None without a database. A server that is away hinders nothing.
 
     Raises:
-        ConfigError: a secret or file that it names is not there.
+        ConfigError: a file that it names is not there.
+        SecretError: a password is not.
         ClickHouseError: what it takes is not installed.
     """
     section = config.clickhouse
     if section.url is None:
         yield None
         return
-    target = section.target()
+    target = section.target(secrets)
     check_library(target)
     tables = ClickHouseTables(Connection(target), section.database, reader, config.audit.origin, section.logs)
     try:
@@ -56,12 +61,13 @@ async def backfill(
         progress: is told how many rows have been written.
 
     Raises:
-        ConfigError: there is no database, or a secret is not there.
+        ConfigError: there is no database.
+        SecretError: its password is not there.
         ClickHouseError: see `fill`.
         StoreError: the journal cannot be read.
     """
     section, origin = config.clickhouse, config.audit.origin
-    target = section.target()
+    target = section.target(secrets_of(config))
     check_library(target)
     if not (await reader.head()).size:
         return None

@@ -93,7 +93,7 @@ async def open_gate(
         stack.push_async_callback(leases.close)
         async with (
             kafka_archive(config, held, journal) as outlets,
-            clickhouse_tables(config, journal) as tables,
+            clickhouse_tables(config, held, journal) as tables,
             nats_connection(config, held) as nats,
             assemble(
                 config,

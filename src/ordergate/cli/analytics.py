@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from ordergate.adapters.clickhouse import Answer, Target
 from ordergate.adapters.clickhouse.questions import QUESTIONS, ask
+from ordergate.bootstrap.secrets import secrets_of
 from ordergate.cli import terminal as t
 from ordergate.config import Config
 
@@ -59,19 +60,19 @@ def target_of(config: Config, chdb: Path | None) -> Target:
     """What is asked.
 
     Raises:
-        ConfigError: the password is not there.
+        SecretError: the password is not there.
         InputError: nothing is named, or there is no such folder.
     """
     section = config.clickhouse
     if chdb is not None:
-        target = replace(section, url=f"chdb://{chdb.resolve()}").target()
+        target = replace(section, url=f"chdb://{chdb.resolve()}").target(secrets_of(config))
     elif section.url is None:
         raise t.InputError(
             "clickhouse.url: the configuration names no server; see --config, or name a folder of the engine's with "
             "--chdb"
         )
     else:
-        target = section.target()
+        target = section.target(secrets_of(config))
     if target.path is not None and not Path(target.path).is_dir():
         raise t.InputError(f"{target.path}: there is no such folder of ClickHouse's engine")
     return target

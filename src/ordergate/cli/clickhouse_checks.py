@@ -7,6 +7,7 @@ from typing import Final
 from ordergate.adapters.clickhouse import Connection, check_library
 from ordergate.adapters.journals.stores import open_reader
 from ordergate.adapters.outlets.clickhouse.examining import Examined, examine, version_of
+from ordergate.bootstrap.secrets import secrets_of
 from ordergate.config import Config
 from ordergate.domain.errors import StoreError
 
@@ -51,7 +52,7 @@ async def _examined(config: Config, url: str) -> Examined:
 
 
 def _connection(config: Config) -> Connection:
-    target = config.clickhouse.target()
+    target = config.clickhouse.target(secrets_of(config))
     check_library(target)
     return Connection(target)
 

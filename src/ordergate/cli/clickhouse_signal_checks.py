@@ -6,13 +6,14 @@ from typing import Final
 
 from ordergate.adapters.clickhouse import Connection, check_library
 from ordergate.adapters.clickhouse.signals import SignalTable
+from ordergate.bootstrap.secrets import secrets_of
 from ordergate.config import Config
 
 Check = Callable[[Config, str], tuple[str, str]]
 
 
 def _table(config: Config, _url: str) -> tuple[str, str]:
-    inputs, target = config.clickhouse.signals, config.clickhouse.target()
+    inputs, target = config.clickhouse.signals, config.clickhouse.target(secrets_of(config))
     check_library(target)
     connection = Connection(target)
 

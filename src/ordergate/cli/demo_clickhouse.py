@@ -15,11 +15,12 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from ordergate.adapters.clickhouse import Connection, check_library
+from ordergate.adapters.clickhouse import Connection, Target, check_library
 from ordergate.adapters.clickhouse.questions import QUESTIONS
 from ordergate.adapters.outlets.clickhouse.outlet import cursor_of
 from ordergate.api.clickhouse.settings import SignalInputs
 from ordergate.bootstrap import Gate
+from ordergate.bootstrap.secrets import secrets_of
 from ordergate.cli import demo_clickhouse_views as views
 from ordergate.cli import terminal as t
 from ordergate.cli.demo_waiting import delivered, ended, until, wished
@@ -54,8 +55,8 @@ class ClickHouseCompanion:
 
     name = "clickhouse"
 
-    def __init__(self, section: ClickHouseSection) -> None:
-        self._section = section
+    def __init__(self, section: ClickHouseSection, target: Target) -> None:
+        self._section, self._target = section, target
         self._approved: list[str] = []
 
     def configured(self, config: Config) -> Config:
@@ -71,7 +72,7 @@ class ClickHouseCompanion:
         others = [made[0] | {"signal_id": f"demo-{self.name}-{word}"} for word in ("pending", "rejected")]
         rows = [_row(wish, "approved") for wish in made]
         rows += [_row(wish, word) for wish, word in zip(others, ("pending", "rejected"), strict=True)]
-        connection = Connection(self._section.target())
+        connection = Connection(self._target)
         try:
             await connection.insert("trading_signals", msgspec.json.Encoder().encode_lines(rows))
 
@@ -97,7 +98,7 @@ class ClickHouseCompanion:
     async def _compared(self, gate: Gate) -> dict[str, Any]:
         now = gate.clock.now()
         book = await views.book_of(gate.queries)
-        connection = Connection(self._section.target())
+        connection = Connection(self._target)
         try:
             answers = {
                 name: await connection.query(
@@ -175,10 +176,11 @@ def clickhouse(folder: Path) -> Iterator[ClickHouseCompanion]:
     """It, with the table of signals there. Raises ClickHouseError where something for it is not installed."""
     signals = SignalInputs(take=True, every_ms=50)
     section = ClickHouseSection(url=f"chdb://{folder / 'clickhouse'}", signals=signals)
-    check_library(section.target())
-    asyncio.run(_make_table(section))
+    target = section.target(secrets_of(Config()))
+    check_library(target)
+    asyncio.run(_make_table(target))
     try:
-        yield ClickHouseCompanion(section)
+        yield ClickHouseCompanion(section, target)
     finally:
         for (
             thread
@@ -187,8 +189,8 @@ def clickhouse(folder: Path) -> Iterator[ClickHouseCompanion]:
                 thread.join(_CLOSED_S)
 
 
-async def _make_table(section: ClickHouseSection) -> None:
-    connection = Connection(section.target())
+async def _make_table(target: Target) -> None:
+    connection = Connection(target)
     try:
         await connection.command(_TABLE)
     finally:

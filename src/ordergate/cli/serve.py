@@ -132,7 +132,7 @@ async def _serve(
     async with begun(config, place, clock) as start:
         settings = start.config
         check_nats_in(settings)
-        check_clickhouse_in(settings)
+        check_clickhouse_in(settings, start.secrets)
         with ExitStack() as signals:
             async with (
                 listening(listener.getsockname()[0], grpc_port) as calls,

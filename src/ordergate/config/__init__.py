@@ -194,7 +194,7 @@ class Config(_Section, frozen=True, kw_only=True):
 
     def signal_routing(self) -> SignalRouting:
         """What signals become."""
-        return routing_of(self.signals, self.nats.inputs.max_age_s)
+        return routing_of(self.signals, max(self.nats.inputs.max_age_s, self.clickhouse.signals.max_age_s))
 
     def catalogue(self, symbol: str) -> Instrument | None:
         """The instrument as configured, else as built in, else None."""

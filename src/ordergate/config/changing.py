@@ -64,6 +64,8 @@ CLASSES: Final[Mapping[str, KeyClass]] = {
     "nats": RESTART,
     "nats.partial_fills": HOT,
     "kafka": RESTART,
+    "clickhouse": RESTART,
+    "secrets": RESTART,
     "hub": RESTART,
     "config": RESTART,
 }

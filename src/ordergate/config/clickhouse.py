@@ -1,6 +1,5 @@
 """The ClickHouse database that has orders, executions and positions for analysis."""
 
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,20 +10,22 @@ from msgspec.structs import replace
 
 from ordergate.adapters.clickhouse import Target
 from ordergate.api.clickhouse.settings import SignalInputs
+from ordergate.application.secrets import Secrets
 from ordergate.config.errors import ConfigError
+from ordergate.config.secrets import check_secret, place_of
 from ordergate.config.sharding import ORIGIN
 
 _DATABASE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PORTS: Final = {"http": 8123, "https": 8443}
-_OF_SERVERS: Final = ("username", "password_env", "password_file")
+_OF_SERVERS: Final = ("username", "password_env", "password_file", "password_secret")
 
 
 class ClickHouseSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the database is and how it knows us, and how much is written at once.
 
     `url` is `http://host:port`, `https://host:port`, or `chdb://PATH`, the engine in the gate's own process; nothing is
-    written where it is left out. The password stands in a variable of the environment or a file. `batch_rows` are
+    written where it is left out. The password stands in a variable of the environment (`_env`), in a file
+    (`_file`), or under a name (`_secret`). `batch_rows` are
     entries of the journal, which wait no longer than `batch_age_ms` for others. `logs` are the origins of other
     journals that may be in the database too, beside those of this configuration's shards.
     """
@@ -34,6 +35,7 @@ class ClickHouseSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     username: str | None = None
     password_env: str | None = None
     password_file: str | None = None
+    password_secret: str | None = None
     ca_file: str | None = None
     batch_rows: Annotated[int, Meta(ge=1, le=100_000)] = 1_000
     batch_age_ms: Annotated[int, Meta(ge=0, le=60_000)] = 500
@@ -41,11 +43,12 @@ class ClickHouseSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     logs: tuple[str, ...] = ()
     signals: SignalInputs = SignalInputs()
 
-    def target(self) -> Target:
+    def target(self, secrets: Secrets) -> Target:
         """Where the database is, with the password that it takes.
 
         Raises:
-            ConfigError: `url` is left out, or a file or variable is not there.
+            ConfigError: `url` is left out, or a file is not there.
+            SecretError: the password is not.
         """
         if self.url is None:
             raise ConfigError("clickhouse.url: is missing: write http://host:8123 or chdb://PATH")
@@ -55,13 +58,14 @@ class ClickHouseSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields
             return Target(interface="chdb", path=path, database=self.database, timeout_s=self.timeout_s)
         if self.ca_file is not None and not Path(self.ca_file).is_file():
             raise ConfigError(f"clickhouse.ca_file: there is no file {self.ca_file}")
+        place = place_of(self, "password", "clickhouse")
         return Target(
             interface="https" if parts.scheme == "https" else "http",
             host=parts.hostname or "",
             port=parts.port or _PORTS[parts.scheme],
             database=self.database,
             username=self.username,
-            password=self._password(),
+            password=None if place is None else secrets.hold(place),
             ca_file=self.ca_file,
             timeout_s=self.timeout_s,
         )
@@ -69,28 +73,6 @@ class ClickHouseSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def beside(self, origins: tuple[str, ...]) -> "ClickHouseSection":
         """The same for one of several journals that share the database."""
         return replace(self, logs=(*self.logs, *origins))
-
-    def _password(self) -> str | None:
-        if self.password_env is not None:
-            value = os.environ.get(self.password_env, "").strip()
-            if not value:
-                raise ConfigError(
-                    "clickhouse.password_env: the variable that it names is not set; the password itself does not go "
-                    "here"
-                )
-            return value
-        if self.password_file is None:
-            return None
-        try:
-            value = Path(self.password_file).read_text("utf-8").strip()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
-            raise ConfigError(
-                f"clickhouse.password_file: {self.password_file} cannot be read: {reason}"
-            ) from None
-        if not value:
-            raise ConfigError(f"clickhouse.password_file: {self.password_file} is empty")
-        return value
 
 
 def check_clickhouse(section: ClickHouseSection, where: str) -> None:
@@ -107,13 +89,8 @@ def check_clickhouse(section: ClickHouseSection, where: str) -> None:
             f"{where}.database: {section.database!r} is no name of a database: write letters, digits and '_', such as "
             "analytics"
         )
-    if section.password_env is not None and section.password_file is not None:
-        raise ConfigError(f"{where}: write one of password_env and password_file")
-    if section.password_env is not None and not _VARIABLE.fullmatch(section.password_env):
-        raise ConfigError(
-            f"{where}.password_env: is no name of a variable; the password itself does not go here"
-        )
-    if section.username is None and (section.password_env or section.password_file):
+    check_secret(section, "password", where)
+    if section.username is None and place_of(section, "password", where) is not None:
         raise ConfigError(f"{where}.username: is missing, and there is a password")
     for number, log in enumerate(section.logs):
         if not ORIGIN.fullmatch(log):

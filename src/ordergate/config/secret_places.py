@@ -16,6 +16,7 @@ FIELDS: Final = (
     ("nats.inputs", "hmac_key", LEAST_SIGNING),
     ("kafka", "password", 1),
     ("kafka", "key_password", 1),
+    ("clickhouse", "password", 1),
     ("alerts", "secret", LEAST_SIGNING),
     ("database", "password", 1),
 )

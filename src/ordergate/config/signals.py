@@ -57,7 +57,7 @@ def routing_of(section: Signals, max_age_s: int) -> SignalRouting:
     """What signals become, for decisions.
 
     Args:
-        max_age_s: for how long a signal that comes over NATS makes an order, and so may make a second one: no window
+        max_age_s: for how long a signal that nobody waits for makes an order, and so may make a second one: no window
             is shorter.
     """
     least = timedelta(seconds=max_age_s) + SKEW

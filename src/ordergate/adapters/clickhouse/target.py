@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
+from ordergate.application.ports.secrets import Held
 from ordergate.domain.errors import OrdergateError
 
 CONNECT_S: Final = 3
@@ -38,7 +39,7 @@ class Target(Struct, frozen=True, kw_only=True):
     path: str | None = None
     database: str = "default"
     username: str | None = None
-    password: str | None = None
+    password: Held | None = None
     ca_file: str | None = None
     timeout_s: float = 30.0
 
@@ -67,7 +68,7 @@ class Target(Struct, frozen=True, kw_only=True):
             "port": self.port,
             "database": self.database,
             "username": self.username,
-            "password": self.password or "",
+            "password": "" if self.password is None else self.password().reveal(),
             "connect_timeout": CONNECT_S,
             "send_receive_timeout": max(int(self.timeout_s), 1),
             "query_retries": 0,
