@@ -8,6 +8,7 @@ import os
 from collections.abc import Generator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.services.memory import in_memory
@@ -42,6 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Files of quick tests are in memory, where no commit waits for a disk; the slow ones kill on a real one."""
     if _are_quick(config) and (folder := in_memory()) is not None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))
+    # Rich ones, with the source and every local, cost more than many a test.
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
 
 
 @pytest.hookimpl(wrapper=True)

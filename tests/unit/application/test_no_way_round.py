@@ -268,7 +268,7 @@ def test_a_hole_is_found(hole: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if hole == "stopped":
         for module in (halting, changing, reporting):
             monkeypatch.setattr(module, "stopped", lambda _ctx, _order: None, raising=False)
-        monkeypatch.setattr(halting, "_is_stopped", lambda *_given: False)
+        monkeypatch.setattr(halting, "_stops", lambda *_given: False)
     else:
         passing = tuple(check for check in checks.CHECKS if check.__name__ != "kill_switch")
         monkeypatch.setattr(checks, "CHECKS", passing)
