@@ -24,6 +24,7 @@ from ordergate.config.nats import NatsSection
 from ordergate.domain.errors import StoreError
 from tests.services.mail import mail, until
 from tests.services.nats import Nats
+from tests.services.secrets import secrets
 from tests.services.postgres import Postgres
 
 SECRET = "the risk service's secret"
@@ -264,7 +265,7 @@ def test_a_key_that_is_none_is_named_by_its_setting(
     (tmp_path / "secret").write_text("short")
     (setting,) = named
     with pytest.raises(SecretError, match=rf"nats\.inputs\.{setting}: .* fewer than 16 characters") as raised:
-        check_nats_in(config_for(nats, **named))
+        check_nats_in(config_for(nats, **named), secrets())
     assert "short" not in str(raised.value)
 
 

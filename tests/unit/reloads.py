@@ -16,6 +16,7 @@ from ordergate.application.reloading import Outcome, Reload, SourceState
 from ordergate.bootstrap import Gate, assemble
 from ordergate.bootstrap.in_force import InForce
 from ordergate.bootstrap.reloading import Reloader
+from ordergate.bootstrap.secrets import secrets_of
 from ordergate.bootstrap.sources import Begun
 from ordergate.config.sources import merged, whole
 from ordergate.domain.market import Quote
@@ -110,7 +111,8 @@ def start_of(sources: list[Source], clock: VirtualClock) -> Begun:
         name: (snapshot, SourceState(name=name, revision=snapshot.revision, read_at=clock.now()))
         for name, snapshot in snapshots.items()
     }
-    return Begun(whole(snapshots), sources, states, None)
+    config = whole(snapshots)
+    return Begun(config, sources, states, None, secrets_of(config))
 
 
 def reloaded(
@@ -131,7 +133,14 @@ def reloaded(
         broker = LyingBroker("paper", settings, None, clock, in_force.catalogue)
         signer = Signer(begun.config.audit.origin, bytes(32))
         async with assemble(
-            begun.config, journal or MemoryJournal(), signer, clock, TimeIds(), [broker], in_force=in_force
+            begun.config,
+            journal or MemoryJournal(),
+            signer,
+            clock,
+            TimeIds(),
+            [broker],
+            secrets=begun.secrets,
+            in_force=in_force,
         ) as gate:
             room = Room(gate, broker, sources, base, begun)
             room.quote()

@@ -14,7 +14,6 @@ from ordergate.api.nats.signatures import Verifier, public_key_of
 from ordergate.application.secrets import Secrets
 from ordergate.bootstrap.connecting import connection_of
 from ordergate.bootstrap.gate import Gate
-from ordergate.bootstrap.secrets import secrets_of
 from ordergate.bootstrap.shards import Shards
 from ordergate.config import Config, ConfigError
 from ordergate.config.secrets import LEAST_SIGNING, place_of
@@ -54,11 +53,10 @@ class _Server:
         return await pull(stream, kept.config.name or consumed.stream, config)
 
 
-def check_nats_in(config: Config) -> None:
+def check_nats_in(config: Config, secrets: Secrets) -> None:
     """Raises ConfigError or SecretError where something that `nats_in` needs is not there."""
     inputs = config.nats.inputs
     if inputs.signals or inputs.commands:
-        secrets = secrets_of(config)
         config.nats.login(secrets)
         verifier_of(inputs, secrets)
 

@@ -131,7 +131,7 @@ async def _serve(
     # signals are caught until the gate is closed, but not while it is still opening
     async with begun(config, place, clock) as start:
         settings = start.config
-        check_nats_in(settings)
+        check_nats_in(settings, start.secrets)
         check_clickhouse_in(settings, start.secrets)
         with ExitStack() as signals:
             async with (

@@ -647,6 +647,7 @@ class TestStory:
             assert any(row.detail.startswith("trade x1") for row in told)
             kinds = {entry.event.__struct_config__.tag for entry in await entries_of(journal)}
             silent = {"FundConfigured/1", "InstrumentDefined/1", "SessionOpened/1", "SignalRefused/1"}
+            silent |= {"ConfigurationChanged/1"}
             silent |= {
                 str(kind.__struct_config__.tag)
                 for kind in get_args(MoveEvent | RiskEvent | PositionAdjusted)

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from ordergate.adapters.clock import VirtualClock, run_virtual
 from ordergate.adapters.config import http
@@ -277,13 +278,13 @@ def test_an_answer_without_end_is_not_read_to_its_end() -> None:
     assert parts == 17
 
 
-def test_it_is_said_what_is_wrong_and_what_stays(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_said_what_is_wrong_and_what_stays() -> None:
     async def test(made: ConfigClient) -> None:
         await made.get_config(force_refresh=True)
 
-    run(Hub(slips(2, 5), slips("9", 6)), test)
-    heard = capsys.readouterr()
-    said = heard.out + heard.err
+    with capture_logs() as heard:
+        run(Hub(slips(2, 5), slips("9", 6)), test)
+    said = str(heard)
     assert f"{SLIPPAGE}: '9' is no number" in said
     assert "version 6: " in said
     assert "version 5" in said
