@@ -34,7 +34,7 @@ def test_the_numbers_of_a_seed_are_those_of_every_python() -> None:
     shown = "\n".join(map(repr, [*synthetic_quotes(7), *synthetic_signals(7)]))
     assert (
         hashlib.sha256(shown.encode()).hexdigest()
-        == "078ff70621f4863ee957121eb1e36f73cad02c5a852f3676f091974e79150554"
+        == "83ee37aac341099ad8e6e59f31ecfe0b6c259fff1c3c0826feae61633d3ea026"
     )
 
 

@@ -238,7 +238,9 @@ def test_a_signal_makes_a_created_order_once() -> None:
     assert (order.state, order.limit_price, order.signal_id) == (State.CREATED, D("1.08"), "sig")
     book.step(CreateFromSignal(SIGNAL, "limit"))
     assert (book.answer.replayed, book.answer.order, book.events) == (True, order, [])
-    book.step(CreateFromSignal(SIGNAL))  # a market order: other content
+    book.step(CreateFromSignal(SIGNAL))  # whatever is configured by now
+    assert (book.answer.replayed, book.answer.order, book.events) == (True, order, [])
+    book.step(CreateFromSignal(SIGNAL, "market"))  # other content
     assert (book.answer.order, book.answer.refusal.code) == (None, Code.KEY_REUSED)
     assert kinds(book) == ["SignalRefused"]
 
