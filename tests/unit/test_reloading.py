@@ -16,6 +16,7 @@ from ordergate.application.reloading import Outcome
 from ordergate.bootstrap import open_shard, open_shards
 from ordergate.bootstrap.reloading import Reloader, running
 from ordergate.config import load
+from ordergate.config.secrets import LEAST_SIGNING
 from ordergate.config.sources import merged
 from ordergate.domain.configuration import MOST_KEYS, KeyClass
 from ordergate.domain.errors import StoreError
