@@ -269,6 +269,26 @@ def test_no_such_configuration() -> None:
     assert "cannot be read" in run("config", "show", "--config", "none.toml", code=1).stderr
 
 
+def test_what_may_be_secret_is_not_shown() -> None:
+    Path("o.toml").write_text("""
+[alerts]
+webhook = "https://hooks.example/T0/canary"
+secret = "alerts/hook#key"
+[gates.own]
+class = "desk:Gate"
+options = { key = "canary" }
+[brokers.paper]
+[brokers.own]
+adapter = "sync"
+class = "desk:Broker"
+options = { key = "canary" }
+""")
+    assert "canary" not in run("config", "show", "--config", "o.toml").stdout
+    shown = document("config", "show", "--config", "o.toml")
+    assert shown["alerts"]["webhook"] == shown["gates"]["own"]["options"] == "hidden"
+    assert "canary" not in json.dumps(shown)
+
+
 def test_configuration_is_shown_with_a_schema() -> None:
     assert document("config", "show")["server"]["port"] == 8012
     assert "funds.paper-momentum.broker" in run("config", "show").stdout

@@ -18,9 +18,10 @@ from ordergate.bootstrap import open_gate
 from ordergate.bootstrap.reloading import Reloader, running
 from ordergate.bootstrap.sources import as_kept, begun
 from ordergate.config.errors import ConfigError
+from tests.services.hub import RunningHub, hub
 from tests.services.nats import Nats, nats
 
-__all__ = ["nats"]
+__all__ = ["hub", "nats"]
 BUCKET, KEY = "ordergate-config", "oms.production"
 CAPPED = b"[limits.firm]\nmax_order_qty = 70\n"
 
@@ -204,6 +205,29 @@ def test_a_service_starts_with_what_the_key_said_last_where_it_says_what_cannot_
             done = await reloader.reload()
             assert done.outcome is Outcome.REFUSED
             assert "limits.firm.max_order_qty" in (done.reason or "")
+
+    run(nats, test)
+
+
+def test_a_key_that_says_what_cannot_be_at_a_start_leaves_what_the_hub_says_now(
+    nats: Nats, hub: RunningHub, tmp_path: Path
+) -> None:
+    path, place = file_of(nats, tmp_path, f'[hub]\nurl = "{hub.url}"'), tmp_path / "orders.db"
+
+    async def test(bucket: Any) -> None:
+        await bucket.put(KEY, CAPPED)
+        hub.say({"operational": {"order_defaults": {"max_slippage_pips": 2}}}, 1)
+        await served_once(path, place)
+        hub.say({"operational": {"order_defaults": {"max_slippage_pips": 1}}}, 2)
+        await bucket.put(KEY, b"[limits.firm]\nmax_order_qty = -1\n")
+        async with begun(path, place, SystemClock()) as start:
+            assert start.config.signals.max_slippage_pips == 1
+            assert start.config.limits.firm.max_order_qty == 70
+            assert {name: state.kept for name, (_, state) in start.states.items()} == {
+                "file": False,
+                "hub": False,
+                "kv": True,
+            }
 
     run(nats, test)
 

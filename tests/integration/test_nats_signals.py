@@ -24,8 +24,8 @@ from ordergate.config.nats import NatsSection
 from ordergate.domain.errors import StoreError
 from tests.services.mail import mail, until
 from tests.services.nats import Nats
-from tests.services.secrets import secrets
 from tests.services.postgres import Postgres
+from tests.services.secrets import secrets
 
 SECRET = "the risk service's secret"
 

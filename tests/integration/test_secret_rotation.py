@@ -11,12 +11,16 @@ from typing import Any, ClassVar
 
 import pytest
 
+from ordergate.adapters.clock import SystemClock
 from ordergate.adapters.outlets.webhook import SIGNATURE
 from ordergate.api.nats.settings import Inputs
 from ordergate.application.ports.secrets import SecretAway, SecretError
+from ordergate.application.reloading import Outcome
 from ordergate.bootstrap import Gate, nats_in, open_gate, open_shards
-from ordergate.bootstrap.secrets import secrets_of, use_passwords
-from ordergate.config import Config, Database, FundSection, SyncBroker, load
+from ordergate.bootstrap.reloading import Reloader
+from ordergate.bootstrap.secrets import keeping_secrets, secrets_of, use_passwords
+from ordergate.bootstrap.sources import begun
+from ordergate.config import Config, Database, FundSection, SyncBroker
 from ordergate.config.alerts import AlertsSection
 from ordergate.config.kafka import KafkaSection
 from ordergate.config.nats import NatsSection
@@ -371,7 +375,7 @@ def test_a_gate_does_not_open_without_a_secret_and_says_what_is_missing(
     assert not (tmp_path / "o.db").exists()
 
 
-def test_shards_of_one_process_read_together(tmp_path: Path, folder: Folder) -> None:
+def test_shards_of_one_process_sign_with_what_a_reload_named(tmp_path: Path, folder: Folder) -> None:
     folder.put("alerts/webhook#key", "the secret of the desk")
     text = f"""
 [shards.eu]
@@ -390,16 +394,34 @@ fund = "a"
 [brokers.u]
 [database]
 url = "sqlite:///{tmp_path / "o.db"}"
-[alerts]
-webhook = "http://127.0.0.1:9/"
-secret = "alerts/webhook#key"
 [secrets]
 folder = "{folder.path}"
 """
-    (tmp_path / "ordergate.toml").write_text(text)
+    alerts = '[alerts]\nwebhook = "{url}"\nsecret = "alerts/webhook#key"\n'
+    file = tmp_path / "ordergate.toml"
+    file.write_text(text)
 
     async def main() -> None:
-        async with open_shards(load(tmp_path / "ordergate.toml")) as shards:
-            assert len({id(gate.secrets) for gate in shards.shards.values()}) == 1
+        clock = SystemClock()
+        async with (
+            begun(file, tmp_path / "o.db", clock) as start,
+            keeping_secrets(start.config, clock, start.secrets) as secrets,
+            open_shards(start.config, secrets=secrets) as shards,
+        ):
+            with hook() as told:
+                file.write_text(text + alerts.format(url=told.url))
+                assert (await Reloader(shards, start).reload()).outcome is Outcome.APPLIED
+                await throw(shards.shards["eu"], "a")
+                await until(lambda: _value(told.taken))
+                folder.put("alerts/webhook#key", "the second of the desk")
+                await secrets.refresh()
+                await throw(shards.shards["us"], "b")
+                await until(lambda: _value(len(told.taken) == 2))
+            (_at, headers, body), (_later, other, second) = told.taken
+            assert signed_with(body, headers)("the secret of the desk")
+            assert signed_with(second, other)("the second of the desk")
+
+    async def throw(shard: Gate, fund: str) -> None:
+        await shard.execute(ThrowSwitch(level=Level.FUND, name=fund, reason="a test"))
 
     run(main())

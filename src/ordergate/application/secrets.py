@@ -55,6 +55,11 @@ class Secrets:
                 found = await asyncio.to_thread(self._read, place)
                 self._held.setdefault(place, Held(found))
 
+    def let_go(self, place: Place) -> None:
+        """It is read again no more: who still has it keeps its last value."""
+        self._held.pop(place, None)
+        self._rotated.pop(place, None)
+
     def _read(self, place: Place) -> Found:
         try:
             found = self._reader.read(place)
@@ -96,7 +101,8 @@ class Secrets:
         async with self._turn:
             await self._tend()
             for place, held in list(self._held.items()):
-                await self._refresh(place, held)
+                if place in self._held:
+                    await self._refresh(place, held)
 
     async def _tend(self) -> None:
         try:

@@ -5,9 +5,15 @@ from collections.abc import Awaitable, Callable
 from ordergate.adapters.outlets import Target, Webhook
 from ordergate.application.naming import Naming
 from ordergate.application.ports.clock import Clock
+from ordergate.application.ports.secrets import Place
 from ordergate.application.secrets import Secrets
 from ordergate.config.alerts import AlertsSection
 from ordergate.config.secrets import LEAST_SIGNING, place_of
+
+
+def place_in(section: AlertsSection) -> Place | None:
+    """Where the secret is that signs alerts; None where none is named."""
+    return place_of(section, "secret", "alerts", LEAST_SIGNING)
 
 
 async def target_of(section: AlertsSection, secrets: Secrets) -> Target | None:
@@ -16,7 +22,7 @@ async def target_of(section: AlertsSection, secrets: Secrets) -> Target | None:
     Raises:
         SecretError: there is no secret.
     """
-    place = place_of(section, "secret", "alerts", LEAST_SIGNING)
+    place = place_in(section)
     if section.webhook is None or place is None:
         return None
     await secrets.load([place])

@@ -22,6 +22,7 @@ from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.configuration import ConfigSource, Snapshot, SourceError
 from ordergate.application.reloading import Outcome, PendingKey, Reload, Standing
 from ordergate.application.stopping import stopped
+from ordergate.bootstrap.alerts import place_in
 from ordergate.bootstrap.gate import Gate
 from ordergate.bootstrap.shards import Shards
 from ordergate.bootstrap.sources import Begun
@@ -153,6 +154,7 @@ class Reloader:
             await takeover.execute(origin)
         for gate in self._opened.shards.values():
             await gate.alerts.follow()
+        self._let_go(planned.config)
         self._standing, self._waiting = planned.config, planned.waiting
         if isinstance(self._opened, Shards):
             self._opened.config = planned.config
@@ -166,6 +168,13 @@ class Reloader:
             outcome=Outcome.APPLIED if planned.taken else Outcome.UNCHANGED,
             changed=tuple(change.told() for change in planned.taken),
         )
+
+    def _let_go(self, config: Config) -> None:
+        """Of the secret that signs alerts no more: nobody need have it any longer."""
+        place = place_in(self._standing.alerts)
+        if place is not None and place != place_in(config.alerts):
+            for gate in self._opened.shards.values():
+                gate.secrets.let_go(place)
 
     def _chosen(self, said: Mapping[str, Snapshot]) -> tuple[Mapping[str, Snapshot], Config]:
         """What all sources say; where that cannot be, of each alone what can, beside what is in force."""

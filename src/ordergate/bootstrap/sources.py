@@ -153,13 +153,31 @@ async def _states(
 def _whole(
     states: dict[str, tuple[Snapshot, SourceState]], keeper: _Keeper
 ) -> tuple[Config, dict[str, tuple[Snapshot, SourceState]]]:
-    """What they say together; where that cannot be, the file with what was kept of the others."""
+    """What they say together; where that cannot be, with what was kept of one of the others, else of all of them."""
     try:
-        return whole({name: snapshot for name, (snapshot, _) in states.items()}), states
+        return _together(states, {}), states
     except ConfigError as error:
-        others = {name: state for name, state in states.items() if name != "file"}
-        if not others or all(state.kept for _, state in others.values()):
-            raise
-        earlier = {name: keeper.state(name, str(error), state.read_at) for name, (_, state) in others.items()}
-    states = {**states, **earlier}
-    return whole({name: snapshot for name, (snapshot, _) in states.items()}), states
+        wrong = error
+    asked = [name for name, (_, state) in states.items() if name != "file" and not state.kept]
+    if not asked:
+        raise wrong
+    config, spoiled = _spared(states, asked, keeper, str(wrong))
+    earlier = {name: keeper.state(name, str(wrong), states[name][1].read_at) for name in spoiled}
+    return config, {**states, **earlier}
+
+
+def _spared(
+    states: Mapping[str, tuple[Snapshot, SourceState]], asked: Sequence[str], keeper: _Keeper, why: str
+) -> tuple[Config, Sequence[str]]:
+    """What can be, and whose kept configuration it takes for that: the uppermost source's before that of one below."""
+    for name in reversed(asked):
+        try:
+            return _together(states, {name: keeper.one(name, why)}), [name]
+        except ConfigError:
+            pass
+    return _together(states, {name: keeper.one(name, why) for name in asked}), asked
+
+
+def _together(states: Mapping[str, tuple[Snapshot, SourceState]], earlier: Mapping[str, Kept]) -> Config:
+    said = {name: snapshot for name, (snapshot, _) in states.items()}
+    return whole({**said, **{name: found.snapshot for name, found in earlier.items()}})

@@ -27,7 +27,6 @@ from ordergate.adapters.journals.location import (
     on_server,
     path_of,
     place_beside,
-    safe_to_show,
 )
 from ordergate.adapters.journals.schema import REVISIONS, check_version, pending
 from ordergate.adapters.journals.sqlite_file import connect, store_error
@@ -47,6 +46,7 @@ from ordergate.cli.secrets import SECRETS_CHECKS
 from ordergate.cli.server_checks import SERVER_CHECKS
 from ordergate.config import Config
 from ordergate.config import schema as config_schema
+from ordergate.config.changing import told_openly
 from ordergate.config.secret_places import places_in
 from ordergate.domain.errors import Code, Invalid, OrdergateError, StoreError
 from ordergate.domain.market import Quote
@@ -59,21 +59,13 @@ quotes_app: Final = typer.Typer(help="Set the paper venue's market by hand.", no
 
 @config_app.command("show")
 def show(config: t.ConfigFile = None, as_json: t.Json = False) -> None:
-    """Show the configuration in force, defaults included."""
+    """Show what the file of the configuration says, defaults included, and what may be secret hidden."""
     with t.failing(as_json=as_json):
-        values = msgspec.to_builtins(t.read_config(config))
-        for database, field in _urls(values):
-            database[field] = safe_to_show(database[field])
+        values = msgspec.to_builtins(told_openly(t.read_config(config)))
         if as_json:
             t.print_json(values)
         else:
             t.print_table("Configuration", ("key", "value"), _flat(values))
-
-
-def _urls(values: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Where a configuration names databases."""
-    yield values["database"], "url"
-    yield from ((shard, "database") for shard in values["shards"].values() if shard["database"] is not None)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
