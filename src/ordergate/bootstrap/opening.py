@@ -38,6 +38,7 @@ from ordergate.bootstrap.gate import Gate, beside
 from ordergate.bootstrap.gates import close_gates, make_gates
 from ordergate.bootstrap.in_force import InForce, seen
 from ordergate.bootstrap.kafka import kafka_archive
+from ordergate.bootstrap.logs import show_no_locals
 from ordergate.bootstrap.nats import nats_connection, nats_out
 from ordergate.bootstrap.secrets import BrokerSecrets, keeping_secrets, secrets_of
 from ordergate.config import AnyBroker, Config, ConfigError
@@ -78,6 +79,7 @@ async def open_gate(
         raise ConfigError(
             "the configuration has shards: open them with open_shards, or one with config.shard(NAME)"
         )
+    show_no_locals()
     url, clock = url or config.database.url, clock or SystemClock()
     async with AsyncExitStack() as stack:
         held = secrets
