@@ -152,11 +152,13 @@ class Recorder:
         for told in await self._teller.tell(entries):
             if told.order is None:
                 continue
-            orders[told.order.order_id] = order_row(told.order, self._log, told.entry.index)
+            row = order_row(told.order, self._log, told.entry.index)
+            orders[row.order_identifier] = row
             events += event_rows(told, self._log, await self._payload(told.entry))
             for fill in await self._changed(told, told.order):
                 instrument = await self._instrument(fill.symbol)
-                trades[fill.fill_id] = trade_row(fill, instrument, self._log, told.entry.index)
+                trade = trade_row(fill, instrument, self._log, told.entry.index)
+                trades[trade.trade_identifier] = trade
         if entries:
             self._next = entries[-1].index + 1
         return Rows(list(orders.values()), events, list(trades.values()))
@@ -216,8 +218,8 @@ def order_row(order: Order, log: str, index: int) -> OrderRow:
         account_identifier=order.broker,
         order_manager_identifier=order.order_manager,
         asset_identifier=order.symbol,
-        order_remote_id=order.broker_order_id,
-        client_order_id=order.client_id,
+        order_remote_id=_storable(order.broker_order_id),
+        client_order_id=_storable(order.client_id),
         order_type=str(order.order_type),
         order_side=order.side.sign,
         quantity=order.quantity,
@@ -227,7 +229,7 @@ def order_row(order: Order, log: str, index: int) -> OrderRow:
         expires_time=order.expires_at,
         limit_price=order.limit_price,
         time_in_force=str(order.tif),
-        comments=order.thesis,
+        comments=_storable(order.thesis),
         venue_metadata=_document(log, index, msgspec.to_builtins(as_archived(order))),
     )
 
@@ -269,7 +271,7 @@ def trade_row(fill: Fill, instrument: Instrument, log: str, index: int) -> Trade
     quantity, fee = (fill.quantity, fill.fee) if fill.counts else (ZERO, ZERO)
     return TradeRow(
         trade_time=fill.time,
-        trade_identifier=fill.fill_id,
+        trade_identifier=_storable(fill.fill_id),
         account_identifier=fill.broker,
         order_identifier=fill.order_id,
         asset_identifier=fill.symbol,
@@ -277,10 +279,10 @@ def trade_row(fill: Fill, instrument: Instrument, log: str, index: int) -> Trade
         quantity=quantity,
         price=fill.price,
         commission=fee,
-        commission_asset_identifier=fill.fee_currency,
+        commission_asset_identifier=_storable(fill.fee_currency),
         settlement_cost=quantity * fill.price * instrument.contract_size,
         settlement_asset_identifier=instrument.currency,
-        comments=_comments(fill),
+        comments=_storable(_comments(fill)),
         venue_metadata=_document(log, index, msgspec.to_builtins(fill)),
     )
 
@@ -297,10 +299,15 @@ def _comments(fill: Fill) -> str | None:
 
 
 def _document(log: str, index: int, said: Mapping[str, Any]) -> dict[str, Any]:
-    """As it is kept: without what is not there, and without the character that PostgreSQL's documents cannot hold."""
+    """As it is kept: without what is not there."""
     kept = {name: _storable(value) for name, value in said.items() if value is not None}
     return {"log": log, "index": index, **kept}
 
 
 def _storable(value: Any) -> Any:
-    return value.replace("\0", "\\u0000") if isinstance(value, str) else value
+    """Without the character that PostgreSQL holds in no text; whatever comes from outside may have it."""
+    if isinstance(value, str):
+        return value.replace("\0", "\\u0000")
+    if isinstance(value, dict):
+        return {_storable(name): _storable(one) for name, one in value.items()}
+    return [_storable(one) for one in value] if isinstance(value, list | tuple) else value

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from ordergate.application.entry import Entry, decode
 from ordergate.application.naming import LogName
-from ordergate.application.recording import STATUSES, Recorder, Rows
+from ordergate.application.recording import STATUSES, Recorder, Rows, order_row, trade_row
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.states import ExecutionKind, State
 from tests.journals.older import busy
@@ -124,3 +126,18 @@ def test_nothing_that_postgresql_cannot_hold_is_in_a_document() -> None:
 
 def test_every_state_has_a_word() -> None:
     assert set(STATUSES) == set(State)
+
+
+def test_no_text_of_a_row_has_what_postgresql_cannot_hold() -> None:
+    async def run() -> None:
+        journal = await busy()
+        order = replace(
+            (await journal.select("orders"))[0], broker_order_id="7\0", client_id="c\0", thesis="a\0b"
+        )
+        fill = replace((await journal.select("fills"))[0], fill_id="f\0", fee_currency="U\0", refers_to="e\0")
+        (instrument,) = await journal.get("instruments", [(fill.symbol,)])
+        for row in (order_row(order, "log", 1), trade_row(fill, instrument, "log", 1)):
+            written = msgspec.json.encode(row).replace(rb"\\u0000", b"")
+            assert rb"\u0000" not in written
+
+    asyncio.run(run())

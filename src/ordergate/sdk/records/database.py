@@ -30,10 +30,11 @@ from sqlalchemy.pool import QueuePool
 from ordergate.adapters.journals.location import locate
 from ordergate.domain.errors import StoreError
 from ordergate.sdk.records.base import Base
+from ordergate.sdk.records.server import server_engine
+from ordergate.sdk.records.shape import check_shape
 
 RECORDS_VARIABLE: Final = "ORDERGATE_RECORDS"
 MEMORY: Final = "sqlite://"
-_PORT: Final = 5432
 _WAIT_S: Final = 30.0
 _SET_UP: Final = 0x6F67726563  # "ogrec": PostgreSQL's advisory lock of whoever makes the tables
 _JSON: Final = partial(json.dumps, allow_nan=False)
@@ -89,16 +90,17 @@ def create_schemas(bound: sa.Engine | None = None) -> None:
         bound: None takes the process's.
 
     Raises:
-        StoreError: it cannot be reached or written.
+        StoreError: it cannot be reached or written, or a table that is there has another shape.
     """
     made = bound or engine()
     try:
         with made.begin() as connection:
             if made.dialect.name == "postgresql":
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _SET_UP})
+            check_shape(connection, Base.metadata)
             Base.metadata.create_all(connection)
     except SQLAlchemyError as error:
-        shown = made.url.render_as_string(hide_password=True)
+        shown = made.url.set(drivername=made.dialect.name).render_as_string()
         raise StoreError(f"the records at {shown} cannot be set up: {_cause(error)}") from None
 
 
@@ -145,7 +147,7 @@ def _told() -> Iterator[None]:
 def _engine_at(url: str) -> sa.Engine:
     found = locate(url)
     if found.kind == "server":
-        return _server(url)
+        return server_engine(url, json_serializer=_JSON)
     if found.kind == "memory":
         # One connection, which is the database; threads take turns at it.
         pool: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
@@ -160,30 +162,6 @@ def _engine_at(url: str) -> sa.Engine:
     sa.event.listen(made, "connect", _prepare)
     sa.event.listen(made, "begin", _begin)
     return made
-
-
-def _server(url: str) -> sa.Engine:
-    address = sa.make_url(url).set(drivername="postgresql+pg8000")
-    folder, given = address.query.get("host"), dict[str, str]()
-    if isinstance(folder, str) and folder.startswith("/"):  # as libpq writes a socket
-        address = address.difference_update_query(["host"])
-        given["unix_sock"] = f"{folder}/.s.PGSQL.{address.port or _PORT}"
-    try:
-        made = sa.create_engine(address, pool_pre_ping=True, json_serializer=_JSON, connect_args=given)
-    except ModuleNotFoundError as missing:
-        raise StoreError(
-            f"records in PostgreSQL need {missing.name}: pip install 'ordergate[records]'"
-        ) from missing
-    sa.event.listen(made, "handle_error", _contradicts)
-    return made
-
-
-def _contradicts(context: sa.engine.ExceptionContext) -> None:
-    """pg8000 says of a doubled key alone that it contradicts what is there; every SQLSTATE of class 23 does."""
-    said, before = context.original_exception, context.sqlalchemy_exception
-    fields = said.args[0] if said.args and isinstance(said.args[0], dict) else {}
-    if fields.get("C", "").startswith("23") and not isinstance(before, IntegrityError):
-        raise IntegrityError(context.statement, context.parameters, said)
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

@@ -33,7 +33,7 @@ from ordergate.sdk.records.execution import OrderEventsTS, OrdersTS, TimeIndexed
 from ordergate.sdk.records.models import AccountTable, AssetTable, OrderManagerTable, new_uid
 from ordergate.sdk.records.registry import register, register_identifiers
 from ordergate.sdk.records.storing import kinds_of, upsert
-from ordergate.sdk.records.values import normalised
+from ordergate.sdk.records.values import Kind, held, normalised
 
 T = TypeVar("T")
 Work = Callable[[JournalReader], Coroutine[Any, Any, T]]
@@ -288,12 +288,12 @@ def _register_managers(session: Session, orders: Iterable[OrderRow]) -> None:
 
 
 def _put(session: Session, storage: type[TimeIndexed], rows: Sequence[Struct]) -> None:
-    """Rows as a frame would bring them."""
+    """Rows as a frame would bring them; times that no frame holds, such as 9999-12-31, are the nearest that it does."""
     written = [asdict(row) for row in rows]
-    columns = {
-        name: normalised(name, kind, [row[name] for row in written])
-        for name, kind in kinds_of(storage).items()
-    }
+    columns = {}
+    for name, kind in kinds_of(storage).items():
+        values = [row[name] for row in written]
+        columns[name] = normalised(name, kind, [*map(held, values)] if kind is Kind.TIME else values)
     names = list(columns)
     upsert(session, storage, [dict(zip(names, v, strict=True)) for v in zip(*columns.values(), strict=True)])
 

@@ -1,6 +1,7 @@
 """Writing many rows of a time-indexed table, and reading them: rows of the same index replace those that are there."""
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -10,10 +11,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ordergate.sdk.records.execution import TimeIndexed
+from ordergate.sdk.records.statements import table_of
 from ordergate.sdk.records.values import Kind, kind_of
 
 Row = Mapping[str, Any]
-_AT_ONCE: Final = 10_000
+_AT_ONCE: Final = 1_000
 _ASKED_AT_ONCE: Final = 500
 _NAMED: Final = 5
 
@@ -32,17 +34,35 @@ def upsert(session: Session, storage: type[TimeIndexed], rows: Sequence[Row]) ->
     table = storage.__table__
     rows = _without_empty_references(table, rows)
     _check_references(session, table, rows)
-    statement = _statement(session, storage)
+    put = _put_at_once if session.get_bind().dialect.name == "postgresql" else _put_each
     try:
         for piece in _pieces(rows, _AT_ONCE):
-            session.connection().execute(statement, piece)
+            put(session, storage, piece)
     except IntegrityError as error:  # what was registered a moment ago
         raise ValueError(f"{storage.identifier} cannot hold these rows: {error.orig}") from None
 
 
-def _statement(session: Session, storage: type[TimeIndexed]) -> Any:
-    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    insert = dialect.insert(storage.__table__)
+def _put_each(session: Session, storage: type[TimeIndexed], rows: Sequence[Row]) -> None:
+    session.connection().execute(_replacing(sqlite.insert(table_of(storage)), storage), rows)
+
+
+def _put_at_once(session: Session, storage: type[TimeIndexed], rows: Sequence[Row]) -> None:
+    """As one value: its driver goes there and back for each row, and reads the statement anew for each."""
+    columns = storage.__table__.columns
+    kept = [sa.column(name, column.type) for name, column in columns.items()]
+    given = sa.bindparam("rows", [{name: _in_json(row[name]) for name in row} for row in rows], type_=sa.JSON)
+    read = sa.func.json_to_recordset(given).table_valued(*kept).render_derived(with_types=True)
+    insert = postgresql.insert(table_of(storage)).from_select(columns.keys(), sa.select(*read.c))
+    session.connection().execute(_replacing(insert, storage))
+
+
+def _in_json(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
+
+
+def _replacing(insert: Any, storage: type[TimeIndexed]) -> Any:
     changed = [name for name in storage.__table__.columns.keys() if name not in storage.index_names]  # noqa: SIM118
     if not changed:
         return insert.on_conflict_do_nothing(index_elements=list(storage.index_names))

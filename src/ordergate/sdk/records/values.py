@@ -3,16 +3,17 @@
 | kind | becomes | a null becomes | refused |
 |---|---|---|---|
 | time | UTC, to the microsecond; without a zone it is UTC already | None, in the index refused | what is no time |
-| text | text | the empty text | |
+| text | text | the empty text | a NUL character |
 | number | float | 0.0, as does what is no number | |
 | whole | int, what stands behind the point is cut | 0, as does what is no number | beyond 64 bits |
 | flag | true or false | false | |
-| document | a mapping or a list that JSON can hold | the empty mapping | all else |
+| document | a mapping or a list that JSON can hold | the empty mapping | all else; a NUL character |
 """
 
 import datetime as dt
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
@@ -28,6 +29,8 @@ LAST: Final = dt.datetime(2262, 1, 1, tzinfo=dt.UTC)
 
 _NO_VALUE: Final = frozenset({"NAType", "NaTType"})
 _WHOLE: Final = 2**63
+_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_NO_NUL: Final = "it has a NUL character, which databases do not keep: leave it out"
 
 
 class Kind(Enum):
@@ -107,6 +110,11 @@ def _time(value: Any) -> dt.datetime | None:
     return moment  # type: ignore[no-any-return]
 
 
+def held(moment: dt.datetime | None) -> dt.datetime | None:
+    """The moment, or the nearest that a frame holds."""
+    return None if moment is None else min(max(moment, FIRST), LAST - dt.timedelta.resolution)
+
+
 def _moment(value: Any) -> dt.datetime:
     """Of what is no datetime of Python's own."""
     if hasattr(value, "to_pydatetime"):  # of pandas: nanoseconds are cut
@@ -124,7 +132,10 @@ def _moment(value: Any) -> dt.datetime:
 
 
 def _text(value: Any) -> str:
-    return value if type(value) is str else "" if is_null(value) else str(value)
+    text = value if type(value) is str else "" if is_null(value) else str(value)
+    if "\0" in text:
+        raise ValueError(f"Invalid execution text: {_NO_NUL}")
+    return text
 
 
 def _number(value: Any) -> float:
@@ -158,9 +169,12 @@ def _flag(value: Any) -> bool:
 def _document(value: Any) -> Any:
     if isinstance(value, dict | list):
         try:
-            return json.loads(json.dumps(value, allow_nan=False))  # as it will be read back
+            text = json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"Invalid jsonb execution value: JSON cannot hold it: {error}") from None
+        if _NUL.search(text):
+            raise ValueError(f"Invalid jsonb execution value: {_NO_NUL}")
+        return json.loads(text)  # as it will be read back
     if is_null(value):
         return {}
     raise ValueError("Invalid jsonb execution value: write a dict or a list")

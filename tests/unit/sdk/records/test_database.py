@@ -125,7 +125,7 @@ def test_the_tables_of_several_who_start_at_once_are_made_once(at: str) -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [("mysql://x/y", "is no database URL known here"), ("sqlite:////no/such/folder/r.db", "cannot be set up"),
-     ("postgresql://it:hush@127.0.0.1:1/x", "cannot be set up")],
+     ("postgresql://it:hush@127.0.0.1:1/x", "cannot be reached")],
 )  # fmt: skip
 def test_what_cannot_be_used_is_told_without_its_password_and_the_former_stays(url: str, says: str) -> None:
     before = engine()
@@ -202,3 +202,30 @@ if child:
     )
     assert done.stderr == ""
     assert sorted(done.stdout.splitlines()) == ["['child']", "['parent']", "['parent']"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [("DROP COLUMN said", "lacks said"), ("RENAME COLUMN said TO meant", "lacks said"),
+     ("ADD COLUMN more integer", None)],
+)  # fmt: skip
+def test_a_table_of_another_shape_is_told(at: str, change: str, says: str | None) -> None:
+    with writing() as session:
+        session.execute(sa.text(f"ALTER TABLE {Probe.__tablename__} {change}"))
+    if says is None:
+        create_schemas()
+        return
+    with pytest.raises(
+        StoreError, match=f"table ms_markets__probe is of another shape: it {says}; migrate it"
+    ):
+        create_schemas()
+
+
+def test_a_column_of_another_type_is_told(at: str) -> None:
+    with writing() as session:
+        session.execute(sa.text(f"ALTER TABLE {Probe.__tablename__} DROP COLUMN at"))
+        session.execute(sa.text(f"ALTER TABLE {Probe.__tablename__} ADD COLUMN at integer"))
+    with pytest.raises(
+        StoreError, match=r"ms_markets__probe is of another shape: at is INTEGER, not (VARCHAR|TIMESTAMP)"
+    ):
+        create_schemas()

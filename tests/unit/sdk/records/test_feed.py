@@ -346,3 +346,24 @@ def test_times_of_an_order_are_never_the_same_twice(busy: str) -> None:
     fed = feed_from(busy)
     assert len(OrderEvents().frame()) == fed.events  # none has replaced another
     assert OrderEvents().frame().index[0][0] >= dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
+
+
+def test_what_people_and_brokers_write_stops_no_feed(at: str) -> None:
+    async def main() -> str:
+        async with open_gate(Config(), MEMORY) as gate:
+            await PaperMarket(gate).set_quote("AAPL", 180.40, 180.50)
+            order = Order(
+                idempotency_key="k-3", symbol="AAPL", side="buy", fund_id="paper-momentum", quantity=10,
+                order_type="limit", limit_price="170", tif="gtd", thesis="before\0after",
+                expires_at=dt.datetime(9999, 12, 31, tzinfo=dt.UTC),
+            )  # fmt: skip
+            made = await OrderService(gate=gate).submit(order)
+            await gate.quiet()
+            await asyncio.to_thread(feed_from, gate)
+            return made.order_id
+
+    order_id = asyncio.run(main())
+    (row,) = Orders().frame("polars", order_identifier=order_id).to_dicts()
+    said = msgspec.json.decode(row["venue_metadata"])
+    assert (row["comments"], said["thesis"]) == (r"before\u0000after",) * 2
+    assert (row["expires_time"].year, said["expires_at"]) == (2261, "9999-12-31T00:00:00Z")
