@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
@@ -132,10 +132,13 @@ def _told() -> Iterator[None]:
         yield
     except DataError as error:
         raise ValueError(f"the database does not take what was to be written: {error.orig}") from error
-    except (IntegrityError, ProgrammingError):
-        raise
     except (DBAPIError, PoolTimeout) as error:
-        raise StoreError(f"the records cannot be used: {_cause(error)}") from error
+        if isinstance(error, IntegrityError | ProgrammingError) and error.statement is not None:
+            raise  # of a statement; of none it is about being let in
+        # from None: what it went through has the password at hand
+        raise StoreError(f"the records cannot be used: {_cause(error)}") from None
+    except ConnectionError as error:  # as the driver lets it through
+        raise StoreError(f"the records cannot be used: {error}") from None
     except StatementError as error:
         if isinstance(error.orig, ValueError | TypeError):
             raise error.orig from None
@@ -145,7 +148,7 @@ def _told() -> Iterator[None]:
 def _engine_at(url: str) -> sa.Engine:
     found = locate(url)
     if found.kind == "server":
-        return _server(url)
+        return _server(url, found.shown)
     if found.kind == "memory":
         # One connection, which is the database; threads take turns at it.
         pool: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
@@ -162,12 +165,20 @@ def _engine_at(url: str) -> sa.Engine:
     return made
 
 
-def _server(url: str) -> sa.Engine:
-    address = sa.make_url(url).set(drivername="postgresql+pg8000")
-    folder, given = address.query.get("host"), dict[str, str]()
+def _server(url: str, shown: str) -> sa.Engine:
+    try:
+        address = sa.make_url(url).set(drivername="postgresql+pg8000")
+    except (SQLAlchemyError, ValueError):
+        raise StoreError(f"the records at {shown}: write one host and port, and a database") from None
+    folder, password, given = address.query.get("host"), address.query.get("password"), dict[str, str]()
     if isinstance(folder, str) and folder.startswith("/"):  # as libpq writes a socket
         address = address.difference_update_query(["host"])
         given["unix_sock"] = f"{folder}/.s.PGSQL.{address.port or _PORT}"
+    if isinstance(password, str):  # where nothing shows it
+        address = address.difference_update_query(["password"]).set(password=password)
+    if address.query:
+        unknown = ", ".join(address.query)
+        raise StoreError(f"the records at {shown}: {unknown}: write host=/FOLDER alone, or password")
     try:
         made = sa.create_engine(address, pool_pre_ping=True, json_serializer=_JSON, connect_args=given)
     except ModuleNotFoundError as missing:
@@ -175,7 +186,16 @@ def _server(url: str) -> sa.Engine:
             f"records in PostgreSQL need {missing.name}: pip install 'ordergate[records]'"
         ) from missing
     sa.event.listen(made, "handle_error", _contradicts)
+    made.dialect.do_ping = partial(_ping, made.dialect, made.dialect.do_ping)  # type: ignore[method-assign]
     return made
+
+
+def _ping(dialect: Any, ping: Callable[[Any], bool], connection: Any) -> bool:
+    """pg8000 lets some of the ways in which a connection ends through as they are, and they are no error of its own."""
+    try:
+        return ping(connection)
+    except ConnectionError as error:
+        raise dialect.loaded_dbapi.InterfaceError("network error") from error
 
 
 def _contradicts(context: sa.engine.ExceptionContext) -> None:
