@@ -5,6 +5,7 @@ import base64
 import json
 import logging
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,7 @@ from ordergate.cli.app import app
 from ordergate.config import load
 from tests.services.archive import archived, trade
 from tests.services.canaries import Canaries, files_of, forms, told
+from tests.services.clickhouse import ClickHouse, NoClickHouse
 from tests.services.commands import CliRunner
 from tests.services.hooks import Hook, hook
 from tests.services.kafka import Kafka, NoKafka
@@ -48,13 +50,21 @@ class Leaky:
 """A broker class that fails with its secret at hand."""
 
 
+HOUSE = f"k{uuid.uuid4().hex}"
+"""ClickHouse's password."""
+RECORDS = "postgresql://og@127.0.0.1:1/records?password={}"
+
+
 class Place:
     """Everything that takes a secret, and the folder that the service runs in."""
 
-    def __init__(self, folder: Path, vault: Vault, nats: Nats, kafka: Kafka, door: Door, told: Hook) -> None:
+    def __init__(
+        self, folder: Path, vault: Vault, nats: Nats, kafka: Kafka, door: Door, told: Hook, house: ClickHouse
+    ) -> None:
         self.canaries = Canaries()
         self.folder, self.secrets = folder, folder.parent / "secrets"
         self.vault, self.nats, self.kafka, self.door, self.hook = vault, nats, kafka, door, told
+        self.house = house
         self.variables: dict[str, str] = {}
         folder.mkdir()
 
@@ -67,6 +77,8 @@ class Place:
         seed = base64.b64encode(os.urandom(32)).decode()
         self.file("audit/journal/key", self.canaries.added("key of the journal", seed))
         self.file("bus/risk/key", made("key of the risk service"))
+        self.file("clickhouse/og/password", self.canaries.added("ClickHouse's password", HOUSE))
+        self.variables["ORDERGATE_RECORDS"] = RECORDS.format(self.canaries.plain("password of the records"))
         self.door.password = made("Kafka's password")
         self.vault.put("bus/kafka", password=self.door.password)
         self.variables["ORDERGATE_SECRET_ALERTS__HOOK__KEY"] = made("webhook's secret")
@@ -104,6 +116,10 @@ security = "sasl_plaintext"
 mechanism = "PLAIN"
 username = "og"
 password_secret = "bus/kafka#password"
+[clickhouse]
+url = "{self.house.url}"
+username = "og"
+password_secret = "clickhouse/og#password"
 [alerts]
 webhook = "{self.hook.url}"
 secret = "alerts/hook#key"
@@ -138,6 +154,8 @@ token_file = "{self.secrets / "vault-token"}"
         self.nats_asks("another")
         self.door.password = "another"
         self.door.cut()
+        self.house.kill()
+        self.house.start(password="another")
         self.vault.revoke(self.canaries.values["Vault's token"])
 
     def left(self) -> dict[str, bytes]:
@@ -155,7 +173,12 @@ def place(tmp_path: Path, vault: Vault, nats: Nats, monkeypatch: pytest.MonkeyPa
             pytest.skip(str(missing))
         stack.callback(kafka.kill)
         door.behind = kafka.port
-        made = Place(tmp_path / "served", vault, nats, kafka, door, told)
+        try:
+            house = ClickHouse(tmp_path / "clickhouse", "og", HOUSE)
+        except NoClickHouse as missing:
+            pytest.skip(str(missing))
+        stack.callback(house.kill)
+        made = Place(tmp_path / "served", vault, nats, kafka, door, told, house)
         yield made
 
 
@@ -167,10 +190,14 @@ COMMANDS = (
     "config show", "config show --json", "secrets check", "secrets check --json", "doctor", "doctor --json",
     "orders list", "orders list --json", "fills --json", "positions --json", "events --json", "nodes --json",
     "audit verify --json", "audit export exported --json", "recon breaks --json", "risk limits --json", "migrate status --json", "archive verify --json",
+    "analytics query recent", "analytics query SELECT", "records feed",
     "orders show none", "orders cancel none --json", "serve --port 0",
 )  # fmt: skip
 
-ILL = ("secrets check", "secrets check --json", "doctor --json", "orders list --json")
+ILL = (
+    "secrets check", "secrets check --json", "doctor --json", "orders list --json", "analytics query recent",
+    "records feed --json",
+)  # fmt: skip
 
 
 def said_by(commands: tuple[str, ...], config: Path) -> dict[str, str]:
@@ -230,6 +257,8 @@ def test_a_service_shows_no_secret(place: Place, monkeypatch: pytest.MonkeyPatch
         places["standard error"] = _error
     places |= place.left()
     assert "a secret was not read again" in places["standard error"]
+    assert "Authentication failed" in str(places["analytics query recent (ill)"])
+    assert "cannot be set up" in str(places["records feed"])
     assert place.canaries.found_in(places) == []
     assert b"OrderFilled" in b"".join(place.left().values()), "it has searched the journal"
     assert json.loads(places["secrets check --json"])["secrets"][0]["state"] == "ok"
@@ -335,6 +364,13 @@ def test_passwords_of_databases(
     '[secrets.vault]\naddress = "https://h"\ntoken = "{}"',
     '[kafka]\nservers = ["u:{}@h:1"]',
     '[database]\nurl = "postgresql://u:{}@h:x/d"',
+    '[database]\nurl = "u:{}@h/d"',
+    '[clickhouse]\nurl = "http://u:{}@h"',
+    '[clickhouse]\nurl = "http://h/?password={}"',
+    '[clickhouse]\nurl = "http://h"\nusername = "u"\npassword_env = "{}"',
+    '[clickhouse]\nurl = "http://h"\nusername = "u"\npassword = "{}"',
+    '[hub]\nurl = "http://u:{}@h"',
+    '[hub]\nurl = "http://h?key={}"',
 ])  # fmt: skip
 def test_a_secret_that_is_written_into_the_configuration(tmp_path: Path, setting: str) -> None:
     canaries = Canaries()

@@ -22,6 +22,7 @@ from ordergate.bootstrap.secrets import keeping_secrets, secrets_of, use_passwor
 from ordergate.bootstrap.sources import begun
 from ordergate.config import Config, Database, FundSection, SyncBroker
 from ordergate.config.alerts import AlertsSection
+from ordergate.config.clickhouse import ClickHouseSection
 from ordergate.config.kafka import KafkaSection
 from ordergate.config.nats import NatsSection
 from ordergate.config.secrets import SecretsSection, VaultSection
@@ -29,7 +30,9 @@ from ordergate.domain.errors import OrdergateError, StoreError
 from ordergate.domain.risk.commands import ThrowSwitch
 from ordergate.domain.risk.limits import Level
 from tests.integration.test_nats_signals import signal
+from tests.services.analytics import kept
 from tests.services.archive import archived, quote, trade
+from tests.services.clickhouse import ClickHouse, NoClickHouse
 from tests.services.hooks import hook
 from tests.services.kafka import Kafka, NoKafka
 from tests.services.mail import mail, until
@@ -244,6 +247,40 @@ def test_kafka_is_reached_with_the_new_password_and_nothing_is_lost(tmp_path: Pa
                 kafka.kill()
 
     run(main())
+
+
+def test_clickhouse_is_reached_with_the_new_password_and_nothing_is_lost(
+    tmp_path: Path, folder: Folder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder.put("clickhouse/og#password", "first password")
+    try:
+        house = ClickHouse(tmp_path / "clickhouse", "og", "first password")
+    except NoClickHouse as missing:
+        pytest.skip(str(missing))
+    section = ClickHouseSection(url=house.url, username="og", password_secret="clickhouse/og#password")
+    config = Config(funds=FUNDS, clickhouse=section, secrets=folder.section)
+
+    async def orders() -> int:
+        return int((await asyncio.to_thread(house.ask, "SELECT count() FROM orders FINAL"))[0][0])
+
+    async def main() -> None:
+        async with open_gate(config, f"sqlite:///{tmp_path / 'o.db'}") as gate:
+            await quote(gate)
+            await trade(gate, 0, 5)
+            await kept(gate)
+            house.kill()
+            house.start("second password")
+            await trade(gate, 5, 5)
+            await until(lambda: _value("Authentication failed" in capfd.readouterr().out))
+            folder.put("clickhouse/og#password", "second password")
+            await gate.secrets.refresh()
+            await kept(gate)
+            assert await orders() == 10
+
+    try:
+        run(main())
+    finally:
+        house.kill()
 
 
 @pytest.fixture

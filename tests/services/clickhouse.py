@@ -57,8 +57,9 @@ class ClickHouse:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        """Starts it; again on the port that it had, over the data that it had."""
+    def start(self, password: str | None = None) -> None:
+        """Starts it; again on the port that it had, over the data that it had, perhaps with another password."""
+        self._password = self._password if password is None else password
         who = {} if self._user is None else {"ENGINE_USER": self._user, "ENGINE_PASSWORD": self._password}
         command = [sys.executable, "-m", "tests.services.clickhouse_engine"]
         with (self._folder / "log").open("ab") as log:

@@ -40,7 +40,7 @@ def _secrets() -> None:
 
 @app.command()
 def check(config: t.ConfigFile = None, as_json: t.Json = False) -> None:
-    """Look for every secret that the configuration names, and say where each was found; 1 where one was not."""
+    """Look for every secret that the configuration file names, and say where each was found; 1 where one was not."""
     with t.failing(as_json=as_json):
         looked, now = list(look(t.read_config(config))), SystemClock().now()
         if as_json:

@@ -82,6 +82,17 @@ class NatsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         )
 
 
+def check_server(url: str, where: str) -> None:
+    """Raises ConfigError unless it clearly is one server's, with a user or password perhaps; shows nothing of it."""
+    try:
+        parts = urlsplit(url if "://" in url else f"nats://{url}")
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in _SCHEMES or "@" in parts.path + parts.query + parts.fragment:
+        raise ConfigError(f"{where}: is no URL of a server: write such as nats://127.0.0.1:4222")
+
+
 def check_nats(section: NatsSection, where: str) -> None:
     """Raises ConfigError unless the servers are URLs without passwords, and we are known by one thing."""
     for number, server in enumerate(section.servers):

@@ -120,7 +120,8 @@ class Connection:
                 Exception
             ) as error:  # the library raises many kinds, and what rubbish makes it stumble over
                 self._let_go()
-                raise _refused(error, self._target) from error
+                # from None: what it went through has the password at hand
+                raise _refused(error, self._target) from None
 
     def _connected(self) -> "Client":
         """The client; in the thread."""

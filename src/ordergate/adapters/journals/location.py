@@ -99,8 +99,12 @@ def place_beside(url: str) -> Path | None:
 
 
 def safe_to_show(url: str) -> str:
-    """The URL, without a password."""
-    return url if url.startswith("sqlite:") or "://" not in url else _shown(url)
+    """The URL, without a password; nothing of what is none and may have one."""
+    if url.startswith("sqlite:"):
+        return url
+    if "://" in url:
+        return _shown(url)
+    return "..." if "@" in url or "password" in url else url
 
 
 def exists(path: Path) -> bool:

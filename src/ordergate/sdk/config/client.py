@@ -19,6 +19,7 @@ from ordergate.adapters.nats.connection import check_library
 from ordergate.application.ports.clock import Clock
 from ordergate.config import ConfigError
 from ordergate.config.hub import check_hub_url, check_service
+from ordergate.config.nats import check_server
 from ordergate.config.operational import SERVICE, merged, settings_of
 
 if TYPE_CHECKING:
@@ -78,12 +79,15 @@ class ConfigClient:
         _check(cache_ttl_seconds, max_retries, retry_delay_seconds)
         if enable_nats_updates and not nats_url:
             raise ConfigError("nats_url: is missing: enable_nats_updates needs such as nats://127.0.0.1:4222")
-        if enable_nats_updates:
+        servers = tuple(str(nats_url).split(",")) if enable_nats_updates else ()
+        for server in servers:
+            check_server(server, "nats_url")
+        if servers:
             check_library()
         self.service_name = service_name
         self._hub = None if url is None else Hub(url, service_name, transport)
         self._ttl, self._tries, self._pause_s = cache_ttl_seconds, max_retries, retry_delay_seconds
-        self._updates = Connection(tuple(str(nats_url).split(","))) if enable_nats_updates else None
+        self._updates = Connection(servers) if servers else None
         self._clock = clock or SystemClock()
         self._safe = _safe(safe_defaults)
         try:

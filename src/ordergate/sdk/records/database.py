@@ -134,10 +134,13 @@ def _told() -> Iterator[None]:
         yield
     except DataError as error:
         raise ValueError(f"the database does not take what was to be written: {error.orig}") from error
-    except (IntegrityError, ProgrammingError):
-        raise
     except (DBAPIError, PoolTimeout) as error:
-        raise StoreError(f"the records cannot be used: {_cause(error)}") from error
+        if isinstance(error, IntegrityError | ProgrammingError) and error.statement is not None:
+            raise  # of a statement; of none it is about being let in
+        # from None: what it went through has the password at hand
+        raise StoreError(f"the records cannot be used: {_cause(error)}") from None
+    except ConnectionError as error:  # as the driver lets it through
+        raise StoreError(f"the records cannot be used: {error}") from None
     except StatementError as error:
         if isinstance(error.orig, ValueError | TypeError):
             raise error.orig from None

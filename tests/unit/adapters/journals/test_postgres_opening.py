@@ -83,6 +83,8 @@ def test_other_urls_are_shown_as_they_are_but_for_a_password():
     assert safe_to_show("mysql://me:hush@host/db") == "mysql://me@host/db"
     for url in ("sqlite:///", "sqlite:///a?b#c@d", "orders.db"):
         assert safe_to_show(url) == url
+    for text in ("me:hush@host/db", "host=h password=hush"):
+        assert safe_to_show(text) == "..."
 
 
 def test_a_journal_is_set_up_by_whoever_comes_first_and_read_by_others(database):

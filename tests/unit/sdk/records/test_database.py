@@ -16,6 +16,7 @@ from ordergate.sdk.records.base import JSON_DOCUMENT, Timestamp, physical_name
 from ordergate.sdk.records.database import close_engine, create_schemas, reading, writing
 from ordergate.sdk.records.models import AssetTable, new_uid
 from ordergate.sdk.records.statements import upsert
+from tests.services.canaries import Canaries, told
 from tests.services.postgres import name_of
 
 EAST = dt.timezone(dt.timedelta(hours=9, minutes=30))
@@ -180,6 +181,56 @@ def test_a_server_that_was_away_is_found_again(postgres, database: str) -> None:
     put({"number": 2})
     with reading() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(Probe)) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://u:h4nter2@127.0.0.1:1/d", "cannot be set up"),
+        ("postgresql://u@127.0.0.1:1/d?password=h4nter2", "cannot be set up"),
+        ("postgresql://u:h4nter2@127.0.0.1:1/d?sslmode=require", "sslmode: write"),
+        ("postgresql://u:h4nter2@h:1,i:2/d", "write one host"),
+        ("u:h4nter2@h/d", "is no database URL known here"),
+        ("host=h password=h4nter2", "is no database URL known here"),
+    ],
+)
+def test_no_password_is_shown(monkeypatch, url: str, said: str) -> None:
+    monkeypatch.setenv("ORDERGATE_RECORDS", url)
+    with pytest.raises(StoreError, match=said) as refused:
+        engine()
+    assert "h4nter2" not in told(refused.value)
+
+
+def test_a_connection_that_is_reset_is_made_again(database: str, monkeypatch) -> None:
+    from pg8000 import core
+
+    start_engine(database)
+    read, resets = core._read, [ConnectionResetError(104, "reset by peer")]
+
+    def reset(sock, size: int) -> bytes:
+        if resets:
+            raise resets.pop()
+        return read(sock, size)
+
+    monkeypatch.setattr(core, "_read", reset)
+    put({"number": 1})
+    resets.extend([ConnectionResetError(104, "reset by peer")] * 9)
+    with pytest.raises(StoreError, match=r"cannot be used|cannot be set up"):
+        put({"number": 2})
+
+
+@pytest.mark.parametrize("written", ["{}&password={}", "{2}:{1}@{3}"])
+def test_no_password_is_shown_where_a_server_lets_nobody_in_any_more(
+    postgres, database: str, written: str
+) -> None:
+    canaries = Canaries()
+    start_engine(written.format(database, canaries.plain("password"), *database.split("@")))
+    engine().dispose()
+    postgres.sql(f"ALTER DATABASE {name_of(database)} ALLOW_CONNECTIONS false")
+    with pytest.raises(StoreError, match="the records cannot be used") as refused:
+        put({"number": 1})
+    raised = told(refused.value, variables=True)
+    assert canaries.found_in({"raised": raised, "engine": repr(engine())}) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
