@@ -71,6 +71,30 @@ def test_a_server_that_misbehaves(clickhouse: ClickHouse, mode: str) -> None:
     asyncio.run(main())
 
 
+def test_an_answer_that_is_not_clickhouses_is_no_success(clickhouse: ClickHouse) -> None:
+    async def main() -> None:
+        connection = to(clickhouse)
+        await connection.command("CREATE TABLE t (a UInt8) ENGINE MergeTree ORDER BY a")
+        for word in ("swallow-t", "rubbish"):
+            for change in (
+                lambda: connection.insert("t", b'{"a": 1}'),
+                lambda: connection.command("DELETE FROM t WHERE a = 1"),
+                lambda: connection.command("CREATE TABLE IF NOT EXISTS t (a UInt8) ENGINE Memory"),
+            ):
+                await connection.query("SELECT 1")  # it is connected by now
+                clickhouse.mode(word)
+                with pytest.raises(ClickHouseError, match=r"127\.0\.0\.1.*not ClickHouse's"):
+                    await change()
+                clickhouse.mode("well")
+        assert (await connection.query("SELECT * FROM t")).rows == []
+        await connection.insert("t", b'{"a": 1}')
+        assert clickhouse.ask("SELECT * FROM t") == [["1"]]
+        assert (await connection.query("SELECT * FROM t LIMIT 0")).columns == ("a",)
+        await connection.close()
+
+    asyncio.run(main())
+
+
 def test_a_server_that_stands_still_keeps_neither_loop_nor_end(own_clickhouse: ClickHouse) -> None:
     async def main() -> None:
         connection = to(own_clickhouse, timeout_s=1)

@@ -65,7 +65,7 @@ def test_two_seconds_without_the_server_under_load(
     check_answers(own_clickhouse, database)
 
 
-@pytest.mark.parametrize("mode", ["rubbish", "deaf", "lost", "slow-0.2"])
+@pytest.mark.parametrize("mode", ["rubbish", "deaf", "lost", "slow-0.2", "swallow-_versions"])
 def test_a_server_that_misbehaves_under_load(clickhouse: ClickHouse, tmp_path: Path, mode: str) -> None:
     async def main() -> None:
         async with open_gate(analyzed(clickhouse), f"sqlite:///{tmp_path / 'orders.db'}") as gate:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,14 +14,17 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from ordergate.adapters.clickhouse.signals import SignalTable
+from ordergate.adapters.clock import SystemClock
 from ordergate.api.clickhouse import signals
 from ordergate.api.clickhouse.settings import SignalInputs
+from ordergate.api.clickhouse.telling import Teller
 from ordergate.application import tallying
 from ordergate.bootstrap import Gate, clickhouse_in, open_gate, open_shard, open_shards
 from ordergate.config import Config, ConfigError, load
 from ordergate.config.clickhouse import ClickHouseSection
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import CancelOrder
+from ordergate.domain.orders.states import State
 from tests.services.clickhouse import ClickHouse
 from tests.services.mail import until
 from tests.services.postgres import Postgres
@@ -480,6 +484,99 @@ def test_what_came_too_late_is_said(clickhouse: ClickHouse, tmp_path: Path) -> N
         assert log["count"] == 2
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ("unwritable", "tells", "said"), [(None, True, 1), (None, False, 0), ("a view", True, 0)]
+)
+def test_where_nothing_is_written_back_what_came_too_late_is_not_known(
+    unwritable: str | None, tells: bool, said: int
+) -> None:
+    looked = 0
+
+    class Rows:
+        async def check(self) -> str | None:
+            return unwritable
+
+        async def approved(self, *_given: Any) -> list[Any]:
+            nonlocal looked
+            looked += 1
+            return []
+
+        async def left_behind(self, *_given: Any) -> int:
+            return 5
+
+    gate: Any = SimpleNamespace(clock=SystemClock())
+    rows: Any = Rows()
+
+    async def main() -> None:
+        teller = Teller(gate, rows) if tells else None
+        poll = signals.SignalPoll(gate, rows, teller, SignalInputs(take=True, every_ms=50))
+        running = asyncio.ensure_future(poll._run())
+        while looked < 2:
+            await asyncio.sleep(0)
+        running.cancel()
+
+    with capture_logs() as logs:
+        run(main())
+    assert [one["event"] for one in logs] == ["approved signals came too late"] * said
+
+
+def test_what_was_rejected_hours_ago_is_rejected(clickhouse: ClickHouse, tmp_path: Path) -> None:
+    async def main() -> None:
+        clickhouse.ask(TABLE)
+        put(clickhouse, row(1, age_s=7_200, risk_approval_status="rejected"), row(1))
+        put(clickhouse, row(2, age_s=7_200, execution_status="filled"), row(2), row(3))
+        async with taking(config_for(clickhouse), database(tmp_path)) as gate:
+            assert sorted(await orders(gate, 3)) == [signal_id(3)]
+
+    run(main())
+
+
+def test_a_row_of_the_future_makes_no_order_and_is_refused_once(
+    clickhouse: ClickHouse, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        clickhouse.ask(TABLE.replace("signal_timestamp DateTime64(3, 'UTC'),", ""))
+
+        def bare(one: dict[str, Any]) -> dict[str, Any]:
+            return {name: value for name, value in one.items() if name != "signal_timestamp"}
+
+        async def refused(gate: Gate) -> bool:
+            return [one["code"] for one in await gate.queries.refusals()] == ["signal_no_order"]
+
+        put(clickhouse, bare(row(1, age_s=-3_600)), bare(row(2, age_s=-3_500, signal_type="hold")))
+        put(clickhouse, bare(row(3, age_s=-40, signal_type="hold")))
+        for first in (4, 6):  # the gate begins anew, and looks at all of them while it takes two others
+            async with taking(config_for(clickhouse, write_back=False), database(tmp_path)) as gate:
+                await until(lambda: refused(gate))
+                for number in (first, first + 1):
+                    await asyncio.to_thread(put, clickhouse, bare(row(number)))
+                    await orders(gate, number)
+                assert len(await gate.queries.orders()) == first - 2
+                assert await refused(gate)
+
+    run(main())
+
+
+def test_of_two_orders_of_a_signal_the_newer_is_told() -> None:
+    """Where an override has made another order of one that was refused."""
+    refused = SimpleNamespace(state=State.REJECTED, signal_id=signal_id(1), order_id="ord-1")
+    again = SimpleNamespace(state=State.SUBMITTED, signal_id=signal_id(1), order_id="ord-2")
+
+    class Queries:
+        async def orders(self, **_where: Any) -> list[Any]:
+            return [refused, again]
+
+    class Rows:
+        async def submitted(self, *_given: Any) -> list[str]:
+            return [signal_id(1)]
+
+    gate: Any = SimpleNamespace(clock=SystemClock(), queries=Queries())
+    rows: Any = Rows()
+    teller = Teller(gate, rows)
+    asyncio.run(teller._look_for_ends())
+    assert not teller._untold
 
 
 def test_it_needs_a_server(tmp_path: Path) -> None:

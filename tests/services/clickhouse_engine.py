@@ -6,7 +6,8 @@ chunked bodies, user and password, one query at a time in a session. Not there: 
 queries, compressed answers, progress, `client_protocol_version`, data in forms.
 
 `POST /_mode/WORD` makes it misbehave until `/_mode/well`: `slow-0.5` waits before each query, `rubbish` answers
-with what no client can read, `page` with a proxy's error, `deaf` cuts the connection before a query, `lost` behind it.
+with what no client can read, `page` with a proxy's error, `deaf` cuts the connection before a query, `lost` behind it;
+`swallow-TEXT` answers whatever changes something and has TEXT in it with a page and 200, and does nothing.
 """
 
 import gzip
@@ -23,6 +24,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+from uuid import uuid4
 
 import chdb
 
@@ -165,7 +167,13 @@ class Handler(BaseHTTPRequestHandler):
         if parts.path in ("/ping", "/replicas_status"):
             self._say(200, b"Ok.\n", {})
             return
-        self._ask(dict(parse_qsl(parts.query, keep_blank_values=True)), body, mode, reads_only=reads_only)
+        asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if mode.startswith("swallow-") and not reads_only:
+            whole = asked.get("query", "").encode() + body
+            if mode.removeprefix("swallow-").encode() in whole and not whole.lstrip().startswith(b"SELECT"):
+                self._say(200, b"<html><h1>Welcome</h1></html>", {"Content-Type": "text/html"})
+                return
+        self._ask(asked, body, mode, reads_only=reads_only)
 
     def _ask(self, asked: dict[str, str], body: bytes, mode: str, *, reads_only: bool) -> None:
         try:
@@ -183,6 +191,7 @@ class Handler(BaseHTTPRequestHandler):
             self._cut()
             return
         headers = {"X-ClickHouse-Summary": "{}", "X-ClickHouse-Timezone": "UTC"}
+        headers["X-ClickHouse-Query-Id"] = asked.get("query_id") or str(uuid4())
         self._say(200, found, headers if form is None else headers | {"X-ClickHouse-Format": form})
 
     def _let_in(self, asked: dict[str, str]) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _MOST_SAID: Final = 400
 _NOT_OPENED: Final = "Unable to open the chdb engine"
+_STRANGE: Final = "{} gives an answer that is not ClickHouse's: nothing is known to be done"
 _ROW_SETTINGS: Final[Mapping[str, Any]] = {
     "date_time_input_format": "best_effort",
     "input_format_skip_unknown_fields": 0,
@@ -67,7 +68,7 @@ class Connection:
             ClickHouseError: the server cannot be reached, or did not run it, as far as is known.
         """
         given, bound = dict(settings or {}), dict(parameters or {})
-        await self._call(lambda client: client.command(sql, parameters=bound, settings=given))
+        await self._call(lambda client: self._check(client.command(sql, parameters=bound, settings=given)))
 
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Answer:
         """The answer to a query, whole.
@@ -82,6 +83,8 @@ class Connection:
         def ask(client: "Client") -> Answer:
             found = client.query(sql, parameters=dict(parameters or {}))
             types = tuple(one.name for one in found.column_types)
+            if not types:  # no row, or no answer at all
+                self._check(found)
             return Answer(tuple(found.column_names), types, found.result_rows)
 
         return await self._call(ask)
@@ -92,10 +95,17 @@ class Connection:
         Raises:
             ClickHouseError: the server did not take them, as far as is known.
         """
-        settings = dict(_ROW_SETTINGS)
-        await self._call(
-            lambda client: client.raw_insert(table, insert_block=rows, fmt="JSONEachRow", settings=settings)
-        )
+        given: dict[str, Any] = {"insert_block": rows, "fmt": "JSONEachRow", "settings": dict(_ROW_SETTINGS)}
+        await self._call(lambda client: self._check(client.raw_insert(table, **given)))
+
+    def _check(self, answer: object) -> None:
+        """Raises ClickHouseError unless the server itself says that a statement was run: it names the query then.
+
+        The library takes any answer of status 200 for that, also what something on the way there says.
+        """
+        summary = getattr(answer, "summary", None)  # else it is text
+        if summary is None or (self._target.interface != "chdb" and not summary.get("query_id")):
+            raise ClickHouseError(_STRANGE.format(self.shown))
 
     async def _call(self, job: Callable[["Client"], T]) -> T:
         async with self._turn:

@@ -16,6 +16,7 @@ from ordergate.adapters.clickhouse.signals_schema import PRICES, TABLE, Schema, 
 from ordergate.adapters.clickhouse.target import ClickHouseError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY: Final = timedelta(days=1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _ID: Final = "ifNull(toString(signal_id), '')"
 _AT: Final = "toUnixTimestamp64Micro(toDateTime64(created_at, 6, 'UTC'))"
@@ -77,12 +78,12 @@ class SignalTable:
         """
         schema = self._checked()
         fields = list(schema.fields.items())
-        bound, source = _bound(since), schema.source
+        bound, around, source = _bound(since), _bound(since - _DAY), schema.source
         behind = "" if after is None else f" AND ({_AT}, {_ID}) > ({_micros(after[0])}, {literal(after[1])})"
         sql = (
             f"SELECT {_ID}, {_AT}, {', '.join(expression for _name, expression in fields)} FROM {source} "
             f"WHERE {bound} AND {_APPROVED} AND {_STATUS} = 'pending' AND {_ID} NOT IN (SELECT {_ID} FROM {source} "
-            f"WHERE {bound} AND (toString(risk_approval_status) = 'rejected' OR {_STATUS} != 'pending'))"
+            f"WHERE {around} AND (toString(risk_approval_status) = 'rejected' OR {_STATUS} != 'pending'))"
             f"{behind} ORDER BY {_AT}, {_ID} LIMIT {limit}"
         )
         answer = await self._connection.query(sql)

@@ -295,4 +295,6 @@ CREATE TABLE account_holdings (
 	PRIMARY KEY (broker, kind, name)
 );
 CREATE INDEX orders_order_manager_order_id ON orders (order_manager, order_id) WHERE order_manager IS NOT NULL;
-INSERT INTO alembic_version (version_num) VALUES ('0010');
+CREATE INDEX orders_signal_id_order_id ON orders (signal_id, order_id) WHERE signal_id IS NOT NULL;
+CREATE INDEX refusals_signal_id_number ON refusals (signal_id, number);
+INSERT INTO alembic_version (version_num) VALUES ('0011');

@@ -17,7 +17,7 @@ from msgspec import Struct
 from ordergate.domain.book import Book
 from ordergate.domain.errors import StoreError
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 """Versions of the schema, oldest first; the last is this program's."""
 
 KEYS: Final[dict[str, tuple[str, ...]]] = {
@@ -49,9 +49,11 @@ INDEXES: Final[Sequence[tuple[str, tuple[str, ...]]]] = (
     ("orders", ("symbol", "order_id")),
     ("orders", ("strategy_id", "order_id")),
     ("orders", ("order_manager", "order_id")),
+    ("orders", ("signal_id", "order_id")),
     ("orders", ("broker", "broker_order_id")),
     ("fills", ("fund_id", "order_id", "exec_id")),
     ("fills", ("symbol", "order_id", "exec_id")),
+    ("refusals", ("signal_id", "number")),
 )
 """Those of lists end with the primary key, by which lists are read page by page: no page needs a sort."""
 

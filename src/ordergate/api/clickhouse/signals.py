@@ -69,8 +69,8 @@ class SignalPoll:
     def _forget(self) -> None:
         self._done: dict[str, _Done] = {}
         self._tries: dict[str, int] = {}
-        self._begun = self._gate.clock.now()
         self._left, self._counts_at = 0, 0.0
+        self._writes_back = False
 
     @property
     def lease(self) -> str:
@@ -107,7 +107,8 @@ class SignalPoll:
         pause, told = _FIRST_PAUSE_S, False
         while True:
             try:
-                await self._rows.check()
+                unwritable = await self._rows.check()
+                self._writes_back = self._teller is not None and unwritable is None
                 if told:
                     _log.info("signals are taken again", what=NAME)
                 pause, told = _FIRST_PAUSE_S, False
@@ -149,7 +150,7 @@ class SignalPoll:
             return
         ids = tuple(row.signal_id for row in fresh)
         known = {str(order.signal_id): order for order in await self._gate.queries.orders(signal_id=ids)}
-        refused = await self._refused([row for row in fresh if row.at <= self._begun + _SLACK])
+        refused = await self._refused(ids)
         for row in fresh:
             order = known.get(row.signal_id)
             if order is not None:
@@ -159,14 +160,10 @@ class SignalPoll:
             else:
                 await self._one(row)
 
-    async def _refused(self, rows: Sequence[SignalRow]) -> set[str]:
-        """Those that were refused before this node asked: the journal has it once."""
-        if not rows:
-            return set()
-        ids = tuple(row.signal_id for row in rows)
-        return {
-            row.signal_id for row in await self._gate.queries.reader.select("refusals", {"signal_id": ids})
-        }
+    async def _refused(self, ids: tuple[str, ...]) -> set[str]:
+        """Those that were refused before: the journal has it once."""
+        rows = await self._gate.queries.reader.select("refusals", {"signal_id": ids})
+        return {row.signal_id for row in rows}
 
     async def _one(self, row: SignalRow) -> None:
         try:
@@ -213,7 +210,12 @@ class SignalPoll:
             self._teller.tell(signal_id, done.status, done.order_id)
 
     async def _count_left(self, since: datetime) -> None:
-        """Says how many came too late to be looked at, whenever there are more."""
+        """Says how many came too late to be looked at, whenever there are more.
+
+        Where nothing is written back, those that have made orders cannot be told from them by the table.
+        """
+        if not self._writes_back:
+            return
         now = asyncio.get_running_loop().time()
         if now < self._counts_at:
             return
@@ -228,7 +230,7 @@ class SignalPoll:
 
 
 def _came(row: SignalRow) -> Came:
-    body = dict(row.fields)
+    body = {**row.fields, "created_at": row.at.isoformat()}
     origin = Origin(
         actor="local", principal="local", source="clickhouse", request=f"trading_signals/{row.signal_id}"
     )

@@ -103,9 +103,10 @@ class Teller:
     async def _look_for_ends(self) -> None:
         """Orders that have ended since they were told as submitted."""
         ids = await self._rows.submitted(self._gate.clock.now() - FOLLOWED, _MOST)
-        if not ids:
-            return
-        for order in await self._gate.queries.orders(signal_id=tuple(ids)):
-            status = status_of(order)
-            if status != SUBMITTED and order.signal_id is not None:
-                self.tell(order.signal_id, status, order.order_id)
+        for first in range(0, len(ids), _AT_ONCE):
+            found = await self._gate.queries.orders(signal_id=tuple(ids[first : first + _AT_ONCE]))
+            for signal_id, order in {order.signal_id: order for order in found}.items():  # the newest of each
+                status = status_of(order)
+                if status != SUBMITTED and signal_id is not None:
+                    self.tell(signal_id, status, order.order_id)
+            await asyncio.sleep(0)  # orders go first

@@ -161,6 +161,7 @@ def test_a_database_of_the_first_schema_comes_up(tmp_path):
 
 FILTERS = {
     "orders": (
+        ("signal_id",),
         ("fund_id",),
         ("symbol",),
         ("state",),
@@ -169,6 +170,7 @@ FILTERS = {
         ("fund_id", "symbol", "state"),
         (),
     ),
+    "refusals": (("signal_id",),),
     "fills": (("fund_id", "counts"), ("symbol", "counts"), ("fund_id", "symbol", "counts"), ("counts",)),
     "positions": (("fund_id",), ("symbol",), ()),
 }
