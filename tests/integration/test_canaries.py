@@ -258,7 +258,7 @@ def test_a_service_shows_no_secret(place: Place, monkeypatch: pytest.MonkeyPatch
     places |= place.left()
     assert "a secret was not read again" in places["standard error"]
     assert "Authentication failed" in str(places["analytics query recent (ill)"])
-    assert "cannot be set up" in str(places["records feed"])
+    assert "cannot be reached" in str(places["records feed"])
     assert place.canaries.found_in(places) == []
     assert b"OrderFilled" in b"".join(place.left().values()), "it has searched the journal"
     assert json.loads(places["secrets check --json"])["secrets"][0]["state"] == "ok"

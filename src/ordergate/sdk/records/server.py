@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from ordergate.adapters.journals.location import locate
+from ordergate.application.ports.secrets import Secret
 from ordergate.domain.errors import StoreError
 
 ANSWER_S: Final = 30.0
@@ -80,7 +81,7 @@ def _connect(shown: str, given: Mapping[str, Any]) -> Any:
     import scramp
 
     try:
-        return _connection_type()(**given)
+        return _connection_type()(**{**given, "password": given["password"].reveal()})
     except (pg8000.Error, scramp.ScramException, OSError) as error:
         because = f" ({error.__cause__})" if isinstance(error.__cause__, OSError) else ""
         raise StoreError(f"the records at {shown} cannot be reached: {_said(error)}{because}") from None
@@ -106,7 +107,7 @@ def _connection_type() -> Any:
 
 
 def _arguments(url: str) -> dict[str, Any]:
-    """What pg8000 is to be given."""
+    """What pg8000 is to be given, the password still hidden."""
     parts, shown = urlsplit(url), locate(url).shown
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     unknown = sorted(query.keys() - set(_KNOWN))
@@ -124,9 +125,9 @@ def _arguments(url: str) -> dict[str, Any]:
     return {
         "user": user,
         # A server that asks for none takes an empty one; pg8000 fails at none.
-        "password": unquote(parts.password or "")
-        or query.get("password")
-        or os.environ.get("PGPASSWORD", ""),
+        "password": Secret(
+            unquote(parts.password or "") or query.get("password") or os.environ.get("PGPASSWORD", "")
+        ),
         "database": unquote(parts.path.lstrip("/")) or query.get("dbname") or user,
         "host": None if socket else host or "localhost",
         "port": port,

@@ -186,10 +186,10 @@ def test_a_server_that_was_away_is_found_again(postgres, database: str) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("postgresql://u:h4nter2@127.0.0.1:1/d", "cannot be set up"),
-        ("postgresql://u@127.0.0.1:1/d?password=h4nter2", "cannot be set up"),
-        ("postgresql://u:h4nter2@127.0.0.1:1/d?sslmode=require", "sslmode: write"),
-        ("postgresql://u:h4nter2@h:1,i:2/d", "write one host"),
+        ("postgresql://u:h4nter2@127.0.0.1:1/d", "cannot be reached"),
+        ("postgresql://u@127.0.0.1:1/d?password=h4nter2", "cannot be reached"),
+        ("postgresql://u:h4nter2@127.0.0.1:1/d?sslmode=require", "cannot be reached"),
+        ("postgresql://u:h4nter2@h:1,i:2/d", "have one host"),
         ("u:h4nter2@h/d", "is no database URL known here"),
         ("host=h password=h4nter2", "is no database URL known here"),
     ],
@@ -215,7 +215,7 @@ def test_a_connection_that_is_reset_is_made_again(database: str, monkeypatch) ->
     monkeypatch.setattr(core, "_read", reset)
     put({"number": 1})
     resets.extend([ConnectionResetError(104, "reset by peer")] * 9)
-    with pytest.raises(StoreError, match=r"cannot be used|cannot be set up"):
+    with pytest.raises(StoreError, match="cannot be reached"):
         put({"number": 2})
 
 
@@ -227,7 +227,7 @@ def test_no_password_is_shown_where_a_server_lets_nobody_in_any_more(
     start_engine(written.format(database, canaries.plain("password"), *database.split("@")))
     engine().dispose()
     postgres.sql(f"ALTER DATABASE {name_of(database)} ALLOW_CONNECTIONS false")
-    with pytest.raises(StoreError, match="the records cannot be used") as refused:
+    with pytest.raises(StoreError, match="cannot be reached") as refused:
         put({"number": 1})
     raised = told(refused.value, variables=True)
     assert canaries.found_in({"raised": raised, "engine": repr(engine())}) == []

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from ordergate.application.ports.secrets import Secret
 from ordergate.domain.errors import StoreError
 from ordergate.sdk import records
 from ordergate.sdk.records import Account, Asset, Orders, server
@@ -35,12 +36,12 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("url", "means"),
-    [("postgresql://it:p%40%2Fw@db:6000/r", {"user": "it", "password": "p@/w", "host": "db", "port": 6000, "database": "r"}),
-     ("postgres://it@[::1]/r", {"host": "::1", "port": 5432, "password": ""}),
+    [("postgresql://it:p%40%2Fw@db:6000/r", {"user": "it", "password": Secret("p@/w"), "host": "db", "port": 6000, "database": "r"}),
+     ("postgres://it@[::1]/r", {"host": "::1", "port": 5432, "password": Secret("")}),
      ("postgresql://it@/r?host=/run/pg&port=6001&sslmode=require",
       {"unix_sock": "/run/pg/.s.PGSQL.6001", "host": None, "ssl_context": False}),
      ("postgresql:///r?user=it&password=p%40&host=db&application_name=x",
-      {"user": "it", "password": "p@", "host": "db", "application_name": "x", "ssl_context": None}),
+      {"user": "it", "password": Secret("p@"), "host": "db", "application_name": "x", "ssl_context": None}),
      ("postgresql://it@db", {"database": "it", "application_name": "ordergate"}),
      ("postgresql://it@db/r?sslmode=disable", {"ssl_context": False})],
 )  # fmt: skip
@@ -53,7 +54,7 @@ def test_variables_stand_in_for_what_a_url_leaves_out(monkeypatch: pytest.Monkey
     for name, value in {"PGUSER": "it", "PGPASSWORD": "p", "PGSSLMODE": "verify-full"}.items():
         monkeypatch.setenv(name, value)
     given = server._arguments("postgresql://db/r")
-    assert (given["user"], given["password"]) == ("it", "p")
+    assert (given["user"], given["password"]) == ("it", Secret("p"))
     assert (given["ssl_context"].verify_mode, given["ssl_context"].check_hostname) == (
         ssl.CERT_REQUIRED,
         True,
