@@ -5,7 +5,7 @@ Tests start a few hundred interpreters; those keep what they compile, also where
 
 import gc
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 import structlog
@@ -46,6 +46,14 @@ def pytest_configure(config: pytest.Config) -> None:
     # Rich ones, with the source and every local, cost more than many a test.
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
+
+
+@pytest.fixture(autouse=True)
+def _logs_stay() -> Iterator[None]:
+    """The command line says where logs go and which; whoever listens in the next test hears all of them again."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.hookimpl(wrapper=True)
