@@ -29,8 +29,9 @@ order_type = "{kind}"
 [rates]
 "USDT/USD" = 0.{cap}
 """
+# The long one has no beginning that could stand alone: what is written in place may be read halfway.
 BAD = (
-    b"", b"[limits.funds", b"\x00\x01\xff\xfe" * 100, b"#" * 2_000_000, b"[limits.firm]\nmax_order_qty = -1\n",
+    b"", b"[limits.funds", b"\x00\x01\xff\xfe" * 100, b"x" * 2_000_000, b"[limits.firm]\nmax_order_qty = -1\n",
     b"[nosuch]\n", b"[signals]\nfund = 'nobody'\n",
 )  # fmt: skip
 
@@ -110,7 +111,12 @@ def test_orders_flow_while_the_file_is_rewritten_a_hundred_times(served: Served,
                 path.unlink()
             if number % 5 == 0:
                 client.post("/v1/config/reload")
-            assert is_whole(client.get("/v1/config").json())
+            shown = client.get("/v1/config").json()
+            assert is_whole(shown), [
+                shown["pending"],
+                shown["last_reload"],
+                client.get("/v1/kill-switch").json(),
+            ]
         path.write_text(written(200))
         until(lambda: client.get("/v1/config").json()["in_force"]["rates"]["USDT/USD"] == "0.1200")
         for trader in traders:

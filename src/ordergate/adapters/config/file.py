@@ -52,11 +52,14 @@ class FileSource:
     def _read(self) -> Snapshot:
         try:
             with self._path.open("rb") as file:
-                written = os.fstat(file.fileno()).st_mtime_ns
+                before = os.fstat(file.fileno())
                 data = file.read(LARGEST + 1)
+                after = os.fstat(file.fileno())
         except OSError as error:
             raise SourceError(f"{self._path} cannot be read: {error.strerror or error}") from None
-        return Snapshot(revision=_moment(written), values=tables_in(data, str(self._path)))
+        if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
+            raise SourceError(f"{self._path} is being written: what was read before stays in force")
+        return Snapshot(revision=_moment(after.st_mtime_ns), values=tables_in(data, str(self._path)))
 
     async def watch(self, changed: Callable[[], None]) -> None:
         """Calls `changed` when the file, or the folder's link to its files, is another. Runs until it is canceled.

@@ -44,6 +44,25 @@ def test_what_is_no_configuration_is_an_error_that_says_where(data: bytes, said:
     assert said in str(raised.value)
 
 
+def test_a_file_that_grows_while_it_is_read_says_nothing_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, fstat = tmp_path / "o.toml", os.fstat
+    path.write_text("# half of it\n")
+
+    def grows(file: int) -> os.stat_result:
+        found = fstat(file)
+        with path.open("a") as more:
+            more.write("# more of it\n")
+        return found
+
+    monkeypatch.setattr(module.os, "fstat", grows)
+    with pytest.raises(SourceError, match="is being written"):
+        asyncio.run(FileSource(path).fetch())
+    monkeypatch.undo()
+    assert asyncio.run(FileSource(path).fetch()).values == {}
+
+
 def test_a_file_says_when_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "o.toml"
     path.write_text("[server]\nport = 9000\n")
