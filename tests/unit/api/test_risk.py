@@ -203,6 +203,16 @@ def test_a_change_names_the_version_that_it_has_seen() -> None:
     held(talk)
 
 
+def test_a_name_with_a_line_break_is_told_what_is_wrong_with_it() -> None:
+    async def talk(at: Room) -> None:
+        body, anyway = {"limits": {}, "reason": "r"}, {"If-Match": "*"}
+        for name in ("%0A%C3%90", "a%0A", "%0A"):
+            told = await at.client.put(f"/v1/risk/limits/broker/{name}", json=body, headers=anyway)
+            assert (told.status_code, told.json()["code"]) == (422, "bad_value")
+
+    held(talk)
+
+
 def test_a_change_that_ends_by_itself() -> None:
     async def talk(at: Room) -> None:
         body = {"limits": {"max_order_qty": "50"}, "reason": "r", "reverts_at": "2099-01-01T00:00:00Z"}

@@ -1,5 +1,6 @@
 """The door as one ASGI application."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -58,9 +59,16 @@ def build(gate: Gate, reloading: Reloading | None = None) -> FastAPI:
     app.state.door = door
     endpoints = _endpoints(door)
     app.literal = {path: endpoint for path, endpoint in endpoints.items() if "{" not in path}
-    app.router.routes.extend(Route(path, endpoint) for path, endpoint in endpoints.items())
+    app.router.routes.extend(_route(path, endpoint) for path, endpoint in endpoints.items())
     app.router.default = NotFoundEndpoint(door)
     return app
+
+
+def _route(path: str, endpoint: Endpoint) -> Route:
+    """Names may have a line break in them: then it is the endpoint that says what is wrong with them."""
+    route = Route(path, endpoint)
+    route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
+    return route
 
 
 def _endpoints(door: Door) -> dict[str, Endpoint]:
