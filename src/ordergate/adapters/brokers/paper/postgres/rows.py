@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from ordergate.adapters.brokers.paper.orders import Status, VenueOrder
 from ordergate.adapters.brokers.paper.records import Record, decode
@@ -13,6 +13,11 @@ from ordergate.domain.money import without_exponent
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
 
 Row = Mapping[str, Any]
+# A call of an enumeration takes several times as long, and a start reads every open order.
+_SIDES: Final = {str(one): one for one in Side}
+_ORDER_TYPES: Final = {str(one): one for one in OrderType}
+_TIFS: Final = {str(one): one for one in TimeInForce}
+_STATUSES: Final = {str(one): one for one in Status}
 
 
 def columns_of(batch: Batch) -> list[Sequence[Any]]:
@@ -43,10 +48,10 @@ def read_order(row: Row) -> VenueOrder:
         number=row["number"],
         client_id=row["client_id"],
         symbol=row["symbol"],
-        side=Side(row["side"]),
+        side=_SIDES[row["side"]],
         quantity=without_exponent(row["quantity"]),
-        order_type=OrderType(row["order_type"]),
-        tif=TimeInForce(row["tif"]),
+        order_type=_ORDER_TYPES[row["order_type"]],
+        tif=_TIFS[row["tif"]],
         limit_price=_number(row["limit_price"]),
         stop_price=_number(row["stop_price"]),
         entered=_utc(row["entered"]),
@@ -55,7 +60,7 @@ def read_order(row: Row) -> VenueOrder:
         priority=row["priority"],
         filled=without_exponent(row["filled"]),
         fills=row["fills"],
-        status=Status(row["status"]),
+        status=_STATUSES[row["status"]],
         reason=row["reason"],
     )
 
