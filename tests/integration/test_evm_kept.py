@@ -1,0 +1,315 @@
+"""What a wallet knows when its disk is full, its ledger old, its chain begun anew, or a node another chain's."""
+
+import asyncio
+import shutil
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ordergate.adapters.brokers.evm.ledger import Ledger
+from ordergate.adapters.brokers.evm.rpc import Away, Nodes
+from ordergate.application.ports.brokers import Deduplication, Presence
+from ordergate.domain.errors import StoreError
+from ordergate.domain.operations import Operation
+from ordergate.domain.orders.reports import Confirmed, Ended, Outcome
+from ordergate.domain.orders.states import ExecutionKind
+from tests.integration.test_evm_faults import SEND, paid
+from tests.services.chain.deploying import new_account
+from tests.services.chain.door import Fault, door_of
+from tests.services.chain.rig import Rig, best, ground, order, payment, rig_on
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(main)
+
+
+class Disk:
+    """Of the ledger: full while a test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.full, self.refused = False, 0
+        write = Ledger._run
+
+        def run(ledger: Ledger, statement: str, values: Any) -> Any:
+            if self.full and statement.startswith("INSERT"):
+                self.refused += 1
+                raise StoreError("database or disk is full")
+            return write(ledger, statement, values)
+
+        monkeypatch.setattr(Ledger, "_run", run)
+
+    def fills_up_with(self, rig: Rig, method: str) -> None:
+        def fill(asked: str, _params: Any) -> None:
+            self.full = self.full or asked == method
+
+        rig.door.before = fill
+
+    def is_emptied(self, rig: Rig) -> None:
+        rig.door.before, self.full = None, False
+
+
+@pytest.mark.parametrize("words", [None, "insufficient funds for gas * price + value"])
+def test_a_disk_that_is_full_once_the_bytes_have_left(
+    words: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on its way is never called not sent, nor refused where its bytes are still in the ledger."""
+
+    async def main() -> None:
+        disk = Disk(monkeypatch)
+        async with rig_on(best(), tmp_path, rebroadcast_s=1) as rig:
+            got = paid(rig)
+            if words is not None:
+                rig.door.refusals[SEND] = words
+            disk.fills_up_with(rig, SEND)
+            send = payment("2")
+            answer = await rig.submit(send)
+            assert answer.outcome is Outcome.UNKNOWN, answer
+            rig.door.refusals.clear()
+            disk.is_emptied(rig)
+            assert (await rig.broker.lookup(send.client_id)).presence is Presence.FOUND
+            assert (await rig.submit(send)).outcome is Outcome.DUPLICATE
+            await rig.final()
+            assert paid(rig) - got == 2
+            assert len(set(rig.door.sent)) == 1
+            assert [e.quantity for e in rig.executions] == [2]
+            assert isinstance(rig.ended[0], Confirmed)
+
+    run(main())
+
+
+def test_a_disk_that_is_full_before_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        disk = Disk(monkeypatch)
+        async with rig_on(best(), tmp_path) as rig:
+            disk.fills_up_with(rig, "eth_estimateGas")
+            send = payment("2")
+            assert (await rig.submit(send)).outcome is Outcome.NOT_SENT
+            assert not rig.door.sent
+            disk.is_emptied(rig)
+            assert (await rig.broker.lookup(send.client_id)).presence is Presence.ABSENT
+            await rig.does(send)
+
+    run(main())
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_is_done_while_the_disk_is_full_is_told_later(
+    restarts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        disk = Disk(monkeypatch)
+        async with rig_on(best(), tmp_path) as rig:
+            rig.chain.automines, before = False, rig.balance()
+            assert (await rig.submit(payment("2"))).outcome is Outcome.ACCEPTED
+            disk.full = True
+            rig.chain.mine()
+            await rig.until(lambda: disk.refused >= 3, mines=True)
+            assert not rig.executions
+            disk.full = False
+            if restarts:
+                await rig.restart()
+            await rig.final()
+            assert [e.quantity for e in rig.executions] == [2]
+            assert isinstance(rig.ended[0], Confirmed)
+            assert rig.moved() == {"wallet:BaseToken:ETH": rig.balance() - before}
+
+    run(main())
+
+
+def test_an_order_and_what_is_told_of_it_are_kept_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what is told could be of a block that is gone by the next look, and would never be taken back."""
+
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, rebroadcast_s=1) as rig:
+            rig.chain.automines = False
+            await rig.submit(payment("2"))
+            tell, torn = Ledger.tell, 0
+
+            def tears(ledger: Ledger, *given: Any) -> Any:
+                nonlocal torn
+                tell(ledger, *given)
+                torn += 1
+                raise StoreError("torn")
+
+            monkeypatch.setattr(Ledger, "tell", tears)
+            rig.chain.mine()
+            await rig.until(lambda: torn)
+            await rig.broker.close()
+            monkeypatch.setattr(Ledger, "tell", tell)
+            rig.chain.reorganise(1)
+            await rig.restart()
+            await rig.final()
+            assert [e.quantity for e in rig.executions] == [2]
+
+    run(main())
+
+
+def test_a_ledger_that_is_brought_back_from_an_older_copy(tmp_path: Path) -> None:
+    """The journal has seen nothing that it has not: only the chain knows of more."""
+
+    async def main() -> None:
+        async with rig_on(best(), tmp_path) as rig:
+            await rig.does(payment("1"))
+            cursor = rig.ended[-1].cursor
+            await rig.broker.close()
+            shutil.copy(tmp_path / "ledger.db", tmp_path / "copy.db")
+            await rig.restart(cursor)
+            lost = payment("2")
+            assert (await rig.submit(lost)).outcome is Outcome.ACCEPTED
+            await rig.broker.close()
+            (tmp_path / "copy.db").replace(tmp_path / "ledger.db")
+            await rig.restart(cursor)
+            for _ in range(2):
+                assert (await rig.broker.lookup(lost.client_id)).presence is Presence.UNPROVEN
+                assert rig.broker.capabilities.deduplication is Deduplication.NONE
+                await rig.does(payment("1"))
+                await rig.restart(rig.ended[-1].cursor)
+
+    run(main())
+
+
+def test_a_chain_that_was_begun_anew_is_not_signed_for(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with rig_on("pyevm", tmp_path) as rig:
+            start = rig.chain.snapshot()
+            await rig.does(payment("1"))
+            await rig.broker.close()
+            rig.chain.revert(start)
+            with pytest.raises(StoreError, match="begun anew"):
+                await rig.restart()
+
+    run(main())
+
+
+class Elsewhere:
+    """A chain of another number, on which the wallet has done a lot."""
+
+    def ask(self, method: str, _params: Any) -> Any:
+        return {"eth_chainId": "0x1", "eth_getTransactionReceipt": None}.get(method, "0xff")
+
+
+def test_a_node_that_turns_out_to_be_of_another_chain_is_never_used(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, doors=2, connects=False, timeout_ms=1_500) as rig:
+            first, second = rig.doors
+            second.faults["*"] = Fault.AWAY
+            await rig.connect()
+            second.faults.clear()
+            second.asked.clear()
+            second.chain = Elsewhere()  # type: ignore[assignment]
+            rig.chain.automines = False
+            assert (await rig.submit(payment("1"))).outcome is Outcome.ACCEPTED
+            first.faults["*"] = Fault.AWAY
+            assert (await rig.submit(payment("2"))).outcome is Outcome.NOT_SENT
+            await rig.until(lambda: len(second.asked) > 5)
+            assert set(second.asked) == {"eth_chainId"}
+            first.faults.clear()
+            await rig.final()
+            assert [type(end) for end in rig.ended] == [Confirmed]
+
+    run(main())
+
+
+@pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.SLOW])
+def test_the_url_of_a_node_is_in_no_error(fault: Fault) -> None:
+    async def main() -> None:
+        chain = ground("pyevm").chain
+        with door_of(chain) as door:
+            key = "0123456789abcdef0123456789abcdef"
+            nodes = Nodes((f"{door.url}/v3/{key}?token={key}",), 1, chain.chain_id)
+            door.faults["*"] = fault
+            try:
+                with pytest.raises(Away) as found:
+                    await nodes.ask("eth_blockNumber")
+                _said, words = await nodes.send("0x00")
+            finally:
+                await nodes.close()
+            assert key not in f"{found.value!r} {found.value.__cause__!r} {words}"
+
+    run(main())
+
+
+def test_a_node_that_names_its_own_key() -> None:
+    async def main() -> None:
+        chain = ground("pyevm").chain
+        with door_of(chain) as door:
+            nodes = Nodes((f"{door.url}/v3/0123456789abcdef",), 1, chain.chain_id)
+            door.refusals[SEND] = "project 0123456789abcdef is over its limit"
+            try:
+                assert "0123456789abcdef" not in (await nodes.send("0x00"))[1]
+            finally:
+                await nodes.close()
+
+    run(main())
+
+
+async def _asked_back(rig: Rig) -> str:
+    """An unstake whose allowance is in a block, and whose request waits for one; its client id."""
+    await rig.does(order(Operation.STAKE, "ETH", "2", venue="lido"))
+    rig.chain.automines = False
+    send = order(Operation.UNSTAKE, "stETH", "1", venue="lido")
+    assert (await rig.submit(send)).outcome is Outcome.ACCEPTED
+    count = len(rig.door.sent)
+    rig.chain.mine()
+    await rig.sent(count + 1)
+    return send.client_id
+
+
+@pytest.mark.slow
+def test_an_allowance_that_is_reorganised_away(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, confirmations=4, rebroadcast_s=1) as rig:
+            before = rig.balance()
+            client_id = await _asked_back(rig)
+            sent = set(rig.door.sent)
+            rig.chain.reorganise(1)
+            await rig.until(lambda: any(e.execution_kind is ExecutionKind.BUST for e in rig.executions))
+            await rig.until(lambda: "lido:Withdrawal:stETH" in rig.moved(), mines=True)
+            assert set(rig.door.sent) == sent  # the same bytes, both of them
+            assert client_id in ((await rig.broker.open_orders()).client_ids or ())
+            await rig.until(lambda: rig.moved()["wallet:BaseToken:ETH"] == rig.balance() - before)
+
+    run(main())
+
+
+def test_an_allowance_whose_nonce_goes_to_another_after_a_reorganisation(tmp_path: Path) -> None:
+    """What was signed behind it may still be done, and is followed until it is."""
+
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, confirmations=3, rebroadcast_s=60) as rig:
+            await rig.does(order(Operation.STAKE, "ETH", "2", venue="lido"))
+            chain, me = rig.chain, rig.account.address
+            clean = chain.snapshot()
+            client_id = await _asked_back(rig)
+            rig.door.faults[SEND] = Fault.ERROR_BEFORE  # nothing of it gets there again
+            behind = rig.door.sent[-1]
+            chain.revert(clean)
+            nonce = int(chain.ask("eth_getTransactionCount", [me, "latest"]), 16)
+            for _ in range(2):  # of the stake, and of the allowance
+                terms = {
+                    "to": new_account().address, "value": 1, "gas": 21_000, "nonce": nonce, "data": "0x",
+                    "chainId": chain.chain_id, "maxFeePerGas": 300 * 10**9, "maxPriorityFeePerGas": 10**9,
+                }  # fmt: skip
+                raw = bytes(rig.account.sign_transaction(terms).raw_transaction).hex()
+                chain.ask("eth_sendRawTransaction", [f"0x{raw}"])
+                nonce += 1
+            chain.mine()
+            await rig.until(
+                lambda: any((r.broker_order_id or "").endswith("/foreign") for r in rig.sink.reports),
+                mines=True,
+            )
+            assert not [end for end in rig.ended if end.client_id == client_id]
+            chain.ask("eth_sendRawTransaction", [behind])
+            await rig.until(lambda: [end for end in rig.ended if end.client_id == client_id], mines=True)
+            told = [e for e in rig.executions if e.client_id == client_id and e.quantity == 0]
+            assert '"status":0' in str(told[-1].raw).replace(
+                " ", ""
+            )  # it was taken back, and its gas is told
+            (end,) = [end for end in rig.ended if isinstance(end, Ended)]
+            assert "EXTERNAL_NONCE_USED" in (end.reason or "")
+
+    run(main())
