@@ -5,6 +5,7 @@
 
 import json
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -53,6 +54,8 @@ class HomemadeBroker:
         self.threads: set[int] = set()
         self.fails_after_doing: BaseException | None = None
         self.hang: threading.Event | None = None
+        self.says_nothing = self.queries_fail = False
+        self.refuses: str | None = None
 
     def _enter(self, name: str) -> None:
         self.calls.append(name)
@@ -68,6 +71,8 @@ class HomemadeBroker:
         self._enter("place_order")
         if order.symbol != "ACME":
             return SimpleNamespace(success=False, order_id=None, error=f"no such symbol: {order.symbol}")
+        if self.refuses is not None:
+            return SimpleNamespace(success=False, order_id=None, error=self.refuses)
         with self.home.lock:
             order_id = f"H{len(self.home.orders) + 1}"
             row = {
@@ -77,10 +82,14 @@ class HomemadeBroker:
             self.home.match(row)
             self.home.save()
         self._leave()
+        if self.says_nothing:
+            return None
         return SimpleNamespace(success=True, order_id=order_id, error=None)
 
     def get_order_status(self, order_id: str) -> Any:
         self._enter("get_order_status")
+        if self.queries_fail:
+            raise ConnectionError("no answer")
         with self.home.lock:
             order = dict(self.home.orders[order_id])
             self.polls[order_id] = self.polls.get(order_id, 0) + 1
@@ -91,7 +100,7 @@ class HomemadeBroker:
         with self.home.lock:
             return {"ACME": sum(order["filled"] for order in self.home.orders.values())}
 
-    def close_order(self, order_id: str) -> bool:
+    def close_order(self, order_id: str) -> bool | None:
         self._enter("close_order")
         with self.home.lock:
             order = self.home.orders[order_id]
@@ -100,4 +109,17 @@ class HomemadeBroker:
             order["state"] = "CANCELED"
             self.home.save()
         self._leave()
-        return True
+        return None if self.says_nothing else True
+
+
+class HangingBroker(HomemadeBroker):
+    """Places orders, and says nothing of it while there is a file of that name."""
+
+    def __init__(self, path: str, hangs: str) -> None:
+        super().__init__(path)
+        self.hangs = Path(hangs)
+
+    def _leave(self) -> None:
+        while self.hangs.exists():
+            time.sleep(0.01)
+        super()._leave()

@@ -6,7 +6,7 @@ from ordergate.application.ports.brokers import Answer, Capabilities, Presence, 
 from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.orders.reports import AnyReport, Confirmed, Ended, Executed, Outcome
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
-from ordergate.testing.conformance.counterpart import Counterpart, Fault, Recorder
+from ordergate.testing.conformance.counterpart import Ability, Counterpart, Fault, Recorder
 
 
 def expect(condition: bool, text: str) -> None:
@@ -39,6 +39,10 @@ class Talk:
         """Skips the case where the counterpart has no such fault."""
         need(fault in self.venue.faults, f"the counterpart cannot inject {fault}")
 
+    def need_ability(self, ability: Ability) -> None:
+        """Skips the case where the counterpart has no such ability."""
+        need(ability in self.venue.abilities, f"the counterpart has no {ability}")
+
     async def connect(self, cursor: str | None = None) -> None:
         """A session with a sink that has seen nothing."""
         self.sink = Recorder()
@@ -54,7 +58,9 @@ class Talk:
         await self.venue.set_market(middle - self.venue.tick, middle + self.venue.tick, lots * self.venue.lot)
         await self.venue.settle()
 
-    def order(self, client_id: str, lots: int = 1, ticks: int = 5) -> Send:
+    def order(
+        self, client_id: str, lots: int = 1, ticks: int = 5, tif: TimeInForce = TimeInForce.GTC
+    ) -> Send:
         """A buy so many ticks above the counterpart's price: 5 takes, -50 rests."""
         return Send(
             client_id=client_id,
@@ -62,7 +68,7 @@ class Talk:
             side=Side.BUY,
             quantity=lots * self.venue.lot,
             order_type=OrderType.LIMIT,
-            tif=TimeInForce.GTC if TimeInForce.GTC in self.can.tifs else TimeInForce.DAY,
+            tif=tif if tif in self.can.tifs else TimeInForce.DAY,
             limit_price=self.venue.price + ticks * self.venue.tick,
         )
 
