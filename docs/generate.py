@@ -18,6 +18,18 @@ import msgspec
 import typer
 
 from ordergate.adapters.brokers.bus import wire
+from ordergate.adapters.brokers.bus.settings import BusSettings
+from ordergate.adapters.brokers.ccxt.known import KNOWN as KNOWN_EXCHANGES
+from ordergate.adapters.brokers.ccxt.outcomes import TABLE as OUTCOMES
+from ordergate.adapters.brokers.ccxt.settings import MARGIN_S
+from ordergate.adapters.brokers.mt5.agent.port import ANSWERED, FAILED, Record
+from ordergate.adapters.brokers.mt5.broker import SETTLE_S as MT5_SETTLE_S
+from ordergate.adapters.brokers.mt5.looking import OVERLAP_S as MT5_OVERLAP_S
+from ordergate.adapters.brokers.mt5.outcomes import ERRORS, RETCODES, answer_of
+from ordergate.adapters.brokers.paper.capabilities import CAPABILITIES as OF_PAPER
+from ordergate.adapters.brokers.plugin import BrokerParts, BrokerPlugin
+from ordergate.adapters.brokers.sync import SyncSettings
+from ordergate.adapters.brokers.sync.broker import _capabilities as of_class
 from ordergate.adapters.journals.fresh import SCRIPT, script_of
 from ordergate.adapters.journals.migrate import upgrade
 from ordergate.adapters.outlets.clickhouse import columns as clickhouse_columns
@@ -31,6 +43,7 @@ from ordergate.api.rest.openapi import COMMON, document
 from ordergate.api.rest.operation import Operation
 from ordergate.api.rest.routes import OPERATIONS
 from ordergate.application.archiving import schema as archive_schema
+from ordergate.application.ports.brokers import Capabilities, Health
 from ordergate.cli.app import app
 from ordergate.config import schema
 from ordergate.config.changing import class_of
@@ -44,12 +57,15 @@ from ordergate.domain.orders.transitions import EDGES, TABLE, ByQuantity, Move
 from ordergate.domain.risk.checks import CHECKS
 from ordergate.domain.risk.limits import ALL, ENVELOPE, LEVELS, PAPER, Level, Limits
 from ordergate.sdk import config as sdk_config
-from ordergate.sdk import default_gate, oms, paper, records, signals, trading
+from ordergate.sdk import default_gate, oms, paper, records, signals, trading, venues
+from ordergate.testing.conformance.broker import BrokerConformance
+from ordergate.testing.conformance.counterpart import Ability, Counterpart, Fault, OperationSample
 
 FOLDER = Path(__file__).parent / "reference"
-SDK_MODULES = (oms, trading, signals, paper, records, sdk_config, default_gate)
+SDK_MODULES = (oms, trading, signals, venues, paper, records, sdk_config, default_gate)
 SOURCE = Path(__file__).parents[1] / "src"
 PROTOS = ("ordergate/oms/v1/oms.proto", "ordergate/gates/v1/gates.proto")
+FIELDS = Capabilities.__struct_fields__
 MADE = "<!-- Made from the code by docs/generate.py. -->\n"
 
 
@@ -84,6 +100,7 @@ WHEN = {
     Code.KEY_REUSED: "the key was used with other content",
     Code.BELOW_FILLED: "more than the new quantity is filled",
     Code.NOTHING_TO_CHANGE: "the new terms are those that the order has",
+    Code.NOT_CHANGEABLE: "the order is worked in slices, or is a slice: it can only be canceled",
     Code.TOO_MANY_REQUESTS: "the order has had 999 requests",
     Code.INBOX_FULL: "too many requests wait: try again shortly",
     Code.CONFIGURATION: "the configuration cannot be taken over; the text names the key",
@@ -99,6 +116,7 @@ WHEN = {
     Code.BREAK_RESOLVED: "the break is over, and cannot be worked on",
     Code.NOT_ADJUSTABLE: "the break is about neither a position nor a balance",
     Code.NOT_COMPARED: "the broker tells nothing of the account, or another node has its session",
+    Code.NOT_REFUSED: "the broker has refused no login of this node's, so there is nothing to try again",
     Code.NO_OVERRIDE: "nobody has asked for an override of the order",
     Code.OVERRIDE_TAKEN: "an override of the order was asked for, or granted, already",
     Code.OVERRIDE_OVER: "the override was answered, or its time is over",
@@ -132,6 +150,7 @@ REST = document(OPERATIONS)
 RISK_WHEN = {
     RiskCode.LIMITS: "the fund has no limits, and is not `unlimited`",
     RiskCode.BROKER: "orders may not go to that broker",
+    RiskCode.OPERATION: "the broker does not do that, or it is not allowed",
     RiskCode.ORDER_TYPE: "orders of that type are not allowed",
     RiskCode.ASSET_CLASS: "instruments of that class are not allowed",
     RiskCode.STRATEGY: "the strategy may not write into the fund",
@@ -333,8 +352,10 @@ def _class(key: str) -> str:
 
 def _adapters(value: dict[str, Any], definitions: dict[str, Any]) -> dict[str, str]:
     """The definitions among which `adapter` decides, by its value."""
-    mapping = value.get("additionalProperties", {}).get("discriminator", {}).get("mapping", {})
-    return {adapter: reference.rsplit("/", 1)[1] for adapter, reference in mapping.items()}
+    choices = value.get("additionalProperties", {})
+    names = [choice["$ref"].rsplit("/", 1)[1] for choice in choices.get("anyOf", ()) if "$ref" in choice]
+    tags = {name: definitions[name]["properties"].get("adapter", {}).get("enum") for name in names}
+    return {tag[0]: name for name, tag in tags.items() if tag}
 
 
 def _named(value: dict[str, Any]) -> str | None:
@@ -524,6 +545,62 @@ def _default(info: Any) -> str:
     return f"`{value.value if isinstance(value, Enum) else str(value) or repr(value)}`"
 
 
+def broker_suite() -> str:
+    cases = [
+        (f"`{name}`", first_line(case))
+        for part in BrokerConformance.__mro__
+        for name, case in vars(part).items()
+        if name.startswith("test_")
+    ]
+    declared = {
+        "paper": OF_PAPER,
+        "bus, unless configured otherwise": BusSettings().capabilities(),
+        "sync, of a class that says nothing of itself": of_class(object(), SyncSettings()),
+    }
+    rows = [
+        (field.replace("_", " "), *(_shown(getattr(can, field)) for can in declared.values()))
+        for field in FIELDS
+    ]
+    return f"""# The broker suite
+
+What every broker adapter is measured by: `ordergate.testing.conformance.broker.BrokerConformance`.
+[Add a broker](../howto/add-a-broker.md) says how it is used, and [brokers](brokers.md) how ours do.
+
+## Cases
+
+What an adapter declares not to do, and what its counterpart cannot let go wrong, is skipped, and the reason is told.
+
+{table(["case", "what it makes sure of"], cases)}
+## `Fault`
+
+{_block(Fault)}
+
+{", ".join(f"`{fault}`" for fault in Fault)}
+
+## `Ability`
+
+{_block(Ability)}
+
+{", ".join(f"`{ability}`" for ability in Ability)}
+
+{_described("Counterpart", Counterpart)}
+{_described("OperationSample", OperationSample)}
+## What adapters declare
+
+Declared, never guessed. `ordergate brokers show NAME` shows it of a broker as it is configured.
+
+{table(["", *declared], rows)}
+{_described("BrokerPlugin", BrokerPlugin)}
+{_described("BrokerParts", BrokerParts)}
+{_described("Health", Health)}"""
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(value))
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
 def limits_page() -> str:
     meanings = _attributes(Limits)
     rows = []
@@ -683,6 +760,155 @@ newer than.
 """
 
 
+def exchanges() -> str:
+    rows = [(f"`{name}`", f"`{outcome}`") for name, outcome in OUTCOMES.items()]
+    known = [
+        (
+            f"`{name}`",
+            f"`{row.client_ids.pattern}`" if row.client_ids is not None else "letters and digits, at most 32",
+            "while the order works" if row.deduplicates else "no",
+            ", ".join(f"`{said}`" for said in sorted(row.duplicate, key=str)),
+            ", ".join(f"`{code}`" for code in sorted(row.not_taken)),
+            f"`{row.absent_code}`" if row.absent_code is not None else "no",
+        )
+        for name, row in KNOWN_EXCHANGES.items()
+    ]
+    return f"""# Exchanges
+
+[How to use one](../howto/exchanges.md) is told elsewhere; this is what ordergate makes of what an exchange says.
+
+## What became of an order
+
+By the class of the error that ccxt raises, the most special one first; a class that is not here is `unknown`. A row
+other than `unknown` counts only with proof: the exchange itself has said so, in an answer of HTTP 200 or 4xx that is
+JSON, and ccxt's own table of that exchange knew it. An answer of 5xx, one that cannot be read and one that does not
+come are `unknown`, whatever ccxt calls them. What never left this machine, for there was no connection, is
+`not_sent`.
+
+{table(("error of ccxt", "outcome"), rows)}
+## What is known of an exchange
+
+From its own documents; each row was tried against a counterpart. Of an exchange without a row nothing of it is
+claimed: no client id is deduplicated, no absence is ever proven, and a request without an answer that is not found
+waits for a person.
+
+{table(("exchange", "client ids", "deduplicates", "duplicate", "not taken: sent again", "no such order"), known)}
+A request carries its time, and Binance takes none that is older than `receive_window_ms`: on spot it looks on arrival,
+and again before the order book. So a spot order that was not answered is proven absent once the exchange's clock is
+{MARGIN_S:g} s past that window, and it then says `-2013`; for every symbol of the broker, where another process had
+sent it. Of perpetuals its documents have the look on arrival alone, and no bound to how long an order that was taken
+may wait for the book: there `-2013` proves nothing, and an order without an answer that is not found waits for a
+person.
+
+## What was tested
+
+The real ccxt against a fake Binance over HTTP and WebSocket, written from Binance's documents, on spot and on
+USD-margined perpetuals: the suite of brokers, and every fault of the counterpart. Not against Binance itself: how
+soon its queries tell of an order, its real limits of rates, and its sandbox only an account there can show. Other
+exchanges were not tried.
+"""
+
+
+def metatrader() -> str:
+    codes = [
+        (f"`{code}`", said, _became(Record("x", 1, {}, 0.0, ANSWERED, {"retcode": code}, None)))
+        for code, (_verdict, said) in RETCODES.items()
+    ]
+    errors = [
+        (f"`{code}`", said, _became(Record("x", 1, {}, 0.0, FAILED, None, (code, ""))))
+        for code, (_verdict, said) in ERRORS.items()
+    ]
+    return f"""# MetaTrader 5
+
+What the adapter `mt5` sends to a terminal, and what it makes of what the terminal says.
+
+## What became of an order
+
+Before an order is sent the terminal is asked for its own check (`order_check`: margin above all). A refusal there is
+`rejected`, and nothing was sent. Then the command is written into the journal at the terminal, and only then given to
+it, once and never again. By the return code of `order_send`, for an order:
+
+{table(("return code", "what it says", "outcome"), codes)}
+A code that is not here, a result that refuses and names a deal, and a call that does not come back are `unknown`. Of a
+change 10025 is a change that is done. Where `order_send` returns nothing, by `last_error`:
+
+{table(("error", "what it says", "outcome"), errors)}
+An order without a clear answer is looked for: in the journal, then in what works and in the history. One that the
+journal does not know is sealed there, so that it can never be sent any more, and is absent. One that was given to the
+terminal, and that is listed nowhere, is absent where the call came back and {MT5_SETTLE_S:.0f} s have passed since,
+during all of which the terminal had a connection and got prices, and where its lists are as long as it says that they
+are. Where the call did not come back (the process died in
+it, or it took too long) nothing proves that it had no effect: a person must say.
+
+## Names
+
+A client id becomes `magic`, the first 62 bits of its SHA-256, and a comment of at most 29 characters: of an id that
+ordergate made its 26 characters, `.` and the request's number in base 32; of another `#` and the magic in base 32. An
+order is ours where the journal knows its magic, or where comment and magic agree. Comments may be cut, overwritten or
+blanked. Nothing of others is touched, or told as ours: other orders, positions and deals, what is closed by hand, and
+what comes from a telephone or the web.
+
+## Orders
+
+- A quantity is `quantity * contract_size / trade_contract_size` lots. Off the symbol's step or outside of its bounds it
+  is rejected, as are prices off the tick or too near to the market. Nothing is rounded.
+- Where the instrument is not the symbol (base, currency, contract size of a lot, tick) its orders are rejected, with
+  both numbers. `ordergate brokers check NAME` tells the same, and `ordergate brokers instruments NAME` prints the
+  tables to be written.
+- A market order is FOK where the symbol takes that, else IOC; on an exchange what is not filled goes on working. `ioc`
+  and `fok` are sent as such, or rejected where the symbol does not take them.
+- A limit order that ends at once (`ioc`, `fok`; also what a bound on slippage makes of a market order) is sent to an
+  exchange as one, and is a market order with that much deviation where the server executes at the price asked for.
+  Where it executes at the market, at any price, such an order is rejected.
+- A limit order that would trade at once is a limit order on an exchange alone; elsewhere it is rejected.
+- Stop loss and take profit are attached to what opens (`buy`, `short`), where the order has them. What the server
+  closes by them, or for want of margin, is told with the order that had opened it: of several that have opened into one
+  position with the newest, so that it is booked in that one's fund. A netting account has one position of a symbol and
+  one pair of levels of it, whoever opened it: give each fund that uses levels there an account of its own.
+- On a hedging account `buy` and `short` open a position each. `sell` and `cover`, at the market, close positions that
+  orders of ours have opened, the oldest first, in as many requests as there are positions, and open what is left. If
+  one of them is refused, the order ends with what was done. An order that rests always opens. The positions are those
+  of all funds: where two funds trade a symbol in one account, the one may close the position of the other with the
+  levels that stand at it, so give each its own account there, too.
+- A replace changes prices; a quantity cannot be changed.
+
+## What is told
+
+Fills are deals of the history, and nothing else; their id is the deal's ticket. Fees are commission, swap and fee, in
+the account's currency. Deals of money (types 2 to 12, 15 and on) are no fills. The terminal tells no news: for those
+it is asked every `poll_ms`; lists are read from {MT5_OVERLAP_S // 60} minutes before the last deal, and each deal is
+told once. Times of the terminal are the server's wall clock: how far that is ahead is measured at fresh prices, to the
+quarter of an hour. A terminal that has just got its connection catches up with prices of any time before: one that
+comes within {MT5_SETTLE_S:.0f} s is not fresh. Until a fresh price has come after the start, no `gtd` order is sent (it
+waits), and the newest price that there is is taken for one of now: times of fills told then (on a weekend, say) may be
+off by hours. A time from before the
+server's clock was changed for summer or winter is reckoned with what holds now.
+
+Of an order that has ended, deals from before the lists are told again where a session before this one had told them. A
+closing by the server that is ours in part alone has that part of the deal's fee.
+
+A deal that the broker cancels (types 13 and 14: the deal has another type from then on, and its profit is booked back
+by a deal of money) is taken back, by an execution `TICKET/canceled` with the deal's time: within 10 s where it is in
+the lists, else by a comparison of the account.
+
+A symbol stays in `symbols` until its orders have ended: a fill in one that is not there any more is an error in the
+log, and its order stays open. Where the broker has taken a symbol off, its deals cannot be told, and are an error in
+the log, too: all others go on, and lists are read from before the first of those deals, until the symbol is there again
+or you take it out of `symbols`.
+
+## What was tested
+
+The suite of brokers on [a simulated terminal](mt5-counterpart.md), netting and hedging, and through a real agent with
+its worker process; every return code and error; ends of the process at each step. No live terminal was used: what a
+broker's server really says, how late its history is, and which of its rules the simulation lacks, only an account there
+can show.
+"""
+
+
+def _became(record: Record) -> str:
+    return f"`{answer_of(record).outcome}`{' (and waits)' if answer_of(record).retry_after_s else ''}"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "order-states.md": order_states,
     "events.md": event_kinds,
@@ -691,10 +917,13 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "cli.md": command_line,
     "sdk.md": sdk,
+    "broker-suite.md": broker_suite,
     "rest.md": rest,
     "grpc.md": grpc,
     "nats.md": nats,
     "clickhouse.md": clickhouse,
+    "exchanges.md": exchanges,
+    "mt5.md": metatrader,
 }
 
 

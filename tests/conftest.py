@@ -1,10 +1,12 @@
 """Hypothesis: no deadlines (machines differ), and in CI the same examples every time. Fixtures of servers.
 
-Tests start a few hundred interpreters; those keep what they compile, also where the environment says otherwise.
+Tests start a few hundred interpreters; those and the workers keep what they compile, also where the environment says
+otherwise: to compile the tests anew takes as long as to import them.
 """
 
 import gc
 import os
+import sys
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -12,15 +14,18 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from ordergate.bootstrap.logs import show_no_locals
+from tests.dealing import longest_first
 from tests.services.memory import in_memory
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 pytest_plugins = [
+    "tests.services.chain.ending",
     "tests.services.clickhouse",
     "tests.services.hub",
     "tests.services.kafka",
@@ -47,6 +52,20 @@ def pytest_configure(config: pytest.Config) -> None:
     show_no_locals()  # rich tracebacks cost more than many a test, too
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each worker begins with some of the longest tests: one that began at the end would keep the others waiting."""
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    if not _are_quick(config) and workers > 1:
+        items[:] = longest_first(items, _minutes, workers)
+
+
+def _minutes(item: pytest.Item) -> int:
+    """About as many as it takes, of those that are marked with them."""
+    mark = item.get_closest_marker("slow")
+    return 0 if mark is None else int(mark.kwargs.get("minutes", 0))
+
+
 @pytest.fixture(autouse=True)
 def _logs_stay() -> Iterator[None]:
     """The command line says where logs go and which; whoever listens in the next test hears all of them again."""
@@ -57,10 +76,15 @@ def _logs_stay() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is collected stays to the end: the garbage collector need not look through all of it again and again."""
+    """What is collected stays to the end: the garbage collector need not look through all of it again and again.
+
+    Libraries of chains let Python recurse a hundred times as deep: a test of deep nesting would overflow the stack.
+    """
     gc.disable()
+    limit = sys.getrecursionlimit()
     try:
         return (yield)
     finally:
         gc.enable()
         gc.freeze()
+        sys.setrecursionlimit(limit)

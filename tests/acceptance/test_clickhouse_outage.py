@@ -11,7 +11,7 @@ from tests.services.clickhouse import ClickHouse
 
 from ordergate.bootstrap import open_gate
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=2)
 OUTAGE_S = 60.0
 BESIDE_S = 20.0
 

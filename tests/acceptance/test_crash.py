@@ -73,7 +73,7 @@ def test_a_few_kills(tmp_path: Path) -> None:
     verified(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=3)
 def test_a_hundred_kills(tmp_path: Path) -> None:
     found, unclear = kill_and_compare(tmp_path, 100, seed=2)
     assert found == []
@@ -81,7 +81,7 @@ def test_a_hundred_kills(tmp_path: Path) -> None:
     verified(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 @pytest.mark.parametrize(("bug", "damage"), [("no_write_ahead", "orphaned"), ("blind_resend", "doubled")])
 def test_the_suite_has_teeth(tmp_path: Path, bug: str, damage: str) -> None:
     assert damage in kill_with_bug(tmp_path, 25, seed=3, bug=bug)

@@ -17,7 +17,7 @@ from tests.services.server import finish, start
 
 from ordergate.bootstrap import Gate, open_gate
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=2)
 OUTAGE_S = 60.0
 BESIDE_S = 20.0
 _EVERY_S = 0.02

@@ -19,7 +19,7 @@ OUTAGE_S = 60
 PAUSE_S = 0.05
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 @pytest.mark.parametrize("how", ["killed", "paused"])
 def test_sixty_seconds_without_the_server(tmp_path: Path, how: str) -> None:
     nats = Nats(tmp_path / "nats", "sync_interval: always")

@@ -61,7 +61,7 @@ def test_a_node_whose_clock_is_set_stops(database, owner, ahead_s):
             await rig.more_sent(5)
             node.expected_to_end = True  # nobody asks it any more, which would make it notice
             node.send("set_clock", ahead_s=ahead_s)
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 assert await node.process.wait() != 0
             assert "clock" in node.said()
             await node.end()
@@ -92,7 +92,7 @@ def test_a_venue_with_a_wrong_clock_ends_no_order(database):
             owner.expected_to_end = True
             owner.send("set_clock", ahead_s=48 * HOUR_S)
             await other.ask("quote", symbol="AAPL", bid="180.40", ask="180.60")
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 assert await owner.process.wait() != 0
             await rig.new_owner()
             await rig.settled()

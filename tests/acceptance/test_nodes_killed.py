@@ -27,16 +27,10 @@ async def killed(url: str, kills: int, seed: int) -> Load:
         return load
 
 
-@pytest.mark.slow
-def test_twenty_kills(database):
-    load = asyncio.run(killed(database, 20, seed=1))
-    assert load.repeated >= 5, "hardly a kill came while anything was under way: this proves little"
-
-
-@pytest.mark.slow
+@pytest.mark.slow(minutes=7)
 def test_two_hundred_kills(database):
     load = asyncio.run(killed(database, 200, seed=2))
-    assert load.repeated >= 50
+    assert load.repeated >= 50, "hardly a kill came while anything was under way: this proves little"
     assert load.found >= 5, "hardly a kill came between an order's commit and its answer: this proves little"
 
 

@@ -31,7 +31,7 @@ async def paused(node: Node):
 
 async def goes_on(rig: Rig, node: Node) -> None:
     """The node is one among the others again."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while True:
             mine, others = await node.ask("state"), await rig.up[0].ask("state")
             if mine["size"] >= others["size"]:
@@ -51,7 +51,7 @@ def test_the_owner_stands_still_for_longer_than_its_lease(database):
                 began, before = time.monotonic(), await rig.sent()
                 await asyncio.sleep(0.1)
                 await rig.more_sent()
-                assert time.monotonic() - began < 10, f"nothing was sent after {before}"
+                assert time.monotonic() - began < 20, f"nothing was sent after {before}"
                 assert await rig.owner() is not owner
                 await asyncio.sleep(max(0, began + LEASE_S + SEND_S + 1 - time.monotonic()))
             await goes_on(rig, owner)
@@ -84,7 +84,7 @@ async def stop_owners(url: str, times: int, seed: int) -> None:
         await all_is_well(rig, load)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 def test_owners_stand_still_thirty_times(database):
     asyncio.run(stop_owners(database, 30, seed=3))
 
@@ -125,7 +125,7 @@ def test_one_that_holds_the_head_is_passed_by(database, owner):
             try:
                 began = time.monotonic()
                 await load.more(5)
-                assert time.monotonic() - began < 6
+                assert time.monotonic() - began < 20
             finally:
                 node.signal(signal.SIGCONT)
             await goes_on(rig, node)

@@ -40,17 +40,10 @@ async def stop_again_and_again(server, stops: int, seed: int) -> Load:
         return load
 
 
-@pytest.mark.slow
-def test_the_server_crashes_three_times(own_server):
-    load = asyncio.run(stop_again_and_again(own_server, 3, seed=1))
-    assert load.failures.keys() <= {"StoreError", "OutcomeUnknown"}
-    assert load.failures.get("StoreError"), "nobody noticed: this proves little"
-
-
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 def test_the_server_crashes_thirty_times(own_server):
     load = asyncio.run(stop_again_and_again(own_server, 30, seed=2))
-    assert load.failures.keys() == {"StoreError", "OutcomeUnknown"}
+    assert load.failures.keys() == {"StoreError", "OutcomeUnknown"}, "what nobody noticed proves little"
 
 
 async def cut_at_commits(server, times: int, seed: int) -> dict[str, int]:

@@ -57,7 +57,7 @@ async def found(postgres: Postgres, bug: str, mischief: Mischief, damage: str, s
     return "\n".join(seen)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 @pytest.mark.parametrize(
     ("bug", "mischief", "damage"),
     [

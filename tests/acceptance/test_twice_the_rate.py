@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 from tests.acceptance.test_kill_switch import entries_after
 from tests.services.funds import RICH_TOML
 from tests.services.server import Served, finish, start
@@ -49,6 +50,7 @@ def order(key: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_no_second_has_more_than_the_limit_and_every_cancel_passes(tmp_path: Path) -> None:
     rates = (
         f"max_orders_per_s = {MOST}\nmax_messages_per_s = {3 * MOST + RESERVE}\ncancel_reserve = {RESERVE}\n"

@@ -42,6 +42,7 @@ def test_pure_packages_import_only_what_is_allowed(graph: grimp.ImportGraph, pac
     assert outside <= ALLOWED[package], outside - ALLOWED[package]
 
 
+@pytest.mark.slow
 def test_no_float_in_domain_and_application() -> None:
     found = []
     for folder in ("domain", "application"):
@@ -52,6 +53,7 @@ def test_no_float_in_domain_and_application() -> None:
     assert found == []
 
 
+@pytest.mark.slow
 def test_no_assert_guards_in_the_package() -> None:
     found = [
         f"{path}:{node.lineno}"

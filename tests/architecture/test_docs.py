@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ordergate.cli.app import app
+from ordergate.config.brokers import OURS
 from ordergate.sdk import default_gate, records
 from tests.services.commands import CliRunner
 
@@ -86,9 +87,8 @@ def test_the_cells_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest
             records.close_engine()
 
 
-FIRST = ("README.md", "start.md")
 RUNNABLE = [
-    pytest.param(page, id=page.name, marks=() if page.name in FIRST else pytest.mark.slow)
+    pytest.param(page, id=page.name, marks=() if page.name == "README.md" else pytest.mark.slow)
     for page in PAGES
     if blocks(page)
 ]
@@ -109,3 +109,9 @@ def test_the_commands_of_a_page_run(page: Path, tmp_path: Path) -> None:
             ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+
+
+def test_every_adapter_says_what_it_was_tested_against() -> None:
+    page = (ROOT / "docs" / "reference" / "brokers.md").read_text()
+    for adapter in OURS:
+        assert f"| `{adapter}` | " in page, f"docs/reference/brokers.md has no row for {adapter}"

@@ -65,6 +65,7 @@ def test_commits_write_their_rows(plan: Plan) -> None:
     assert result.proof["rows"] == result.proof["of"] > 0
 
 
+@pytest.mark.slow
 def test_the_engine_makes_two_entries_a_lifecycle_and_leaves_nothing_open(plan: Plan) -> None:
     result = engine.measure(plan)
     check_shape(result)
@@ -131,6 +132,7 @@ def test_the_page_has_every_table_and_the_published_figures_beside_ours(traded: 
     assert str(plan.folder) not in written
 
 
+@pytest.mark.slow
 def test_the_gate_lets_every_order_through(plan: Plan) -> None:
     result = risk.measure(plan)
     check_shape(result)

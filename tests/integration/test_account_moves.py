@@ -110,6 +110,7 @@ def test_an_account_that_moves_with_its_funds_raises_no_break_there_nor_when_it_
         asyncio.run(trade(where, turn, Decimal(15 * (turn + 1))))
 
 
+@pytest.mark.slow
 def test_what_the_broker_does_wrong_is_found_behind_the_move_too(tmp_path):
     async def main(where, *, add):
         async with trading(homemade(tmp_path, where)) as shards:

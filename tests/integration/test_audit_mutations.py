@@ -306,6 +306,7 @@ MUTATIONS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda mutate: mutate.__name__)
 def test_a_changed_log_is_found(recorded, tmp_path, mutate):
     """Eight times each, 208 in all."""
@@ -383,6 +384,7 @@ def differences(path, store, table):
 
 @pytest.mark.parametrize("table", sorted(PROJECTIONS))
 class TestTables:
+    @pytest.mark.slow
     def test_a_changed_cell_of_any_column_is_found(self, copied, replayed, table):
         assert differences(copied, replayed, table) == []
         with closing(sqlite3.connect(copied, isolation_level=None)) as db:

@@ -88,6 +88,7 @@ def restored(server, file, url, *options):
     server.run("pg_restore", *where, "-d", name_of(url), "--exit-on-error", *options, file)
 
 
+@pytest.mark.slow
 def test_a_dump_under_load_is_one_moment_of_the_journal(postgres, shelf, ready):
     """While two nodes write."""
     file = shelf / "dump"

@@ -73,7 +73,7 @@ async def trading(
         await connector.close()
 
 
-async def buy(gate: Gate, key: str = "k", limit: str | None = None, quantity: int = 100) -> Any:
+async def buy(gate: Gate, key: str = "k", limit: str | None = None, quantity: int = 100, **more: Any) -> Any:
     order = SubmitOrder(
         fund_id="paper-momentum",
         symbol="AAPL",
@@ -84,6 +84,7 @@ async def buy(gate: Gate, key: str = "k", limit: str | None = None, quantity: in
         key_kind="idempotency_key",
         key=key,
         tif=TimeInForce.GTC,
+        **more,
     )
     return (await gate.execute(order)).order
 
@@ -136,7 +137,7 @@ def test_an_order_s_life_with_a_connector_in_another_process(nats: Nats, tmp_pat
         run(main())
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(60)
         process.stdout.close()
 
 
@@ -162,6 +163,31 @@ def test_what_a_connector_is_asked_is_as_published(nats: Nats, tmp_path: Path) -
                 if verb != "open":
                     schema = {**definitions, "$ref": f"#/$defs/{kinds[verb]}"}
                     jsonschema_rs.validate(schema, body)
+
+    run(main())
+
+
+def test_what_the_broker_closes_at_a_stop_loss_is_booked(nats: Nats, tmp_path: Path) -> None:
+    """It counts as an order of the entry's fund that the broker has made, and the account agrees."""
+
+    async def main() -> None:
+        async with trading(nats, tmp_path) as (gate, connector, _post):
+            order = await buy(gate, stop_loss=Decimal(95), take_profit=Decimal(110))
+            await becomes(gate, order.order_id, State.CLOSED)
+            await connector.set_market(Decimal("94.50"), Decimal("94.60"), Decimal(1_000_000))
+
+            async def closed() -> Any:
+                return [one for one in await gate.queries.orders() if one.by_broker]
+
+            (closing,) = await until(closed)
+            closing = await becomes(gate, closing.order_id, State.CLOSED)
+            assert (closing.side, closing.order_type, closing.quantity, closing.average_price) == (
+                Side.SELL, OrderType.STOP, 100, Decimal("94.5"),
+            )  # fmt: skip
+            assert (closing.fund_id, closing.broker_order_id) == ("paper-momentum", "t3")
+            assert await held(gate) == 0
+            await gate.compare("desk")
+            assert await breaks(gate) == []
 
     run(main())
 
@@ -342,7 +368,7 @@ def test_orders_that_are_only_published(nats: Nats, tmp_path: Path) -> None:
             await post.client.subscribe("orders.submitted.>", cb=connector)
             async with trading(nats, tmp_path, PUBLISHED) as (gate, _connector, _post):
                 order = await buy(gate)
-                subject, body = await asyncio.wait_for(heard.get(), 10)
+                subject, body = await asyncio.wait_for(heard.get(), 30)
                 assert subject == "orders.submitted.AAPL"
                 seed = {
                     name: body[name] for name in ("order_id", "symbol", "order_type", "volume", "comment")
@@ -366,6 +392,7 @@ def test_orders_that_are_only_published(nats: Nats, tmp_path: Path) -> None:
     run(main())
 
 
+@pytest.mark.slow
 def test_the_server_is_away_at_the_start(nats: Nats, tmp_path: Path) -> None:
     nats.kill()
 
@@ -386,6 +413,7 @@ def test_the_server_is_away_at_the_start(nats: Nats, tmp_path: Path) -> None:
     run(main())
 
 
+@pytest.mark.slow
 def test_a_connector_that_is_away_gets_the_order_once_it_is_there(nats: Nats, tmp_path: Path) -> None:
     async def main() -> None:
         async with open_gate(config(nats), f"sqlite:///{tmp_path / 'o.db'}") as gate:
@@ -454,7 +482,7 @@ def test_silence_after_a_submit_is_settled_and_nothing_is_done_twice(nats: Nats,
 
 @pytest.mark.parametrize(
     ("fault", "seconds"),
-    [("kill", 0.5), ("pause", 0.5), pytest.param("kill", 60, marks=pytest.mark.slow)],
+    [("kill", 0.5), ("pause", 0.5), pytest.param("kill", 60, marks=pytest.mark.slow(minutes=2))],
 )
 def test_a_server_that_goes_under_load(nats: Nats, tmp_path: Path, fault: str, seconds: float) -> None:
     count = 60

@@ -1,12 +1,15 @@
 """The stream of a broker's reports, where it does not keep what the broker's table says."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from ordergate.application.ports.brokers import Change
+from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder
 from ordergate.domain.orders.reports import Outcome
 from ordergate.domain.orders.states import State
 from tests.integration.test_bus_broker import (
@@ -48,6 +51,7 @@ def test_a_stream_of_ours_gets_the_subjects_that_are_new(nats: Nats, tmp_path: P
     run(main())
 
 
+@pytest.mark.slow
 def test_no_order_goes_where_its_fills_would_not_be_heard_of(nats: Nats, tmp_path: Path) -> None:
     async def main() -> None:
         async with mail(nats.url) as post:
@@ -81,6 +85,42 @@ def test_no_order_goes_where_its_fills_would_not_be_heard_of(nats: Nats, tmp_pat
                     ]
                     await post.stream.update_stream(info.config.evolve(subjects=wider))
                     await becomes(gate, order.order_id, State.CLOSED)
+
+    run(main())
+
+
+def test_a_cancel_that_was_taken_and_then_refused_can_be_asked_for_again(nats: Nats, tmp_path: Path) -> None:
+    """The refusal names the ticket, and so the order alone; before, a replace has given it another name."""
+
+    async def main() -> None:
+        async with trading(nats, tmp_path, QUIET) as (gate, connector, post):
+            order = await buy(gate, limit="1.00")
+            await becomes(gate, order.order_id, State.SUBMITTED)
+            await gate.execute(ReplaceOrder(order_id=order.order_id, limit_price=Decimal("1.01")))
+            await becomes(gate, order.order_id, State.SUBMITTED)
+            cancel = connector.cancel
+
+            async def taken(_body: dict[str, Any]) -> dict[str, Any]:
+                return {"outcome": "accepted"}
+
+            connector.cancel = taken  # type: ignore[method-assign]
+            await gate.execute(CancelOrder(order_id=order.order_id))
+
+            async def asked() -> bool:
+                return "cancel" in {verb for verb, _body in connector.asked}
+
+            await until(asked)
+            assert (await gate.queries.order(order.order_id)).requests
+            connector.cancel = cancel  # type: ignore[method-assign]
+            refusal = {
+                "ticket": connector.orders[0].name,
+                "request": "cancel",
+                "reason": "the market is closed",
+            }
+            await post.send("broker.error.AAPL", refusal)
+            await becomes(gate, order.order_id, State.SUBMITTED)
+            await gate.execute(CancelOrder(order_id=order.order_id))
+            await becomes(gate, order.order_id, State.CANCELED)
 
     run(main())
 

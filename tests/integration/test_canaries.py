@@ -211,6 +211,7 @@ def said_by(commands: tuple[str, ...], config: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_service_shows_no_secret(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     config = place.set_up()
     place.put_variables(monkeypatch)
@@ -271,6 +272,7 @@ def _wait_for(client: Any, figure: str) -> None:
     asyncio.run(until(there))
 
 
+@pytest.mark.slow
 def test_no_log_shows_one_whatever_its_level(
     place: Place,
     monkeypatch: pytest.MonkeyPatch,
@@ -317,6 +319,7 @@ async def _opened(config: Any) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_passwords_of_databases(
     postgres: Postgres,
     ready: str,

@@ -340,6 +340,7 @@ def test_what_is_not_our_database() -> None:
         assert Path(f"{name}.db").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_database_in_use_is_refused_and_reading_goes_on() -> None:
     submit()
     code = "import asyncio, sys\nfrom ordergate.bootstrap import open_gate\nfrom ordergate.config import Config\n"
@@ -423,6 +424,7 @@ def test_migrate() -> None:
 # --- demo -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_demo_without_files_is_the_same_every_time() -> None:
     first = document("demo", "--db", "sqlite:///one.db")
     second = document("demo", "--db", "sqlite:///two.db")
@@ -437,6 +439,7 @@ def test_the_demo_without_files_is_the_same_every_time() -> None:
     assert one == two
 
 
+@pytest.mark.slow
 def test_the_demo_takes_only_an_empty_database() -> None:
     run("demo", "--db", "sqlite:///one.db")
     assert "not empty" in run("demo", "--db", "sqlite:///one.db", code=1).stderr
@@ -482,6 +485,7 @@ def test_a_truncated_gzip_is_named() -> None:
     assert "cut.csv.gz" in run("demo", "--quotes", "cut.csv.gz", code=1).stderr
 
 
+@pytest.mark.slow
 def test_the_demo_with_protective_stops_is_the_same_every_time() -> None:
     Path("protect.toml").write_text('[signals]\nprotect = "stop"\n')
     one, two = (document("demo", "--config", "protect.toml", "--db", f"sqlite:///{name}.db") for name in "ab")

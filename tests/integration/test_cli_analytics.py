@@ -145,10 +145,11 @@ for question in ("fill-rate", "DROP TABLE orders", "fill-rate"):
 """
 
 
+@pytest.mark.slow
 def test_a_folder_of_the_engine(tmp_path: Path) -> None:
     """In a process of its own: an engine has one folder a process."""
     command = [sys.executable, "-c", IN_A_FOLDER, str(tmp_path), ORDERS, ROWS]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=180, cwd=ROOT)
     first, drop, again = done.stdout.splitlines()
     assert first == again
     assert first.startswith("0 fill-rate")

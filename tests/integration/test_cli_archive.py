@@ -91,6 +91,7 @@ def test_a_missing_record_is_found(archive: Archive) -> None:
     assert shown["missing"]["first"][0]["index"] == gone[0]
 
 
+@pytest.mark.slow
 def test_a_changed_record_is_found(archive: Archive) -> None:
     changed = []
 
@@ -151,6 +152,7 @@ def test_two_records_in_the_wrong_order_are_found(archive: Archive) -> None:
     assert (shown["out_of_order"]["count"], shown["missing"]["count"]) == (1, 0)
 
 
+@pytest.mark.slow
 def test_beside_a_server_that_goes_on(archive: Archive) -> None:
     order = {
         "symbol": "AAPL",
@@ -190,6 +192,7 @@ def test_brokers_that_are_away_are_named(archive: Archive, monkeypatch: pytest.M
     assert f"topic {TOPIC} at {archive.kafka.server} cannot be read" in run(*at, code=1).stderr
 
 
+@pytest.mark.slow
 def test_shards_share_a_topic(kafka: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("ORDERGATE_DB", raising=False)

@@ -60,6 +60,7 @@ def journal(clickhouse: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return Kept(clickhouse, tmp_path)
 
 
+@pytest.mark.slow
 def test_rows_that_somebody_has_changed_are_made_again(journal: Kept) -> None:
     journal.trade(20)
     before = dump(journal.clickhouse, "journal_index")
@@ -97,6 +98,7 @@ def test_doctor(journal: Kept) -> None:
     assert "orders is there as MergeTree" in detail
 
 
+@pytest.mark.slow
 def test_another_journal_of_the_same_origin_goes_only_where_it_is_said(journal: Kept, tmp_path: Path) -> None:
     journal.trade(4)
     other = Kept(journal.clickhouse, tmp_path, "other")

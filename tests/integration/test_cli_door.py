@@ -173,6 +173,7 @@ base_currency = "EUR"
 """
 
 
+@pytest.mark.slow
 def test_tables_show_the_currency_of_the_fund_with_the_rate(tmp_path: Path) -> None:
     database = tmp_path / "gate.db"
     Path("euros.toml").write_text(EUROS)
@@ -191,6 +192,7 @@ def test_tables_show_the_currency_of_the_fund_with_the_rate(tmp_path: Path) -> N
     assert Decimal(nav["nav_fund"]) == Decimal(nav["nav_usd"]) * Decimal("0.8")
 
 
+@pytest.mark.slow
 def test_net_asset_value_takes_the_quotes_of_who_serves(tmp_path: Path) -> None:
     database = tmp_path / "gate.db"
     Path("funds.toml").write_text(FUNDS)
@@ -210,6 +212,7 @@ def test_net_asset_value_takes_the_quotes_of_who_serves(tmp_path: Path) -> None:
     assert (alone["nav_usd"], alone["missing"]) == (None, ["a quote of AAPL"])
 
 
+@pytest.mark.slow
 def test_every_command_says_the_same_both_ways(served: Served, tmp_path: Path) -> None:
     Path("funds.toml").write_text(FUNDS)
     for number, (code, arguments, changes) in enumerate(TALK):
@@ -257,6 +260,7 @@ def test_without_a_login_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert desk.principal() == "local"
 
 
+@pytest.mark.slow
 def test_a_broker_that_answers_late_is_waited_for_and_then_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +277,7 @@ def test_a_broker_that_answers_late_is_waited_for_and_then_unknown(
     assert there.document["pending"] == ["submit:sent"]
 
 
+@pytest.mark.slow
 def test_a_killed_server_leaves_nothing_in_the_way(tmp_path: Path) -> None:
     database = tmp_path / "gate.db"
     with serving(database) as made:
@@ -313,7 +318,7 @@ def test_two_at_once(served: Served, tmp_path: Path) -> None:
     submit(tmp_path / "own.db")
     for database in (tmp_path / "own.db", served.database):
         commands = [shell("orders", "submit", "order.json", "--json", database=database) for _ in range(2)]
-        said = [(*command.communicate(timeout=30), command.returncode) for command in commands]
+        said = [(*command.communicate(timeout=60), command.returncode) for command in commands]
         assert [code for _out, _err, code in said] == [0, 0], said
         assert {json.loads(out)["order_id"] for out, _err, _code in said} == {"both"}
         assert sum("used before" in err for _out, err, _code in said) == 1
@@ -405,6 +410,7 @@ STRANGERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "says"), STRANGERS.values(), ids=STRANGERS)
 def test_nothing_is_sent_to_a_stranger(
     hasty: Path, answer: bytes | None, says: str, monkeypatch: pytest.MonkeyPatch
@@ -537,6 +543,7 @@ def test_doctor_on_a_door_that_is_wrong(hasty: Path) -> None:
         assert (state, "the service is closing" in detail) == ("bad", True)
 
 
+@pytest.mark.slow
 def test_reading_goes_on_beside_a_busy_server(served: Served, tmp_path: Path) -> None:
     stop, sent, failed = threading.Event(), [], []
 
@@ -576,6 +583,7 @@ def test_reading_goes_on_beside_a_busy_server(served: Served, tmp_path: Path) ->
     assert not failed
 
 
+@pytest.mark.slow
 def test_a_stale_file_while_another_command_has_it(hasty: Path) -> None:
     """The address that it names is another database's by now: the order must not go there."""
     submit(hasty)

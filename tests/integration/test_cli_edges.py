@@ -36,7 +36,7 @@ def shell(command: str, **options) -> subprocess.CompletedProcess[str]:
         f'og() {{ "{sys.executable}" -m ordergate "$@"; }}\n{command}\necho "codes ${{PIPESTATUS[*]}}" >&2'
     )
     done = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False, **options
+        ["bash", "-c", script], capture_output=True, text=True, timeout=180, check=False, **options
     )
     assert "Traceback" not in done.stderr, done.stderr
     assert "Exception ignored" not in done.stderr, done.stderr
@@ -61,6 +61,7 @@ def test_an_empty_database_name_is_no_other_database(monkeypatch: pytest.MonkeyP
     assert Path("ordergate.db").exists()
 
 
+@pytest.mark.slow
 def test_the_demo_leaves_the_database_of_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORDERGATE_DB", "sqlite:///real.db")
     assert "ordergate-demo-" in document("demo")["database"]
@@ -155,6 +156,7 @@ def test_signals_years_away_from_the_quotes() -> None:
 # --- Input and output -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @POSIX
 def test_a_closed_standard_input() -> None:
     done = shell("og orders submit - <&-")
@@ -162,6 +164,7 @@ def test_a_closed_standard_input() -> None:
     assert "codes 1" in done.stderr
 
 
+@pytest.mark.slow
 @POSIX
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 @pytest.mark.parametrize(
@@ -193,6 +196,7 @@ def test_an_output_that_cannot_be_written(command: str) -> None:
     assert f"codes {3 if 'nothing' in command else 1}" in done.stderr
 
 
+@pytest.mark.slow
 @POSIX
 @pytest.mark.parametrize("options", ["", "--json"])
 def test_an_order_whose_answer_nobody_reads_is_sent_all_the_same(options: str) -> None:
@@ -201,6 +205,7 @@ def test_an_order_whose_answer_nobody_reads_is_sent_all_the_same(options: str) -
     assert document("orders", "show", "ord-abc")["state"] == "SUBMITTED"
 
 
+@pytest.mark.slow
 @POSIX
 def test_a_refused_order_keeps_its_exit_code_where_nobody_reads() -> None:
     Path("own.toml").write_text(
@@ -210,6 +215,7 @@ def test_a_refused_order_keeps_its_exit_code_where_nobody_reads() -> None:
     assert "codes 6 0" in done.stderr
 
 
+@pytest.mark.slow
 @POSIX
 @pytest.mark.parametrize("options", ["", "--follow", pytest.param("--follow --json", marks=pytest.mark.slow)])
 def test_a_reader_that_has_enough_ends_the_events(options: str) -> None:
@@ -217,6 +223,7 @@ def test_a_reader_that_has_enough_ends_the_events(options: str) -> None:
     assert "codes 0 0" in shell(f"og events {options} | true").stderr
 
 
+@pytest.mark.slow
 @POSIX
 def test_a_closed_standard_output() -> None:
     submit()
@@ -224,6 +231,7 @@ def test_a_closed_standard_output() -> None:
         assert "codes 0" in shell(f"og orders list {options} >&-").stderr
 
 
+@pytest.mark.slow
 @POSIX
 def test_characters_that_the_terminal_does_not_have() -> None:
     ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
@@ -294,6 +302,7 @@ async def _nobody_connects(_session: BrokerSession, _tenure: object) -> None:
     """As while another node has the broker, and stands still."""
 
 
+@pytest.mark.slow
 @POSIX
 def test_control_c_while_an_answer_is_awaited() -> None:
     Path("slow.toml").write_text(SLOW)
@@ -302,7 +311,7 @@ def test_control_c_while_an_answer_is_awaited() -> None:
     try:
         _await_order()
         process.send_signal(signal.SIGINT)
-        said, complained = process.communicate(timeout=30)
+        said, complained = process.communicate(timeout=60)
     finally:
         process.kill()
         process.communicate()

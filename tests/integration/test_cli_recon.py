@@ -55,6 +55,7 @@ def restored() -> str:
     return str(lost["order_id"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("served", [False, True])
 def test_a_restored_journal_is_found_halted_and_worked_on(served: bool, tmp_path: Path) -> None:
     lost = restored()

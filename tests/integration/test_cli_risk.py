@@ -295,6 +295,7 @@ def test_shards() -> None:
     of_shards()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shards")
 def test_shards_that_are_served(tmp_path: Path) -> None:
     with serving_in(tmp_path, tmp_path / "orders-eu.db", "--config", "shards.toml") as served:

@@ -151,6 +151,7 @@ def test_one_shard_alone_knows_that_a_fund_lies_elsewhere():
     assert "'beta' is no fund" in said
 
 
+@pytest.mark.slow
 def test_one_service_serves_all_shards(tmp_path):
     with serving_in(tmp_path, tmp_path / "orders-us.db", *CONFIG) as served:
         traded()  # through the door
@@ -170,6 +171,7 @@ def test_one_service_serves_all_shards(tmp_path):
     run("funds", "move", "beta", "--to", "eu")
 
 
+@pytest.mark.slow
 def test_each_shard_can_have_a_service(tmp_path):
     with (
         serving_in(tmp_path, tmp_path / "orders-eu.db", *CONFIG, "--shard", "eu") as eu,

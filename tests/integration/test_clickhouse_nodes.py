@@ -22,6 +22,7 @@ def _state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
+@pytest.mark.slow
 def test_one_node_writes_what_both_take_and_the_other_goes_on(clickhouse: ClickHouse, ready: str) -> None:
     config = analyzed(clickhouse)
 
@@ -43,6 +44,7 @@ def test_one_node_writes_what_both_take_and_the_other_goes_on(clickhouse: ClickH
     asyncio.run(asyncio.wait_for(main(), 120))
 
 
+@pytest.mark.slow
 def test_shards_share_a_database_and_a_fund_that_moves_is_held_once(
     clickhouse: ClickHouse, tmp_path: Path
 ) -> None:

@@ -123,6 +123,7 @@ def _at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
+@pytest.mark.slow
 def test_a_thousand_orders(clickhouse: ClickHouse, tmp_path: Path) -> None:
     database = tmp_path / "orders.db"
 

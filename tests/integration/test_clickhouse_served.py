@@ -40,6 +40,7 @@ async def load(gate: Gate, first: int, seconds: float) -> tuple[list[float], int
     return took, first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["killed", "paused"])
 def test_two_seconds_without_the_server_under_load(
     own_clickhouse: ClickHouse, tmp_path: Path, how: str
@@ -65,6 +66,7 @@ def test_two_seconds_without_the_server_under_load(
     check_answers(own_clickhouse, database)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["rubbish", "deaf", "lost", "slow-0.2", "swallow-_versions"])
 def test_a_server_that_misbehaves_under_load(clickhouse: ClickHouse, tmp_path: Path, mode: str) -> None:
     async def main() -> None:
@@ -83,6 +85,7 @@ def test_a_server_that_misbehaves_under_load(clickhouse: ClickHouse, tmp_path: P
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_gate_ends_and_begins_while_the_server_stands_still(
     own_clickhouse: ClickHouse, tmp_path: Path
 ) -> None:
@@ -96,10 +99,10 @@ def test_a_gate_ends_and_begins_while_the_server_stands_still(
             own_clickhouse.pause()
             _took, number = await load(gate, number, 0.3)
             began = time.monotonic()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
         began = time.monotonic()
         async with open_gate(config, database) as gate:
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 10
             await quote(gate)
             _took, number = await load(gate, number, 0.1)
             own_clickhouse.resume()
@@ -127,6 +130,7 @@ def test_a_table_of_somebody_elses_is_said_and_orders_go_on(clickhouse: ClickHou
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_the_engine_in_the_gates_own_process(clickhouse: ClickHouse, tmp_path: Path) -> None:
     config = analyzed(clickhouse, url=f"chdb://{tmp_path / 'engine'}", database="default")
     beside = analyzed(clickhouse)

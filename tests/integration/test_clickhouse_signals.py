@@ -238,6 +238,7 @@ def test_more_signals_than_are_read_at_once(
     run(main())
 
 
+@pytest.mark.slow
 def test_the_server_goes_and_comes_back(
     own_clickhouse: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,6 +311,7 @@ def test_a_gate_that_restarts_goes_on(clickhouse: ClickHouse, tmp_path: Path) ->
     run(main())
 
 
+@pytest.mark.slow
 def test_one_of_two_nodes_asks(clickhouse: ClickHouse, tmp_path: Path, postgres: Postgres) -> None:
     async def main() -> None:
         clickhouse.ask(TABLE)
@@ -565,7 +567,7 @@ def test_of_two_orders_of_a_signal_the_newer_is_told() -> None:
     again = SimpleNamespace(state=State.SUBMITTED, signal_id=signal_id(1), order_id="ord-2")
 
     class Queries:
-        async def orders(self, **_where: Any) -> list[Any]:
+        async def orders_of_signals(self, **_where: Any) -> list[Any]:
             return [refused, again]
 
     class Rows:

@@ -21,6 +21,7 @@ TABLE, ROW = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
 QUESTIONS = re.findall(r"^ordergate (analytics query .*)$", PAGE, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_page(clickhouse: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

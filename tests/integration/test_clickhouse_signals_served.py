@@ -5,6 +5,8 @@ import re
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.integration.test_clickhouse_signals import run
 from tests.services.clickhouse import ClickHouse
 from tests.services.mail import until
@@ -25,6 +27,7 @@ async def some(served: Served, least: int) -> list[str]:
     return list(await until(enough))
 
 
+@pytest.mark.slow
 def test_a_service_that_is_killed_makes_each_order_once(own_clickhouse: ClickHouse, tmp_path: Path) -> None:
     settings, database, server = tmp_path / "ordergate.toml", tmp_path / "o.db", own_clickhouse
     settings.write_text(

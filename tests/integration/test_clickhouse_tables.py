@@ -147,6 +147,7 @@ def time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_the_tables_are_the_journals_in_whatever_batches_they_come(clickhouse: ClickHouse) -> None:
     async def main() -> None:
         random = Random(5)
@@ -170,6 +171,7 @@ def test_the_tables_are_the_journals_in_whatever_batches_they_come(clickhouse: C
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_every_batch_twice_and_the_cursor_set_back_change_no_answer(clickhouse: ClickHouse) -> None:
     async def main() -> None:
         journal, at, _day = await busy(600)
@@ -245,6 +247,7 @@ def test_what_was_lost_is_filled_again(clickhouse: ClickHouse, lost: str) -> Non
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_database_that_was_restored_catches_up(own_clickhouse: ClickHouse, tmp_path: Path) -> None:
     data, copied = tmp_path / "clickhouse" / "data", tmp_path / "copied"
 

@@ -93,6 +93,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield found
 
 
+@pytest.mark.slow
 def test_orders_flow_while_the_file_is_rewritten_a_hundred_times(served: Served, tmp_path: Path) -> None:
     path = tmp_path / "o.toml"
     traders = [Trader(served, name) for name in "ab"]

@@ -124,6 +124,7 @@ def ask(url, question):
     return asyncio.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("one", "other"), PAIRS)
 def test_everything_arrives_between_any_two_kinds(new, one, other):
     source, target = new(one), new(other)
@@ -173,6 +174,7 @@ def market(bid, ask):
     return Quote("AAPL", now, Decimal(bid), Decimal(ask), pinned=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("one", "other"), PAIRS)
 def test_trading_goes_on_where_it_stopped(new, one, other):
     """Orders that work at the paper venue go along, and a later quote fills them; the same key is the same order."""
@@ -224,6 +226,7 @@ class CutOff(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "where", ["Copying entries", "Copying tables", "Copying paper", "Comparing", "Verifying"]
 )
@@ -273,6 +276,7 @@ asyncio.run(copy(CONFIG, {source!r}, {target!r}, stage))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
 @pytest.mark.parametrize("other", ["file", "server"])
 def test_a_copy_that_was_killed_is_no_journal_and_goes_on(new, other):
@@ -375,6 +379,7 @@ class TestRefused:
 
         asyncio.run(main())
 
+    @pytest.mark.slow
     def test_a_source_that_is_written_meanwhile(self, new):
         """By a node that came when the copy had looked."""
         source, target = new("server"), new("file")
@@ -478,6 +483,7 @@ def later_rows(batch):
     return {"rows": rows}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -490,7 +496,7 @@ def later_rows(batch):
         lambda _batch: {"nodes": ()},
     ],
 )
-@pytest.mark.parametrize("kind", ["file", "tables"])
+@pytest.mark.parametrize("kind", ["file", pytest.param("tables", marks=pytest.mark.slow)])
 def test_what_does_not_arrive_as_it_was_is_found(new, kind, change):
     source, target = new("file"), new(kind)
     head = filled(source, 300)
@@ -522,6 +528,7 @@ def test_damage_in_the_source_is_found(new):
     refused(source, target, "entry 17 does not have the hash", AuditError)
 
 
+@pytest.mark.slow
 def test_the_command(new, tmp_path):
     source, target = new("file"), new("server")
     head = filled(source, 60)

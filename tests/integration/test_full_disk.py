@@ -123,11 +123,13 @@ def run(url, disk):
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_the_disk_of_a_file():
     with small_disk(4) as disk:
         run(f"sqlite:///{disk / 'orders.db'}", disk)
 
 
+@pytest.mark.slow
 def test_the_disk_of_a_server(postgres):
     """Of its tables; the server itself goes on."""
     with small_disk(40) as disk:
@@ -141,7 +143,7 @@ def test_the_disk_of_a_server(postgres):
             postgres.sql("DROP TABLESPACE small")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=3)
 def test_the_disk_of_a_servers_write_ahead_log(tmp_path, monkeypatch):
     """There PostgreSQL gives up; started again where there is room, the gate that ran on goes on."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))

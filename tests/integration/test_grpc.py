@@ -328,6 +328,7 @@ def test_health(client: Client) -> None:
     assert caught.value.code().name == "NOT_FOUND"
 
 
+@pytest.mark.slow
 def test_two_shards_behind_one_door(tmp_path: Path) -> None:
     (tmp_path / "two.toml").write_text(TOML.format(beta="us"))
     with serving_grpc_in(tmp_path, tmp_path / "orders.eu.db", "--config", "two.toml") as both:
@@ -363,11 +364,12 @@ def serve(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.Com
         env={**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
@@ -394,6 +396,7 @@ app(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_without_the_extra_everything_else_works(tmp_path: Path) -> None:
     asked = serve(tmp_path, "-c", BASE, "config", "show")
     assert asked.returncode == 0, asked.stderr

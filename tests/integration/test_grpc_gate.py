@@ -165,6 +165,7 @@ def test_what_is_no_answer(engine: RiskEngine, says: Says) -> None:
     held(engine.target, talk)
 
 
+@pytest.mark.slow
 def test_one_that_is_away_is_waited_for_as_long_as_an_answer_may_take(engine: RiskEngine) -> None:
     """It restarts while an order waits, and again when it has answered before."""
     engine.stop()

@@ -25,7 +25,7 @@ def test_the_programs_of_the_page(tmp_path: Path) -> None:
             done = subprocess.run(
                 [sys.executable, "-c", program.replace("127.0.0.1:50051", both.address)],
                 env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
-                capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+                capture_output=True, text=True, timeout=180, check=False, cwd=tmp_path,
             )  # fmt: skip
             assert done.returncode == 0, f"{program}\n{done.stdout}\n{done.stderr}"
             said += done.stdout

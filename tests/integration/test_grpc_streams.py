@@ -111,6 +111,7 @@ def _write(address: str, round_: int) -> None:
         client.channel.close()
 
 
+@pytest.mark.slow
 def test_a_stream_resumes_after_a_restart(tmp_path: Path) -> None:
     database = tmp_path / "orders.db"
     with serving_grpc(database) as both:
@@ -134,6 +135,7 @@ def test_a_stream_resumes_after_a_restart(tmp_path: Path) -> None:
                 break
 
 
+@pytest.mark.slow
 def test_heartbeats_carry_how_far_the_journal_was_read(tmp_path: Path) -> None:
     """Also where nothing of it is of the fund that is asked for."""
     with serving_grpc(tmp_path / "orders.db") as both:
@@ -154,6 +156,7 @@ def test_heartbeats_carry_how_far_the_journal_was_read(tmp_path: Path) -> None:
         assert json.loads(b64decode(update["entry"]))["index"] == int(update["index"])
 
 
+@pytest.mark.slow
 def test_a_slow_reader_holds_nothing_back(tmp_path: Path) -> None:
     """It reads nothing while far more happens than its connection holds; then all is there, in order."""
     with serving_grpc(tmp_path / "orders.db") as both:
@@ -200,11 +203,12 @@ def test_a_reader_that_never_reads_does_not_keep_the_service_from_ending(tmp_pat
         _stream = slow.updates(after=-1)
         for number in range(BURST):
             submit(both.client, f"burst-{number}")
-        assert both.served.end(signal.SIGTERM, 20) == 0
+        assert both.served.end(signal.SIGTERM, 60) == 0
         assert "Traceback" not in (both.served.process.stderr.read() if both.served.process.stderr else "")
         slow.channel.close()
 
 
+@pytest.mark.slow
 def test_a_service_that_ends_says_so_to_its_streams(tmp_path: Path) -> None:
     with serving_grpc(tmp_path / "orders.db") as both:
         updates = iter(both.client.updates())
@@ -215,4 +219,4 @@ def test_a_service_that_ends_says_so_to_its_streams(tmp_path: Path) -> None:
         with pytest.raises(Told) as caught:
             list(updates)
         assert (caught.value.status, caught.value.code) == ("UNAVAILABLE", "not_ready")
-        assert both.served.process.wait(20) == 0
+        assert both.served.process.wait(60) == 0

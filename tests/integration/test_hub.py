@@ -31,6 +31,9 @@ async def until(true: Callable[[], Any]) -> None:
             await asyncio.sleep(0.01)
 
 
+NOT_TAKEN = ("unreadable", "refused", "older")
+
+
 async def published(nats: Nats, **message: Any) -> None:
     await published_raw(nats, json.dumps(message).encode())
 
@@ -116,7 +119,7 @@ def test_updates_come_over_nats_and_what_is_none_changes_nothing(hub: RunningHub
         await asyncio.wait_for(subscribed(), 30)
         await published(nats, config=json.dumps(slips(50)), version="1000")
         await until(lambda: heard[-1] == 50)
-        taken, refused = len(heard), (
+        refused = (
             b"", b"\xff", b"<html>", b'{"config": {"oper', b"[]", b'{"version": 2000}',
             json.dumps({"config": slips("51"), "version": 2000}).encode(),
             json.dumps({"config": {"operational": {"more": {}}}, "version": 2000}).encode(),
@@ -124,11 +127,9 @@ def test_updates_come_over_nats_and_what_is_none_changes_nothing(hub: RunningHub
         )  # fmt: skip
         for data in refused:
             await published_raw(nats, data)
-        await until(lambda: sum(made.counts.values()) >= taken + 1 + len(refused))
+        await until(lambda: sum(made.counts[name] for name in NOT_TAKEN) >= len(refused))
         assert (heard[-1], made.get_value(SLIPPAGE)) == (50, 50)
-        assert {name: made.counts[name] for name in ("unreadable", "refused", "older")} == {
-            "unreadable": 6, "refused": 2, "older": 1,
-        }  # fmt: skip
+        assert [made.counts[name] for name in NOT_TAKEN] == [6, 2, 1]
         nats.kill()
         assert (await made.get_config())["operational"]["order_defaults"]["max_slippage_pips"] == 50
         nats.start()
@@ -149,11 +150,12 @@ def test_a_server_of_nats_that_is_away_holds_nothing_up(nats: Nats) -> None:
         made = ConfigClient("execution", enable_nats_updates=True, nats_url=nats.url)
         await asyncio.wait_for(made.init_async(), 2)
         assert made.get_value(SLIPPAGE) == 3
-        await asyncio.wait_for(made.close(), 5)
+        await asyncio.wait_for(made.close(), 30)
 
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_service_is_in_the_register_while_it_serves(hub: RunningHub, tmp_path: Path) -> None:
     hub.say(slips(2), 1)
     file = tmp_path / "ordergate.toml"
@@ -169,6 +171,7 @@ def test_a_service_is_in_the_register_while_it_serves(hub: RunningHub, tmp_path:
     assert hub.services == {}
 
 
+@pytest.mark.slow
 def test_a_hub_that_stands_still_delays_no_end(hub: RunningHub, tmp_path: Path) -> None:
     file = tmp_path / "ordergate.toml"
     file.write_text(f'[hub]\nurl = "{hub.url}"\n')

@@ -48,6 +48,7 @@ def run(work, within_s: float = 100) -> None:
     asyncio.run(asyncio.wait_for(work, within_s))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["symbol", "order", "fund"])
 def test_every_entry_is_there_once_and_in_order(kafka: Kafka, database: Path, key: str) -> None:
     config = archiving(kafka.server, key=key)
@@ -79,6 +80,7 @@ def test_every_entry_is_there_once_and_in_order(kafka: Kafka, database: Path, ke
     run(work())
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_not_there_hinders_nothing(
     kafka: Kafka, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,7 +97,7 @@ def test_a_broker_that_is_not_there_hinders_nothing(
                 while not any(log["event"] == "an outlet did not take entries" for log in logs):
                     await asyncio.sleep(0.02)
                 ending = time.monotonic()
-            assert time.monotonic() - ending < 3
+            assert time.monotonic() - ending < 8
             assert ending - began < 30
         (said, *_more) = [log for log in logs if log["event"] == "an outlet did not take entries"]
         assert f"{kafka.server} cannot be reached" in said["error"]
@@ -107,6 +109,7 @@ def test_a_broker_that_is_not_there_hinders_nothing(
     run(work())
 
 
+@pytest.mark.slow
 def test_a_broker_that_stands_still_hinders_no_end(kafka: Kafka, database: Path) -> None:
     config = archiving(kafka.server)
 
@@ -117,7 +120,7 @@ def test_a_broker_that_stands_still_hinders_no_end(kafka: Kafka, database: Path)
             kafka.pause()
             await trade(gate, 0, 20)
             began = time.monotonic()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8
         kafka.resume()
         async with open_gate(config, f"sqlite:///{database}") as gate:
             await archived(gate)
@@ -158,6 +161,7 @@ def test_killed_and_started_again_under_load_nothing_is_lost(
     run(work(), 200)
 
 
+@pytest.mark.slow
 def test_paused_under_load_a_batch_comes_again(
     kafka: Kafka, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +226,7 @@ def test_a_topic_is_made_to_keep_everything(kafka: Kafka, database: Path) -> Non
     assert settings["retention.ms"].value == "-1"
 
 
+@pytest.mark.slow
 def test_where_brokers_take_less_than_they_say_less_is_sent(
     kafka: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:

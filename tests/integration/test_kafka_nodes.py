@@ -24,6 +24,7 @@ async def agrees(gate: Gate) -> None:
     assert found.wrong == 0, found
 
 
+@pytest.mark.slow
 def test_one_node_archives_what_both_take_and_the_other_goes_on(kafka: Kafka, ready: str) -> None:
     config = archiving(kafka.server)
 

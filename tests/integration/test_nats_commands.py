@@ -141,6 +141,7 @@ def test_a_request_that_nobody_waits_for(nats: Nats, tmp_path: Path) -> None:
     run(main())
 
 
+@pytest.mark.slow
 def test_commands_of_a_stream(nats: Nats, tmp_path: Path) -> None:
     async def main() -> None:
         async with taking(config(nats), f"sqlite:///{tmp_path / 'o.db'}") as gate, mail(nats.url) as post:
@@ -270,6 +271,7 @@ def test_an_order_that_was_asked_for_long_ago_is_not_made(nats: Nats, tmp_path: 
     run(main())
 
 
+@pytest.mark.slow
 def test_two_nodes_answer_and_one_order_comes_of_a_key(nats: Nats, postgres: Postgres) -> None:
     url = postgres.database()
 
@@ -289,6 +291,7 @@ def test_two_nodes_answer_and_one_order_comes_of_a_key(nats: Nats, postgres: Pos
     run(main())
 
 
+@pytest.mark.slow
 def test_requests_are_answered_again_after_the_server_was_killed(nats: Nats, tmp_path: Path) -> None:
     async def main() -> None:
         async with taking(config(nats), f"sqlite:///{tmp_path / 'o.db'}") as gate, mail(nats.url) as post:

@@ -130,6 +130,7 @@ def test_streams_of_what_comes_in_are_looked_at(nats: Nats, tmp_path: Path, more
     assert doctor(tmp_path, nats.url)["nats streams"][1].startswith("none yet"), "it is none of ours"
 
 
+@pytest.mark.slow
 def test_one_that_cannot_be_reached_is_said_once(nats: Nats, tmp_path: Path) -> None:
     nats.kill()
     found = doctor(tmp_path, nats.url, code=1)

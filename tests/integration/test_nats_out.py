@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
 from ordergate.adapters.outlets.nats import Dialect
@@ -88,7 +89,7 @@ def test_a_server_that_comes_late_gets_everything(nats: Nats, tmp_path: Path) ->
         async with gate_to(nats.url, tmp_path, positions_bucket="P", alerts=True) as gate:
             await trade(gate, 0, 20)
             assert await gate.journal.cursor("nats") == 0
-            assert time.monotonic() - began < 10, "nobody waits for it"
+            assert time.monotonic() - began < 30, "nobody waits for it"
             nats.start()
             await caught_up(gate)
             await caught_up(gate, "nats-positions")
@@ -106,10 +107,11 @@ def test_a_server_that_is_never_there_holds_up_no_end(nats: Nats, tmp_path: Path
             return time.monotonic()
 
     began = asyncio.run(main())
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     nats.start()
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_under_load(nats: Nats, tmp_path: Path) -> None:
     async def main() -> None:
         async with gate_to(nats.url, tmp_path) as gate:
@@ -140,7 +142,7 @@ def test_one_that_stands_still_holds_up_neither_orders_nor_the_end(nats: Nats, t
             return time.monotonic()
 
     began = asyncio.run(main())
-    assert time.monotonic() - began < 10, "the end is bounded"
+    assert time.monotonic() - began < 30, "the end is bounded"
     nats.resume()
 
     async def after() -> None:
@@ -260,6 +262,7 @@ def test_alerts_come_from_when_they_are_switched_on(nats: Nats, tmp_path: Path) 
     run(main())
 
 
+@pytest.mark.slow
 def test_of_two_nodes_one_publishes_and_the_other_goes_on(
     nats: Nats, database: str, monkeypatch, tmp_path: Path
 ) -> None:

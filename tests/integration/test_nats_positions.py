@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ordergate.adapters.nats import Connection, NatsError
+from ordergate.adapters.nats.buckets import values_in
 from ordergate.adapters.outlets.nats import BucketTerms, NatsPositions, schema
 from ordergate.adapters.outlets.nats.positions import key_of
 from ordergate.api.market import market_of
@@ -48,8 +49,8 @@ async def gate_to(url: str | None, path: Path) -> AsyncIterator[Gate]:
 async def bucket_of(url: str) -> dict[str, dict]:
     client = await connected(url)
     try:
-        bucket = await client.jetstream().key_value(BUCKET)
-        return {key: json.loads((await bucket.get(key)).value) for key in await bucket.keys()}
+        found = await values_in(client.jetstream(), BUCKET)
+        return {key: json.loads(value) for key, value in found.items()}
     finally:
         await client.close()
 
@@ -242,6 +243,7 @@ def test_what_stands_further_on_is_left_alone_and_another_journal_gives_way(
     run(main())
 
 
+@pytest.mark.slow
 def test_a_bucket_that_is_ahead_of_an_older_database_is_left_alone_until_it_is_deleted(
     nats: Nats, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ from tests.services.nats import Nats
 from tests.services.server import Served, serving
 
 
+@pytest.mark.slow
 def test_a_service_takes_signals_and_counts_them(nats: Nats, tmp_path: Path) -> None:
     settings = tmp_path / "ordergate.toml"
     settings.write_text(f'[nats]\nservers = ["{nats.url}"]\n[nats.inputs]\nsignals = true\ncommands = true\n')
@@ -83,6 +84,7 @@ def test_one_shard_alone_does_not_take_what_is_for_all(nats: Nats, tmp_path: Pat
     run(main())
 
 
+@pytest.mark.slow
 def test_a_key_that_is_none_is_told_before_anything_starts(tmp_path: Path) -> None:
     settings = tmp_path / "ordergate.toml"
     settings.write_text(
@@ -95,7 +97,7 @@ def test_a_key_that_is_none_is_told_before_anything_starts(tmp_path: Path) -> No
         env={**os.environ, "SHORT_KEY": "short"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode != 0

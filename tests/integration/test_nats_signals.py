@@ -269,6 +269,7 @@ def test_a_key_that_is_none_is_named_by_its_setting(
     assert "short" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_a_server_killed_between_delivery_and_acknowledgement(nats: Nats, tmp_path: Path) -> None:
     count = 60
 
@@ -305,6 +306,7 @@ def test_a_server_killed_between_delivery_and_acknowledgement(nats: Nats, tmp_pa
     run(main())
 
 
+@pytest.mark.slow
 def test_a_server_that_stands_still_and_goes_on(nats: Nats, tmp_path: Path) -> None:
     async def main() -> None:
         async with taking(config_for(nats), f"sqlite:///{tmp_path / 'o.db'}") as gate, mail(nats.url) as post:
@@ -321,6 +323,7 @@ def test_a_server_that_stands_still_and_goes_on(nats: Nats, tmp_path: Path) -> N
     run(main())
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_makes_a_signal_come_again(nats: Nats, tmp_path: Path) -> None:
     async def main() -> None:
         async with taking(config_for(nats), f"sqlite:///{tmp_path / 'o.db'}") as gate, mail(nats.url) as post:
@@ -340,6 +343,7 @@ def test_a_store_that_is_away_makes_a_signal_come_again(nats: Nats, tmp_path: Pa
     run(main())
 
 
+@pytest.mark.slow
 def test_what_never_ends_becomes_a_dead_letter(nats: Nats, tmp_path: Path) -> None:
     async def main() -> None:
         config = config_for(nats, max_deliver=2)
@@ -410,6 +414,7 @@ def test_the_server_is_away_at_the_start(nats: Nats, tmp_path: Path) -> None:
     run(main())
 
 
+@pytest.mark.slow
 def test_two_nodes_share_the_signals(nats: Nats, postgres: Postgres) -> None:
     count, url = 80, postgres.database()
 

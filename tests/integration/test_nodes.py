@@ -124,7 +124,7 @@ def test_two_nodes_one_is_killed_and_the_other_takes_over(ready, postgres, envir
             assert "broker:paper (epoch 2)" in ask(ready)
         finally:
             second.send_signal(signal.SIGTERM)
-            second.wait(10)
+            second.wait(60)
             finish(second)
     finally:
         finish(first)
@@ -146,6 +146,7 @@ def test_two_nodes_one_is_killed_and_the_other_takes_over(ready, postgres, envir
         finish(third)
 
 
+@pytest.mark.slow
 def test_a_command_waits_for_the_answer_of_a_broker_that_a_node_has(ready, environment, tmp_path):
     node, _ = serve(ready, environment)
     try:
@@ -159,6 +160,7 @@ def test_a_command_waits_for_the_answer_of_a_broker_that_a_node_has(ready, envir
     assert (found["state"], found["pending"], found["broker_order_id"]) == ("SUBMITTED", [], "P1")
 
 
+@pytest.mark.slow
 def test_a_file_has_one_process_or_none(tmp_path, ask):
     path = tmp_path / "orders.db"
     assert "there is no database at" in ask(f"sqlite:///{path}", ok=False)

@@ -169,6 +169,7 @@ def test_the_demo_wants_a_file(cli):
     assert "simulated clock" in json.dumps(cli("demo", ok=False))
 
 
+@pytest.mark.slow
 def test_a_server_that_waits_for_the_disk_is_fine(cli):
     with postgres_server(fsync=True) as server:
         found = checks(cli("doctor", url=server.database()))

@@ -74,7 +74,7 @@ class Reader:
             self.urls[port] = said.split()[2]
             yield
             process.terminate()
-            assert process.wait(15) == 0
+            assert process.wait(60) == 0
         finally:
             finish(process)
 

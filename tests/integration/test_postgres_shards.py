@@ -41,6 +41,7 @@ async def prove(of):
             await log.close()
 
 
+@pytest.mark.slow
 def test_a_fund_moves_beside_a_node_that_has_the_old_configuration(made):
     async def main():
         async with open_shards(made("us")) as old:
@@ -63,6 +64,7 @@ def test_a_fund_moves_beside_a_node_that_has_the_old_configuration(made):
     assert asyncio.run(main()) == 2
 
 
+@pytest.mark.slow
 def test_its_tables_follow_from_its_journal(made, postgres):
     async def main():
         async with open_shards(made("us")) as shards:

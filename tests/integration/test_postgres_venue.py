@@ -41,7 +41,7 @@ async def buy(gate: Gate, key: str) -> str:
 
 
 async def closed(gate: Gate, order_id: str) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while (await gate.queries.order(order_id)).state is not State.CLOSED:
             await asyncio.sleep(0.02)
 
@@ -57,7 +57,7 @@ def test_a_market_set_at_either_node(ready):
             await second.put_quote("paper", quote("180.40", "180.50"))
             await closed(second, order)
             await first.put_quote("paper", quote("180.30", "180.45"))
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 while second.runner.engine.view.quotes["AAPL"].ask != Decimal("180.45"):
                     await asyncio.sleep(0.02)
             await closed(first, await buy(first, "two"))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from tests.services.server import ROOT
 
@@ -25,13 +26,14 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_the_programs_of_the_page(tmp_path: Path) -> None:
     programs = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert len(programs) > 8
     plain = {name: value for name, value in os.environ.items() if not name.startswith("ORDERGATE_")}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM],
-        input="\0".join(programs), capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path, env=plain,
+        input="\0".join(programs), capture_output=True, text=True, check=False, timeout=180, cwd=tmp_path, env=plain,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     seen = pl.read_parquet(tmp_path / "archive" / "orders" / "date=2026-05-26" / "part.parquet")

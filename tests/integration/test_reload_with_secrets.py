@@ -99,6 +99,7 @@ def read_again(client: Any) -> float:
     return float(client.get("/metrics").text.partition(figure)[2].partition("\n")[0] or 0)
 
 
+@pytest.mark.slow
 def test_one_login_serves_all_and_a_webhook_that_came_by_a_reload_rotates(
     vault: Vault, guarded: Nats, hub: RunningHub, tmp_path: Path
 ) -> None:

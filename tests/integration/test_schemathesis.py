@@ -14,7 +14,7 @@ STREAM = "/v1/events"  # never ends, so no answer of it can be looked at whole
 QUOTE = {"bid": "180.40", "ask": "180.50"}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_schemathesis_finds_nothing(tmp_path: Path, seed: int) -> None:
     with serving(tmp_path / "gate.db") as served:

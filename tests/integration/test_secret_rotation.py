@@ -114,6 +114,7 @@ async def _value(value: Any) -> Any:
     return value
 
 
+@pytest.mark.slow
 def test_nats_is_reached_with_the_new_token_and_nothing_is_lost(
     tmp_path: Path, folder: Folder, nats: Nats
 ) -> None:
@@ -199,6 +200,7 @@ def test_a_user_of_nats_is_known_by_the_new_password(tmp_path: Path, folder: Fol
     run(main())
 
 
+@pytest.mark.slow
 def test_kafka_is_reached_with_the_new_password_and_nothing_is_lost(tmp_path: Path, folder: Folder) -> None:
     folder.put("bus/kafka#password", "first password")
 
@@ -249,6 +251,7 @@ def test_kafka_is_reached_with_the_new_password_and_nothing_is_lost(tmp_path: Pa
     run(main())
 
 
+@pytest.mark.slow
 def test_clickhouse_is_reached_with_the_new_password_and_nothing_is_lost(
     tmp_path: Path, folder: Folder, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -299,6 +302,7 @@ def guarded(postgres: Postgres, ready: str) -> str:
     return postgres.url(name, "rotated")
 
 
+@pytest.mark.slow
 def test_postgres_is_reached_with_the_new_password(postgres: Postgres, guarded: str, folder: Folder) -> None:
     folder.put("db/orders#password", "first password")
     config = Config(

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.services.server import ROOT
 from tests.services.vault import Vault, binary
 
@@ -13,6 +15,7 @@ PAGE = (ROOT / "docs" / "howto" / "secrets.md").read_text()
 BLOCKS = re.findall(r"```shell\n(.*?)```", PAGE, re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page(vault: Vault, tmp_path: Path) -> None:
     (block,) = BLOCKS
     environment = {

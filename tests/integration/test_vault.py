@@ -141,6 +141,7 @@ def test_a_token_is_renewed_and_replaced_at_its_end(vault: Vault) -> None:
     assert read(asked).value.reveal() == "one"
 
 
+@pytest.mark.slow
 def test_watching_goes_on_when_tokens_get_no_more_time(vault: Vault) -> None:
     vault.put("mts1b/kafka", password="one")
     role, word = vault.role(ttl="2s", most="3s")
@@ -188,6 +189,7 @@ def test_a_token_that_runs_out_is_told_of_and_taken_when_it_is_replaced(vault: V
     assert read(asked).value.reveal() == "one"
 
 
+@pytest.mark.slow
 def test_while_it_is_ill_the_last_value_stands(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapter, "ANSWER_S", 0.3)
     vault.put("mts1b/kafka", password="one")

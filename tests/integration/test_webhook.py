@@ -107,6 +107,7 @@ def test_what_is_not_taken_comes_again_in_order(tmp_path: Path, answer: int) -> 
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_one_that_hangs_is_given_up_and_orders_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook, "ANSWER_S", 2.0)
 
@@ -116,11 +117,10 @@ def test_one_that_hangs_is_given_up_and_orders_go_on(tmp_path: Path, monkeypatch
             async with gate_to(told.url, tmp_path) as gate:
                 index = await alarm(gate)
                 await came(told, 1)
-                began = time.monotonic()
                 await gate.execute(
                     LiftHalt(level=Level.FIRM, name="", reason="on"), Origin(principal="bert", source="sdk")
                 )
-                assert time.monotonic() - began < 1, "nobody waits for it"
+                assert len(told.taken) == 1, "nobody waits until it is given up"
                 bodies = await came(told, 2)
                 assert [body["id"] for body in bodies] == [index, index]
                 told.let_go.set()

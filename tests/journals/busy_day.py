@@ -4,22 +4,27 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
 from ordergate.application.engine import Input
 from ordergate.domain import moving as m
+from ordergate.domain.algos.commands import WorkParent
 from ordergate.domain.book import Key
 from ordergate.domain.breaks import BreakKind, Cause
 from ordergate.domain.configuration import ChangeConfiguration, ChangedKey, KeyClass
 from ordergate.domain.funds import Fund
+from ordergate.domain.logins import NoteRefusedLogin
 from ordergate.domain.market import Quote
 from ordergate.domain.moves import Holding, LogEnd, StrategyRuns
 from ordergate.domain.moving import FundLeft
+from ordergate.domain.operations import Operation
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders import reports as r
-from ordergate.domain.orders.states import ExecutionKind, Mark, OrderType, Side
+from ordergate.domain.orders.executions import Delta
+from ordergate.domain.orders.operations import OperationTerms
+from ordergate.domain.orders.states import ExecutionKind, Mark, OrderType, Side, TimeInForce
 from ordergate.domain.positions.ledger import Balance
 from ordergate.domain.positions.lots import Lot
 from ordergate.domain.positions.position import Position, StrategyPosition
@@ -31,7 +36,7 @@ from ordergate.domain.risk.account import Volume
 from ordergate.domain.risk.kill_switch import Mode, Trigger
 from ordergate.domain.risk.limits import ConfiguredLimits, Level, Limits
 from ordergate.domain.signals import CreateFromSignal, Signal, SubmitSignal
-from tests.journals.desk import BROKER, START, Desk
+from tests.journals.desk import BROKER, SPARE, START, Desk
 
 ELSEWHERE: Final = "elsewhere"
 FAR: Final = "far"
@@ -53,18 +58,43 @@ class _Later:
         return self._about(named[-1])
 
 
-class BusyDay:
-    """Orders, and what becomes of them; `run` goes on where it left off, also on another desk."""
+class _Slice:
+    """The timer of a parent, a minute and more after what was before; or what its broker says of its open child."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, parent: str, said: Callable[[str], Input] | None = None) -> None:
+        self._parent, self._said = parent, said
+
+    def given(self, desk: Desk) -> Input:
+        rows = desk.engine.state.orders.rows.values()
+        children = [row.order_id for row in rows if row.parent_order_id == self._parent and row.slice]
+        if self._said is not None and children:
+            return self._said(f"{children[-1]}.1")
+        desk.now += timedelta(seconds=61)
+        quotes = desk.engine.view.quotes
+        quotes["AAPL"] = replace(quotes["AAPL"], time=desk.now)
+        return WorkParent(self._parent)
+
+
+class BusyDay:
+    """Orders, and what becomes of them; `run` goes on where it left off, also on another desk.
+
+    Args:
+        trades_alone: there is nothing that is no trade: a day of long ago.
+    """
+
+    def __init__(self, seed: int, *, trades_alone: bool = False) -> None:
         self._random = Random(seed)
-        self._plots: list[list[Input | _Later]] = [
+        self._plots: list[list[Input | _Later | _Slice]] = [
             _a_fund_that_comes_and_goes(),
             _limits_that_nobody_meets(),
             [*_a_drill(), *_another_configuration()],
             _an_override(),
             _another_record(),
             _orders_that_wait_to_be_sent(),
+            _an_order_that_goes_on(),
+            _an_order_in_slices("sliced-1"),
+            [*_an_order_in_slices("sliced-2")[:6], c.CancelOrder(order_id="sliced-2"), _canceled("sliced-2")],
+            *([] if trades_alone else [_a_supply_in_two_steps(), _an_entry_that_its_broker_closes()]),
         ]
         self._orders = self._cursor = 0
 
@@ -80,12 +110,14 @@ class BusyDay:
             raw = "x" * _HUGE if self._random.random() < 0.05 else None
             chosen = self._random.sample(self._plots, self._random.randint(1, _PLOTS // 2))
             given = [plot[0] for plot in chosen]
-            await desk.write([one.given(desk) if isinstance(one, _Later) else one for one in given], raw)
+            await desk.write(
+                [one.given(desk) if isinstance(one, _Later | _Slice) else one for one in given], raw
+            )
             for plot in chosen:
                 del plot[0]
             self._plots = [plot for plot in self._plots if plot]
 
-    def _plot(self) -> list[Input | _Later]:
+    def _plot(self) -> list[Input | _Later | _Slice]:
         self._orders += 1
         name = f"ord-{self._orders:04}"
         if self._random.random() < 0.1:
@@ -316,6 +348,80 @@ def _another_record() -> list[Input | _Later]:
     ]
 
 
+def _an_entry_that_its_broker_closes() -> list[Input]:
+    """By a stop loss in parts, one of which it takes back, and the rest by a take profit, told twice."""
+    asks = c.SubmitOrder(
+        order_id="levels-1",
+        fund_id="alpha",
+        symbol="MSFT",
+        side=Side.BUY,
+        quantity=Decimal(50),
+        order_type=OrderType.MARKET,
+        stop_loss=Decimal(400),
+        take_profit=Decimal(410),
+        key_kind="idempotency_key",
+        key="levels-1",
+    )
+    opened = r.Executed(
+        broker=BROKER, client_id="levels-1.1", exec_id="x1", time=START, quantity=Decimal(50),
+        price=Decimal("402.1"), completes=True,
+    )  # fmt: skip
+    stopped = r.Executed(
+        broker=BROKER, broker_order_id="T1", closes="levels-1.1", exec_id="s1", time=START, side=Side.SELL,
+        quantity=Decimal(20), price=Decimal("399.98"), order_type=OrderType.STOP, fee=Decimal("0.2"),
+        fee_currency="USD", symbol="MSFT",
+    )  # fmt: skip
+    undone = replace(stopped, exec_id="s3", execution_kind=ExecutionKind.BUST, refers_to="s2", fee=Decimal(0))
+    profit = replace(
+        stopped, broker_order_id="T2", exec_id="p1", quantity=Decimal(30), price=Decimal(411),
+        order_type=OrderType.LIMIT, completes=True,
+    )  # fmt: skip
+    return [
+        asks,
+        opened,
+        stopped,
+        replace(stopped, exec_id="s2", quantity=Decimal(5)),
+        undone,
+        profit,
+        r.Confirmed(broker=BROKER, broker_order_id="T1"),
+        profit,
+    ]
+
+
+def _a_supply_in_two_steps() -> list[Input]:
+    """What is no trade: a step that costs a fee, what is done, and that taken back and done again."""
+    asks = c.SubmitOrder(
+        order_id="supply-1",
+        fund_id="alpha",
+        symbol="token:USDT",
+        side=Side.SELL,
+        quantity=Decimal(40),
+        order_type=OrderType.MARKET,
+        tif=TimeInForce.GTC,
+        operation=Operation.SUPPLY,
+        terms=OperationTerms(venue="aave_v3", token_out="aUSDT", least_out=Decimal("39.5")),
+        key_kind="idempotency_key",
+        key="supply-1",
+    )
+    step = r.Executed(
+        broker=BROKER,
+        client_id="supply-1.1",
+        exec_id="a",
+        time=START,
+        fee=Decimal("0.01"),
+        fee_currency="USDT",
+        deltas=(),
+    )
+    moved = (
+        Delta(f"{BROKER}:BaseToken:USDT", Decimal(-40), "trade"), Delta("aave_v3:aToken:aUSDT", Decimal(40), "trade")
+    )  # fmt: skip
+    done = replace(step, exec_id="b", quantity=Decimal(40), deltas=moved)
+    undone = replace(
+        step, exec_id="c", execution_kind=ExecutionKind.BUST, refers_to="b", fee=Decimal(0), deltas=None
+    )
+    return [asks, step, done, undone, replace(done, exec_id="d", completes=True)]
+
+
 def _orders_that_wait_to_be_sent() -> list[Input]:
     """One that is created and sent later, one that is canceled before, one that a check refuses, one of a signal."""
     first = c.CreateOrder(
@@ -346,6 +452,73 @@ def _orders_that_wait_to_be_sent() -> list[Input]:
         c.SubmitCreated("later-3"),
         r.Acknowledged(broker=BROKER, client_id="later-1.1", broker_order_id="Blater-1"),
     ]
+
+
+def _an_order_that_goes_on() -> list[Input]:
+    """One that provably was not sent goes to the next broker, which refuses our login; it is canceled there."""
+    asks = c.SubmitOrder(
+        order_id="routed-1",
+        fund_id="delta",
+        symbol="BTC/USDT",
+        side=Side.BUY,
+        quantity=Decimal(1),
+        order_type=OrderType.MARKET,
+        key_kind="idempotency_key",
+        key="routed-1",
+    )
+    away = r.Answered(
+        broker=BROKER, client_id="routed-1.1", outcome=r.Outcome.NOT_SENT, reason="no route to host"
+    )
+    return [
+        asks,
+        away,
+        NoteRefusedLogin(broker=SPARE, reason="the key has expired"),
+        c.CancelOrder(order_id="routed-1"),
+        replace(asks, order_id="routed-2", key="routed-2"),
+        replace(away, client_id="routed-2.1"),
+    ]
+
+
+def _an_order_in_slices(name: str) -> list[Input | _Slice]:
+    """A parent of four slices, of which one is filled in two, one is taken back, and one is rejected."""
+    large = c.SubmitOrder(
+        order_id=name,
+        fund_id="gradual",
+        symbol="AAPL",
+        side=Side.BUY,
+        quantity=Decimal(40),
+        order_type=OrderType.MARKET,
+        strategy_id="gradual",
+        tif=TimeInForce.GTC,
+        key_kind="idempotency_key",
+        key=name,
+    )
+
+    def fills(exec_id: str, lots: int, **more: Any) -> _Slice:
+        return _Slice(
+            name,
+            lambda client: r.Executed(
+                broker=BROKER, client_id=client, exec_id=exec_id, time=START, quantity=Decimal(lots),
+                price=Decimal("180.54") if lots else Decimal(0), **more,
+            ),
+        )  # fmt: skip
+
+    taken_back = {"execution_kind": ExecutionKind.BUST, "refers_to": "s2"}
+    return [
+        large,
+        _Slice(name),
+        fills("s1", 4),
+        fills("s2", 3),
+        fills("s3", 0, **taken_back),
+        fills("s4", 6),
+        _Slice(name),
+        _Slice(name, lambda client: r.Ended(broker=BROKER, client_id=client, end=r.End.REJECTED)),
+        *[_Slice(name) for _ in range(8)],
+    ]
+
+
+def _canceled(name: str) -> _Slice:
+    return _Slice(name, lambda client: r.Ended(broker=BROKER, client_id=client, end=r.End.CANCELED))
 
 
 class _Broker:

@@ -5,6 +5,7 @@ Opening another on the same journal is a restart.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Final, Self
 
 from ordergate.application.engine import Engine, Input, Step
@@ -15,15 +16,19 @@ from ordergate.application.prefetch import Loaded, prefetch
 from ordergate.application.recovery import check_head, last_instant, load_state
 from ordergate.application.tail import Tail
 from ordergate.application.view import View
+from ordergate.domain.algos.terms import SplitTerms
 from ordergate.domain.errors import Refused
 from ordergate.domain.funds import Fund
-from ordergate.domain.instruments import built_in
+from ordergate.domain.instruments import AssetClass, built_in
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders import reports as r
 from ordergate.domain.risk.commands import GrantOverride
+from ordergate.domain.routing import Route
 from ordergate.protocols.tlog import Signer
 
 BROKER: Final = "paper"
+SPARE: Final = "spare"
+"""Where an order goes on to that provably is not at the other; its session is never open."""
 START: Final = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
 FUNDS: Final = (
     Fund(fund_id="alpha", broker=BROKER, base_currency="EUR", unlimited=True),
@@ -33,6 +38,18 @@ FUNDS: Final = (
         strategies=("momentum",),
         dedupe_window=timedelta(minutes=5),
         unlimited=True,
+    ),
+    Fund(
+        fund_id="delta",
+        broker=BROKER,
+        unlimited=True,
+        routes=(Route(brokers=(BROKER, SPARE), asset_classes=(AssetClass.CRYPTO,), symbols=("BTC/USDT",)),),
+    ),
+    Fund(
+        fund_id="gradual",
+        broker=BROKER,
+        unlimited=True,
+        split=SplitTerms(above=Decimal(1_000), horizon_minutes=4),
     ),
 )
 
@@ -62,7 +79,7 @@ class Desk:
         view = View(
             instrument=built_in,
             new_order_id=lambda: f"sig-{engine.size:06}",
-            brokers=frozenset({BROKER}),
+            brokers=frozenset({BROKER, SPARE}),
         )
         engine = Engine(await load_state(journal), view, head.size, await last_instant(journal, head))
         desk = cls(journal, engine, Tail(signer, tree))

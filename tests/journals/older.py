@@ -17,7 +17,7 @@ async def busy(size: int = 400) -> MemoryJournal:
     """A journal of a busy day."""
     journal = MemoryJournal()
     desk = await Desk.open(journal, Signer("test.example/journal", bytes(32)))
-    await BusyDay(5).run(desk, size)
+    await BusyDay(5, trades_alone=True).run(desk, size)
     return journal
 
 

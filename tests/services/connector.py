@@ -7,8 +7,9 @@ process (`python -m tests.services.connector URL BROKER`), and keeps its orders 
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -26,8 +27,8 @@ CAN = {
 }
 
 
-def now() -> str:
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+def now(ahead: timedelta = timedelta()) -> str:
+    return (datetime.now(UTC) + ahead).isoformat().replace("+00:00", "Z")
 
 
 @dataclass
@@ -40,6 +41,8 @@ class Work:
     sign: int
     quantity: Decimal
     limit: Decimal | None
+    tif: str = "gtc"
+    levels: dict[str, Decimal] = field(default_factory=dict)
     filled: Decimal = Decimal(0)
     end: str | None = None
     executions: list[dict[str, Any]] = field(default_factory=list)
@@ -62,7 +65,12 @@ class Connector:
         self.cash = Decimal(1_000_000)
         self.silent: set[str] = set()
         self.twice = self.reorder = self.hold = self.half = False
+        self.refuses: str | None = None
+        self.ahead = timedelta()
+        self.tick: Decimal | None = None
+        self.step: Decimal | None = None
         self.before_answer: Any = None
+        self.spoil: Callable[[bytes], bytes] | None = None  # answers of what changes something
         self.held: list[dict[str, Any]] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.sequence = 0
@@ -87,7 +95,9 @@ class Connector:
         if self.before_answer is not None:
             await self.before_answer(verb)
         if answer is not None and verb not in self.silent and "all" not in self.silent:
-            await message.respond(json.dumps(answer).encode())
+            raw = json.dumps(answer).encode()
+            changes = self.spoil is not None and verb in ("submit", "cancel", "replace")
+            await message.respond(self.spoil(raw) if changes else raw)
 
     async def hello(self, _body: dict[str, Any]) -> dict[str, Any]:
         return self.can
@@ -95,7 +105,7 @@ class Connector:
     async def submit(self, body: dict[str, Any]) -> dict[str, Any] | None:
         if body["client_id"] in self.known:
             return {"outcome": "duplicate", "broker_order_id": self.known[body["client_id"]].name}
-        if body["valid_until"] < now():
+        if body["valid_until"] < now(self.ahead):
             return None
         wrong = self._wrong(body)
         if wrong:
@@ -109,6 +119,8 @@ class Connector:
             sign=1 if body["order_type"] == "buy" else -1,
             quantity=Decimal(body["volume"]),
             limit=None if limit is None else Decimal(limit),
+            tif=body["tif"],
+            levels={name: Decimal(body[name]) for name in ("sl", "tp") if body.get(name) is not None},
         )
         self.orders.append(work)
         self.known[body["client_id"]] = work
@@ -122,7 +134,10 @@ class Connector:
             return "not like that"
         if body["tif"] == "gtd" and body["expires_at"] < now():
             return "its time is over"
-        return None
+        for name, step in (("limit_price", self.tick), ("volume", self.step)):
+            if step is not None and body.get(name) is not None and Decimal(body[name]) % step:
+                return f"{name} {body[name]} is no multiple of {step}"
+        return self.refuses
 
     async def cancel(self, body: dict[str, Any]) -> dict[str, Any]:
         work = self.known.get(body["order"])
@@ -191,15 +206,30 @@ class Connector:
             if done > 0:
                 self.sizes[work.sign] -= done
                 await self._executed(work, done, price)
+        for work in [work for work in self.orders if work.levels and work.filled]:
+            price = self.bid if work.sign > 0 else self.ask
+            stop, target = work.levels.get("sl"), work.levels.get("tp")
+            if stop is not None and (price - stop) * work.sign <= 0:
+                await self._close(work, price, "stop")
+            elif target is not None and (price - target) * work.sign >= 0:
+                await self._close(work, price, "limit")
 
-    async def _executed(self, work: Work, quantity: Decimal, price: Decimal) -> None:
+    async def _close(self, entry: Work, price: Decimal, kind: str) -> None:
+        """What an entry has opened, at one of its levels."""
+        entry.levels = {}
+        self.sequence += 1
+        closing = Work(f"t{self.sequence}", [], entry.symbol, -entry.sign, entry.filled, None)
+        self.orders.append(closing)
+        await self._executed(closing, entry.filled, price, closes=entry.client_ids[0], order_type=kind)
+
+    async def _executed(self, work: Work, quantity: Decimal, price: Decimal, **more: str) -> None:
         work.filled += quantity
         self.positions[work.symbol] = self.positions.get(work.symbol, Decimal(0)) + work.sign * quantity
         self.cash -= work.sign * quantity * price
         self.sequence += 1
         said = {
             "report": "executed",
-            "client_id": work.client_ids[-1],
+            "client_id": work.client_ids[-1] if work.client_ids else None,
             "broker_order_id": work.name,
             "exec_id": f"e{self.sequence}",
             "time": now(),
@@ -208,7 +238,33 @@ class Connector:
             "symbol": work.symbol,
             "side": "buy" if work.sign > 0 else "sell",
             "completes": not work.leaves,
+            **more,
         }
+        work.executions.append(said)
+        await self.tell(said)
+
+    async def end_day(self) -> None:
+        for work in self.orders:
+            if work.leaves and work.tif == "day":
+                work.end = "expired"
+                await self.tell({"report": "ended", "client_id": work.client_ids[-1], "end": "expired"})
+
+    async def say_otherwise(self, exec_id: str, quantity: Decimal, price: Decimal) -> None:
+        """Corrects an execution, or takes it back where nothing is left of it; the order is that much smaller."""
+        work, was = next((w, e) for w in self.orders for e in w.executions if e["exec_id"] == exec_id)
+        change = quantity - Decimal(was["quantity"])
+        work.filled, work.quantity = work.filled + change, work.quantity + change
+        self.positions[work.symbol] += work.sign * change
+        self.sequence += 1
+        kind = "correct" if quantity else "bust"
+        said = {
+            **was,
+            "exec_id": f"e{self.sequence}",
+            "time": now(),
+            "execution_kind": kind,
+            "refers_to": exec_id,
+        }
+        said |= {"quantity": str(quantity), "price": str(price)} if quantity else {}
         work.executions.append(said)
         await self.tell(said)
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.services.process import ServerProcess, program
 
-_READY_S = 20.0
+_READY_S = 60.0
 
 
 class NoKafka(Exception):

@@ -10,7 +10,7 @@ from typing import Any
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
-PATIENCE_S = 40.0
+PATIENCE_S = 60.0
 
 
 async def until(found: Callable[[], Awaitable[Any]], within_s: float = PATIENCE_S) -> Any:

@@ -17,7 +17,7 @@ import pytest
 
 from tests.services.process import ServerProcess
 
-_READY_S = 20.0
+_READY_S = 60.0
 
 
 class NoNats(Exception):

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ class Served:
     def client(self) -> httpx2.Client:
         return httpx2.Client(base_url=self.url, timeout=20, trust_env=False, verify=False)
 
-    def end(self, number: int = signal.SIGTERM, within_s: float = 10) -> int:
+    def end(self, number: int = signal.SIGTERM, within_s: float = 60) -> int:
         """Signals it, and waits for its end."""
         self.process.send_signal(number)
         return self.process.wait(within_s)
@@ -34,15 +34,26 @@ def start(database: Path, *arguments: str) -> Served:
     return start_in(None, database, "--db", f"sqlite:///{database}", *arguments)
 
 
-def start_in(folder: Path | None, database: Path, *arguments: str) -> Served:
-    """A server whose arguments say where its databases are; `database` is the one that tests look at."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+ORDERGATE = ("-m", "ordergate")
+
+
+def start_in(
+    folder: Path | None,
+    database: Path,
+    *arguments: str,
+    paths: Sequence[Path] = (),
+    program: Sequence[str] = ORDERGATE,
+) -> Served:
+    """A server whose arguments say where its databases are; `database` is the one that tests look at.
+
+    `paths` are where it finds modules and distributions, beside its own; `program` is what Python runs.
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "src", *paths)))}
     environment.pop("ORDERGATE_DB", None)
     process = subprocess.Popen(
         [
             sys.executable,
-            "-m",
-            "ordergate",
+            *program,
             "serve",
             "--port",
             "0",
@@ -72,8 +83,8 @@ def finish(process: subprocess.Popen[Any]) -> str:
 
 
 @contextmanager
-def serving_in(folder: Path, database: Path, *arguments: str) -> Iterator[Served]:
-    served = start_in(folder, database, *arguments)
+def serving_in(folder: Path, database: Path, *arguments: str, paths: Sequence[Path] = ()) -> Iterator[Served]:
+    served = start_in(folder, database, *arguments, paths=paths)
     try:
         yield served
     finally:

@@ -64,6 +64,7 @@ def test_only_who_is_known_is_let_in(tmp_path: Path) -> None:
         server.kill()
 
 
+@pytest.mark.slow
 def test_data_outlive_it(own_clickhouse: ClickHouse) -> None:
     with own_clickhouse.client(connect_timeout=5) as client:
         client.command(TABLE)

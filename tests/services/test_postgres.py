@@ -11,6 +11,7 @@ def test_every_database_is_empty_and_its_own(postgres):
     assert postgres.sql("SELECT count(*) FROM pg_class WHERE relname = 'here'", name_of(second)) == "0"
 
 
+@pytest.mark.slow
 def test_what_is_committed_outlives_a_crash():
     try:
         with postgres_server(fsync=True) as server:
@@ -27,6 +28,7 @@ def test_what_is_committed_outlives_a_crash():
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_binaries_that_the_servers_user_cannot_reach_are_copied(monkeypatch, tmp_path):
     wheel = next(_wheel(), None)
     if wheel is None or not wheel.exists():

@@ -18,7 +18,7 @@ import pytest
 
 from tests.services.process import ServerProcess, program
 
-_READY_S = 20.0
+_READY_S = 60.0
 _ROOT = "root-of-the-tests"
 READER = 'path "secret/data/*" { capabilities = ["read"] }'
 

@@ -137,4 +137,4 @@ def _paid(said: Executed, sign: int) -> tuple[str, Decimal]:
 
 
 def _order(said: Executed) -> str:
-    return (said.client_id or "").rpartition(".")[0]
+    return said.broker_order_id or "" if said.client_id is None else said.client_id.rpartition(".")[0]

@@ -68,13 +68,18 @@ def _differences(model: Model, venue: VenueRecord, office: Sequence[Executed]) -
     for said in office:
         if said.refers_to is None:
             more[(said.client_id or "").rpartition(".")[0]] += said.quantity
+    tickets = Counter(order.ticket for order in model.orders.values() if order.ticket is not None)
+    found += [f"{ticket} of the venue is {n} orders of the journal" for ticket, n in tickets.items() if n > 1]
     return found + _executions(model, venue, office) + _states(model, venue, more)
 
 
 def _executions(model: Model, venue: VenueRecord, office: Sequence[Executed]) -> list[str]:
     theirs = {key: value[:2] for key, value in venue.executions.items()}
+    closings = {order.ticket: order.order_id for order in model.orders.values() if order.ticket is not None}
     for said in office:
-        key = (said.client_id or "").rpartition(".")[0], said.exec_id
+        ticket = said.broker_order_id or ""
+        name = closings.get(ticket, ticket) if said.client_id is None else said.client_id.rpartition(".")[0]
+        key = name, said.exec_id
         theirs[key] = (
             (Decimal(0), Decimal(0)) if said.execution_kind == "bust" else (said.quantity, said.price)
         )

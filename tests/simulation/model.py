@@ -76,6 +76,7 @@ class OrderModel:
         self.created_at = datetime.fromisoformat(order["created_at"])
         self.opens_at = opens_at(self.symbol, self.created_at)
         self.over_at = over_at(self.tif, self.symbol, self.created_at, order.get("expires_at"))
+        self.ticket: str | None = order.get("broker_order_id")
         self.quantity = Decimal(order["quantity"])
         self.approved = self.quantity
         self.state: str | None = None
@@ -231,6 +232,8 @@ class Model:
         elif kind == "OrderReplaced/1":
             order.quantity = Decimal(event.get("quantity", order.quantity))
             order.requests.pop(event["number"], None)
+        elif kind == "OrderRestated/1":
+            order.quantity = Decimal(event["quantity"])
         elif kind == "RequestDoubted/1":
             order.requests[event["number"]] = event["phase"]
         elif kind == "RequestDropped/1":

@@ -19,6 +19,7 @@ from tests.simulation.consumer import Consumer
 from tests.simulation.dice import Dice, SeededIds
 from tests.simulation.ending import VenueRecord, differences, proofs, undelivered
 from tests.simulation.exchange import GRACE_S, Exchange
+from tests.simulation.levels import Levels
 from tests.simulation.loop import Process, SeededLoop
 from tests.simulation.misleading import AS_BEFORE, HALTING, LIES, Misleading
 from tests.simulation.node import SIGNER, Node
@@ -119,7 +120,8 @@ class World:
         await self.exchange.open()
         lives = [self.loop.create_task(node.live_on()) for node in self.nodes]
         misleading = Misleading(self.exchange, market, self.say)
-        works = (self._trade(market), self._harm(), misleading.go_on())
+        levels = Levels(self.exchange, market, self.say)
+        works = (self._trade(market), self._harm(), misleading.go_on(), levels.go_on())
         ever = [self.loop.create_task(work) for work in works]
         if self.cluster is not None:
             ever.append(self.loop.create_task(self.cluster.watch()))
@@ -134,7 +136,7 @@ class World:
             await asyncio.gather(*(client.trade(self._orders // len(clients)) for client in clients))
         if self._mood.random() < 0.4:  # long enough for every grace to pass under faults
             await asyncio.sleep(self._mood.random() * 90)
-        for task in ever[1:3]:
+        for task in ever[1:4]:
             task.cancel()
         await self._come_to_rest()
         await self._probe(misleading)

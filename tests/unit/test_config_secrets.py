@@ -8,6 +8,7 @@ import pytest
 
 from ordergate.application.ports.secrets import Kind, Place
 from ordergate.config import Config, ConfigError, load, schema
+from ordergate.config.brokers import OURS
 from ordergate.config.secret_places import FIELDS, places_in
 from ordergate.config.secrets import setting_of
 
@@ -83,7 +84,10 @@ def test_no_setting_of_a_secret_is_missed() -> None:
 
     walk(schema())
     of_vault = {"secret_id_env", "secret_id_file"}
-    assert {name for name in found if name.endswith("_env")} <= named | of_vault
+    owns = {own for section in OURS.values() for own in getattr(section, "SECRETS", ())}
+    of_brokers = {setting_of(own, kind) for own in owns for kind in Kind}
+    assert {name for name in found if name.endswith("_env")} <= named | of_vault | of_brokers
+    assert of_brokers <= found
     assert named <= found
 
 

@@ -20,7 +20,7 @@ from ordergate.config.secrets import LEAST_SIGNING
 from ordergate.config.sources import merged
 from ordergate.domain.configuration import MOST_KEYS, KeyClass
 from ordergate.domain.errors import StoreError
-from ordergate.domain.orders.commands import CancelOrder
+from ordergate.domain.orders.commands import CancelOrder, parse_order
 from ordergate.domain.orders.states import OrderType, State
 from ordergate.domain.risk.commands import LiftHalt, SetLimits, ThrowSwitch
 from ordergate.domain.risk.limits import Level, Limits
@@ -213,10 +213,17 @@ def test_limits_that_a_person_has_set_since_stay_until_the_file_says_something_e
     reloaded(test)
 
 
+UNSTAKE = {
+    "idempotency_key": "u", "fund_id": FUND, "operation": "unstake", "symbol": "token:ETH", "quantity": "1",
+    "terms": {"venue": "lido"},
+}  # fmt: skip
+
+
 def test_a_paper_venue_charges_otherwise_from_its_next_session_on() -> None:
     async def test(room: Room) -> None:
         await room.buy("k")
-        await room.applied({"brokers": {"paper": {"fee_bps": 10, "latency_ms": 20, "slippage_bps": 1}}})
+        later = {"fee_bps": 10, "latency_ms": 20, "slippage_bps": 1, "unstake_delay_s": 60}
+        await room.applied({"brokers": {"paper": later}})
         assert set(pending(room).values()) == {"it counts from the next session at the broker on"}
         await room.buy("l")
         (session,) = room.gate.sessions
@@ -228,6 +235,9 @@ def test_a_paper_venue_charges_otherwise_from_its_next_session_on() -> None:
         fills = sorted(await room.gate.journal.select("fills"), key=lambda fill: fill.time)
         assert [bool(fill.fee) for fill in fills] == [False, False, True]
         assert fills[2].price > fills[1].price
+        asked = await room.gate.execute(parse_order(UNSTAKE))
+        await room.later(seconds=1)
+        assert (await room.gate.queries.order(asked.order.order_id)).state is State.SUBMITTED
         assert pending(room) == {}
         (event,) = await room.changes()
         assert {one.key_class for one in event.changes} == {KeyClass.NEXT_SESSION}

@@ -280,7 +280,8 @@ ELSEWHERE = {
     "alerts",  # tests/integration/test_webhook.py: to a real server
     "fills.look_every_ms",  # test_operational_effects.py: with a class of somebody's own
     "shards.*.limits",  # test_reloading.py: it takes shards
-    "brokers.*.latency_ms", "brokers.*.slippage_bps", "brokers.*.fee_bps",  # test_reloading.py: with the next session
+    # test_reloading.py: with the next session
+    "brokers.*.latency_ms", "brokers.*.slippage_bps", "brokers.*.fee_bps", "brokers.*.unstake_delay_s",
 }  # fmt: skip
 
 

@@ -117,6 +117,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Calls back at that time or, if it has come, now; first everything else that is due is done."""
         return self._add(max(at_us, self.elapsed_us), callback, None, at_rest=True)
 
+    def run_in_executor(
+        self, _executor: Any, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """Calls here and now: simulated time cannot wait for a thread."""
+        done: asyncio.Future[T] = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
     def _add(
         self, at_us: int, callback: Callable[[], object], context: Context | None, *, at_rest: bool
     ) -> asyncio.TimerHandle:

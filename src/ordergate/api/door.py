@@ -24,7 +24,8 @@ class Door:
     def __init__(self, gate: Gate, reloading: Reloading | None = None) -> None:
         self.gate, self.reloading = gate, reloading
         runners = {name: shard.runner for name, shard in gate.shards.items()}
-        self.metrics = Metrics(runners, __version__, reloading)
+        health = {name: shard.health for name, shard in gate.shards.items()}
+        self.metrics = Metrics(runners, __version__, reloading, health)
         self.instance = secrets.token_hex(16)
         self.closing = False
         self._waiting: set[asyncio.Event] = set()

@@ -6,11 +6,20 @@ from typing import Any, Protocol
 from ordergate.application.comparison import Comparison
 from ordergate.application.engine import Command
 from ordergate.application.entry import Origin
+from ordergate.application.health import BrokersHealth
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import Journal
 from ordergate.application.queries import Queries
 from ordergate.application.runner import Runner
 from ordergate.domain.market import Quote
+
+
+class Logins(Protocol):
+    """Who tries logins again that brokers have refused."""
+
+    async def reconnect(self, broker: str) -> None:
+        """Tries one; see `bootstrap.logins.Logins`."""
+        ...
 
 
 class Shard(Protocol):
@@ -20,11 +29,18 @@ class Shard(Protocol):
         runner: tells of commits, and how it is.
         journal: for reading alone.
         lists: queries that may take long.
+        health: of its brokers.
     """
 
     runner: Runner
     journal: Journal
     lists: Queries
+    health: BrokersHealth
+
+    @property
+    def logins(self) -> Logins:
+        """Who tries refused logins again."""
+        ...
 
     @property
     def compared_brokers(self) -> Sequence[str]:

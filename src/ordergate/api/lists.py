@@ -12,7 +12,7 @@ from ordergate.domain.errors import quoted
 from ordergate.domain.orders.states import State
 
 FILTERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "orders": ("fund_id", "symbol", "state", "strategy_id", "order_manager"),
+    "orders": ("fund_id", "symbol", "state", "strategy_id", "order_manager", "parent_order_id"),
     "fills": ("fund_id", "symbol"),
     "positions": ("fund_id", "symbol"),
 }

@@ -6,6 +6,7 @@ Commits are counted by listening to the runner, once a batch; what can be asked 
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
@@ -14,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from ordergate.application import tallying
 from ordergate.application.entry import Entry
+from ordergate.application.health import BrokersHealth
 from ordergate.application.reloading import Reloading
 from ordergate.application.runner import Runner
 from ordergate.domain.orders.events import BreakRaised, OrderEvent
@@ -49,6 +51,41 @@ class _Open(Collector):
 
     def _gauge(self, name: str, meaning: str, *labels: str) -> GaugeMetricFamily:
         return GaugeMetricFamily(name, meaning, labels=[*self._labels, *labels])
+
+
+class _Brokers(Collector):
+    """How the brokers are, as far as this node knows."""
+
+    def __init__(self, shards: Mapping[_Shard, BrokersHealth], labels: _Shard) -> None:
+        self._shards, self._labels = shards, labels
+
+    def collect(self) -> Iterable[Metric]:
+        """As it stands."""
+        up = self._gauge("ordergate_broker_up", "1 where it may take orders.")
+        latency = self._gauge("ordergate_broker_call_seconds", "Latency of its last calls.", "quantile")
+        answered = self._gauge("ordergate_broker_answer_age_seconds", "Since it answered last.")
+        reported = self._gauge("ordergate_broker_report_age_seconds", "Since it reported last.")
+        clock = self._gauge(
+            "ordergate_broker_clock_ahead_seconds", "Its clock against ours, where it is told."
+        )
+        for shard, brokers in self._shards.items():
+            for name, health in brokers.of.items():
+                labels, calls = [*shard, name], health.latency
+                up.add_metric(labels, int(health.why_down is None))
+                told = (
+                    (latency, [*labels, "0.5"], calls.p50_s),
+                    (latency, [*labels, "0.99"], calls.p99_s),
+                    (answered, labels, health.answer_age_s),
+                    (reported, labels, health.report_age_s),
+                    (clock, labels, health.clock_ahead_s),
+                )
+                for family, these, value in told:
+                    if value is not None:
+                        family.add_metric(these, value)
+        yield from (up, latency, answered, reported, clock)
+
+    def _gauge(self, name: str, meaning: str, *labels: str) -> GaugeMetricFamily:
+        return GaugeMetricFamily(name, meaning, labels=[*self._labels, "broker", *labels])
 
 
 class _Beside(Collector):
@@ -97,19 +134,25 @@ class Metrics:
     """The figures of one door. Where there are shards, what is of a journal has a label that names its shard.
 
     Args:
-        runners: by shard; one without a name where there are no shards.
+        runners, brokers: by shard; one without a name where there are no shards.
 
     Attributes:
         streams: event streams that are open.
     """
 
     def __init__(
-        self, runners: Mapping[str, Runner], version: str, reloading: Reloading | None = None
+        self,
+        runners: Mapping[str, Runner],
+        version: str,
+        reloading: Reloading | None = None,
+        brokers: Mapping[str, BrokersHealth] = MappingProxyType({}),
     ) -> None:
         self._labels: _Shard = ("shard",) if any(runners) else ()
         self.registry: Final = CollectorRegistry(auto_describe=False)
         shards: dict[_Shard, Runner] = {(n,) if n else (): runner for n, runner in runners.items()}
         self.registry.register(_Open(shards, self._labels))
+        of_shards: dict[_Shard, BrokersHealth] = {(n,) if n else (): health for n, health in brokers.items()}
+        self.registry.register(_Brokers(of_shards, self._labels))
         self.registry.register(_Beside())
         if reloading is not None:
             self.registry.register(_Configuration(reloading))

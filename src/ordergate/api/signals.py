@@ -78,7 +78,7 @@ class Signals:
         Raises:
             Dead: it made none.
         """
-        orders = await self._gate.queries.orders(signal_id=signal.signal_id)
+        orders = await self._gate.queries.orders_of_signals(signal_id=signal.signal_id)
         if not orders:
             raise untimely
         return orders[0]

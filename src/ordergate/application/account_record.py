@@ -79,7 +79,7 @@ class AccountRecord:
         orders, fills, elsewhere = await self._read(ids | self._not_there(theirs), broker_ids)
         state = self._runner.engine.state
         for order in state.orders.rows.values():
-            if order.broker == self._broker:
+            if order.broker == self._broker and order.algo is None:  # no broker has a parent
                 orders[order.order_id] = order
                 fills |= {
                     (fill.order_id, fill.exec_id): fill for fill in state.order_executions(order.order_id)

@@ -17,6 +17,9 @@ from msgspec.structs import replace
 from ordergate.application.entry import decode, kind_of
 from ordergate.application.ports.journal import JournalReader, Line
 from ordergate.application.telling import Teller, Told
+from ordergate.domain.algos.terms import AlgoTerms
+from ordergate.domain.operations import Operation
+from ordergate.domain.orders.operations import OperationTerms
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import Mark, OrderType, Protection, Side, State, TimeInForce
 
@@ -84,6 +87,11 @@ class ArchivedOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
     max_slippage_bps: Decimal | None = None
     max_slippage_pips: Decimal | None = None
     protect: Protection | None = None
+    slice: int | None = None
+    algo: AlgoTerms | None = None
+    operation: Operation = Operation.SPOT_TRADE
+    terms: OperationTerms | None = None
+    route: tuple[str, ...] | None = None
 
 
 Part = Literal["payload", "order"]

@@ -35,17 +35,22 @@ class ClockCheck:
 
     def __init__(self, clock: Clock, largest: timedelta = LARGEST_JUMP) -> None:
         self._clock, self._largest = clock, largest
-        self._seen: tuple[datetime, float] | None = None
+        self._seen: tuple[float, datetime, float] | None = None
 
     def check(self) -> None:
         """Looks at both.
 
         Raises:
-            ClockError: the clock has jumped by more than the largest jump since the last look.
+            ClockError: the clock has jumped by more than the largest jump since the last look, however long the
+                process may have stood still within either look.
         """
-        now, elapsed = self._clock.now(), asyncio.get_running_loop().time()
+        elapsed = asyncio.get_running_loop().time
+        look = elapsed(), self._clock.now(), elapsed()
         if self._seen is not None:
-            jump = now - self._seen[0] - timedelta(seconds=elapsed - self._seen[1])
+            before, then, after = self._seen
+            least = look[1] - then - timedelta(seconds=look[2] - before)
+            most = look[1] - then - timedelta(seconds=look[0] - after)
+            jump = max(least, min(most, timedelta(0)))
             if abs(jump) > self._largest:
                 raise ClockError(f"the clock has jumped by {jump}: set it right and start again")
-        self._seen = now, elapsed
+        self._seen = look

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ordergate.application.decide import (
+    adopting,
     attending,
     changing,
     configuring,
@@ -21,26 +22,32 @@ from ordergate.application.decide import (
     expiring,
     halting,
     limiting,
+    logins,
     moving,
     overriding,
     reconciling,
     reporting,
+    rerouting,
     setup,
     signaling,
     silence,
     submitting,
+    working,
 )
 from ordergate.application.decide.context import Context, Decision, raise_break
 from ordergate.application.decide.protecting import protected
+from ordergate.application.decide.working import followed
 from ordergate.application.decide.wrong import report_key
 from ordergate.application.entry import Encoded, Entry, Origin, encode
 from ordergate.application.view import View
 from ordergate.domain import moving as m
+from ordergate.domain.algos.commands import AlgoCommand, WorkParent
 from ordergate.domain.book import Book
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.configuration import ChangeConfiguration, ConfigurationCommand
 from ordergate.domain.errors import ClockError
 from ordergate.domain.fold import advance_cursor, evolve
+from ordergate.domain.logins import NoteRefusedLogin
 from ordergate.domain.market import Quote, mid
 from ordergate.domain.money import EXACT
 from ordergate.domain.orders import commands as c
@@ -49,12 +56,13 @@ from ordergate.domain.orders.reports import AnyReport, Confirmed, Report
 from ordergate.domain.orders.states import State
 from ordergate.domain.recon import commands as n
 from ordergate.domain.risk import commands as k
+from ordergate.domain.routing import RerouteOrder
 from ordergate.domain.signals import CreateFromSignal, SubmitSignal
 from ordergate.domain.times import MICROSECOND, format_time
 
 Command = (
-    c.OrderCommand | SubmitSignal | CreateFromSignal | k.RiskCommand | m.MoveCommand | n.ReconCommand
-    | ConfigurationCommand
+    c.OrderCommand | AlgoCommand | SubmitSignal | CreateFromSignal | k.RiskCommand | m.MoveCommand
+    | n.ReconCommand | ConfigurationCommand | RerouteOrder | NoteRefusedLogin
 )  # fmt: skip
 Input = Command | AnyReport
 
@@ -179,12 +187,16 @@ class Engine:
 
     def _step(self, given: Input, now: datetime, origin: Origin, raw: str | None) -> Step:
         if isinstance(given, Report):
-            decision = protected(self._context, reporting.report(self._context, given))
+            decision = self._whole(reporting.report(self._context, given))
             raw = given.raw if given.raw is None or given.raw.isascii() else _writable(given.raw)
             return self._run(decision, given, now, broker_origin(given.broker), raw)
         self._context.by = origin.principal
-        decision = protected(self._context, _COMMANDS[type(given)](self._context, given))
+        decision = self._whole(_COMMANDS[type(given)](self._context, given))
         return self._run(decision, None, now, origin, raw)
+
+    def _whole(self, decision: Decision[Any]) -> Decision[Any]:
+        """With what follows from it in the same step: for stops and closes, and for parents and children."""
+        return followed(self._context, protected(self._context, decision))
 
     def _run(
         self, decision: Decision[Any], said: AnyReport | None, now: datetime, origin: Origin, raw: str | None
@@ -251,12 +263,15 @@ _COMMANDS: Final[Mapping[type, Callable[[Context, Any], Decision[Any]]]] = {
     c.SubmitCreated: creating.submit_created,
     SubmitSignal: signaling.submit_signal,
     CreateFromSignal: signaling.create_from_signal,
-    c.AdoptOrder: submitting.adopt,
+    c.AdoptOrder: adopting.adopt,
     c.CancelOrder: changing.cancel,
     c.ReplaceOrder: changing.amend,
     c.Release: changing.release,
     c.ExpireOrder: expiring.expire,
+    RerouteOrder: rerouting.reroute,
+    NoteRefusedLogin: logins.note_refused,
     c.AttendOrder: attending.attend,
+    WorkParent: working.work,
     c.Configure: setup.configure,
     ChangeConfiguration: configuring.change_configuration,
     c.OpenSession: setup.open_session,

@@ -1,18 +1,36 @@
-"""Asks a broker for the orders of what was not told, and books what it says as reports are."""
+"""Asks a broker for its account, and for the orders of what was not told; books what it says of them as reports are."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Final
+from datetime import datetime
+from typing import Final, cast
 
 import structlog
+from msgspec.structs import replace
 
 from ordergate.application.account_record import AccountRecord
-from ordergate.application.ports.brokers import Broker, Presence
+from ordergate.application.ports.brokers import Broker, Presence, TellingBroker
 from ordergate.application.runner import Runner
+from ordergate.domain.orders.reports import Confirmed
 from ordergate.domain.recon.difference import Difference
+from ordergate.domain.recon.statement import Statement, wrong_in
 
 _DEADLINE_S: Final = 30.0
 _log = structlog.get_logger("ordergate.reconciliation")
+
+
+async def statement_of(broker: Broker, since: datetime) -> Statement | None:
+    """The account as the broker tells it; None where it fails to, or says what cannot be."""
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            told = await cast(TellingBroker, broker).statement(since)
+        wrong = wrong_in(told)
+    except Exception as error:  # somebody's adapter
+        wrong = repr(error)
+    if wrong is not None:
+        _log.warning("the account could not be asked for", broker=broker.name, error=wrong)
+        return None
+    return told
 
 
 def asked_of(differences: Iterable[Difference]) -> dict[str, set[str]]:
@@ -23,6 +41,26 @@ def asked_of(differences: Iterable[Difference]) -> dict[str, set[str]]:
         for order_id in (*own, *one.asks):
             asked.setdefault(order_id, set()).add(one.key)
     return asked
+
+
+async def book_closings(runner: Runner, differences: Iterable[Difference]) -> frozenset[str]:
+    """Books what the broker closed by itself, as its statement tells it: no order of ours can be asked for. The keys.
+
+    Raises:
+        StoreError: the store cannot be read or written.
+    """
+    booked = set[str]()
+    for one in differences:
+        if one.closing is not None:
+            await runner.deliver(replace(one.closing, cursor=None))
+            booked.add(one.key)
+    return frozenset(booked)
+
+
+async def confirm(runner: Runner, broker: str, names: Iterable[str]) -> None:
+    """Says that the broker's record has those orders, by its own names, as they are booked. Raises StoreError."""
+    for name in names:
+        await runner.deliver(Confirmed(broker=broker, broker_order_id=name))
 
 
 async def fetch(

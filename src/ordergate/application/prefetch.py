@@ -6,6 +6,7 @@ from typing import Any, Final
 from ordergate.application.engine import Input
 from ordergate.application.ports.journal import RowReader
 from ordergate.application.view import View
+from ordergate.domain.algos.commands import WorkParent
 from ordergate.domain.book import Book, Table
 from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.moving import TakePart
@@ -16,7 +17,8 @@ from ordergate.domain.risk.commands import AnswerGate, AskOverride, GrantOverrid
 from ordergate.domain.signals import SubmitSignal
 
 _OF_ORDERS: Final = (
-    c.SubmitCreated, c.CancelOrder, c.ReplaceOrder, c.Release, c.AdoptOrder, AnswerGate, AskOverride, GrantOverride,
+    c.SubmitCreated, WorkParent, c.CancelOrder, c.ReplaceOrder, c.Release, c.AdoptOrder, AnswerGate, AskOverride,
+    GrantOverride,
 )  # fmt: skip
 Loaded = list[tuple[Table[Any], Any]]
 
@@ -30,13 +32,15 @@ async def prefetch(
     order_ids |= await _keys(inputs, state, view, reader, loaded)
     await _orders(order_ids, state, reader, loaded)
     await _orders_by_broker_id(inputs, state, reader, loaded)
+    await _parents(state, reader, loaded)
     await _breaks(inputs, state, reader, loaded)
     await _positions(inputs, state, reader, loaded)
 
 
 def _named_orders(given: Input) -> Iterable[str]:
     if isinstance(given, Report):
-        return () if given.client_id is None else (order_id_of(given.client_id),)
+        named = given.client_id, given.closes if isinstance(given, Executed) else None
+        return tuple(order_id_of(client_id) for client_id in named if client_id is not None)
     if isinstance(given, _OF_ORDERS):
         return (given.order_id,)
     if isinstance(given, c.SubmitOrder) and given.order_id is not None:
@@ -86,6 +90,13 @@ async def _orders_by_broker_id(inputs: list[Input], state: Book, reader: RowRead
         await _load(found, state, reader, loaded)
 
 
+async def _parents(state: Book, reader: RowReader, loaded: Loaded) -> None:
+    """Those of children that were read back: what still happens to one counts for its parent."""
+    read = (state.orders.rows[key] for table, key in loaded if table is state.orders)
+    parents = {order.parent_order_id for order in read if order.slice is not None}
+    await _orders({parent for parent in parents if parent is not None}, state, reader, loaded)
+
+
 async def _breaks(inputs: list[Input], state: Book, reader: RowReader, loaded: Loaded) -> None:
     named = {
         given.break_id for given in inputs if isinstance(given, (AdjustBreak, AssignBreak, ResolveBreak))
@@ -117,10 +128,11 @@ async def _positions(inputs: list[Input], state: Book, reader: RowReader, loaded
         if not isinstance(said, Executed):
             continue
         known_as = (said.broker, said.broker_order_id or "")
+        closes = None if said.closes is None else order_id_of(said.closes)
         named = (
             (order_id_of(said.client_id),)
             if said.client_id is not None
-            else (state.order_by_broker_id.get(known_as), by_broker_id.get(known_as))
+            else (state.order_by_broker_id.get(known_as), by_broker_id.get(known_as), closes)
         )
         orders = (state.orders.get(order_id) for order_id in named if order_id is not None)
         wanted |= {(order.fund_id, order.symbol) for order in orders if order is not None}

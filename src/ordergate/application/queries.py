@@ -61,6 +61,10 @@ class Queries:
         rows = await self._reader.select("orders", _given(where))
         return sorted(rows, key=lambda order: (order.created_at, order.order_id))
 
+    async def orders_of_signals(self, signal_id: str | tuple[str, ...]) -> list[Order]:
+        """What signals became: no slices of it, which name the signal too."""
+        return [order for order in await self.orders(signal_id=signal_id) if order.slice is None]
+
     async def fills(self, **where: Any) -> list[Fill]:
         """Executions that count, in the order of booking."""
         rows = await self._reader.select("fills", _given(where))
@@ -208,7 +212,7 @@ def show_fill(fill: Fill, order: Order, instrument: Instrument) -> Shown:
     shown = {
         name: shown_value(getattr(fill, name))
         for name in ("fill_id", "order_id", "fund_id", "symbol", "side", "quantity", "price", "fee",
-                     "fee_currency", "time", "broker", "exec_id", "kind", "late")
+                     "fee_currency", "time", "broker", "exec_id", "kind", "late", "deltas")
     }  # fmt: skip
     for prefix, benchmark in (("", arrival), ("entry_", order.entry_price), ("limit_", order.limit_price)):
         slip = slippage(fill.side, fill.price, benchmark, instrument.pip_size)

@@ -2,7 +2,7 @@
 
 It looks when the session begins, every so often, after each order where that is wanted, and when somebody asks. What
 was not told is asked for and booked as reports are; nothing else is ever booked, and nothing is traded. A statement
-that is incomplete, or fails, says nothing.
+that is incomplete, fails, or says what cannot be, says nothing.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import localcontext
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import structlog
 from msgspec import Struct, field
@@ -18,8 +18,8 @@ from msgspec import Struct, field
 from ordergate.application.account_record import AccountRecord
 from ordergate.application.comparison import AccountTerms, Comparison, Found, Policy
 from ordergate.application.entry import Entry, Origin
-from ordergate.application.fetching import asked_of, fetch
-from ordergate.application.ports.brokers import Broker, TellingBroker
+from ordergate.application.fetching import asked_of, book_closings, confirm, fetch, statement_of
+from ordergate.application.ports.brokers import Broker
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import RowReader
 from ordergate.application.runner import Runner
@@ -31,6 +31,7 @@ from ordergate.domain.orders.states import TERMINAL, State
 from ordergate.domain.recon.commands import AdjustBreak, Reconcile
 from ordergate.domain.recon.comparing import BY_NAME, certain, compare, covers, is_explained
 from ordergate.domain.recon.difference import Difference
+from ordergate.domain.recon.executed import whole_closings
 from ordergate.domain.recon.statement import Statement
 from ordergate.domain.risk.commands import ThrowSwitch
 from ordergate.domain.risk.kill_switch import Mode, Trigger
@@ -41,7 +42,6 @@ _PAUSES_S: Final = (1.0, 2.0, 4.0)
 _FIRST_S: Final = 2.0
 _LONGEST_S: Final = 16.0
 """Twice the pauses between looks at what is under way."""
-_DEADLINE_S: Final = 30.0
 _BACK: Final = timedelta(days=1)
 """How far back the first comparison of a session looks at executions."""
 _OVERLAP: Final = timedelta(minutes=1)
@@ -196,7 +196,7 @@ class Reconciler:
         """One statement against our record; None where it says nothing."""
         now, asked_at, asked_after = self._loop.time(), self._clock.now(), self._runner.engine.last
         since = self._look_back()
-        theirs = await self._ask(since)
+        theirs = await statement_of(self._broker, since)
         if theirs is None or not theirs.complete:
             return None
         await self._runner.settled()
@@ -205,6 +205,7 @@ class Reconciler:
         ours = await self._record.ours(asked_after, moved_since, theirs)
         with localcontext(EXACT):
             found = compare(ours, theirs, self._terms)
+        await confirm(self._runner, self._broker.name, whole_closings(ours, theirs, found, self._terms))
         counted, perhaps = certain(found, self._has_stood)
         self._remember(found)
         if all(is_explained(ours, one) for one in found):
@@ -221,15 +222,7 @@ class Reconciler:
 
     async def statement(self) -> Statement | None:
         """What the broker says of the account now; None where it fails to."""
-        return await self._ask(self._clock.now())
-
-    async def _ask(self, since: datetime) -> Statement | None:
-        try:
-            async with asyncio.timeout(_DEADLINE_S):
-                return await cast(TellingBroker, self._broker).statement(since)
-        except Exception as error:  # somebody's adapter
-            _log.warning("the account could not be asked for", broker=self._broker.name, error=repr(error))
-            return None
+        return await statement_of(self._broker, self._clock.now())
 
     def _has_stood(self, difference: Difference) -> bool:
         """Whether the same difference, with the same numbers, has been there for the grace."""
@@ -281,8 +274,9 @@ class Reconciler:
 
         Gives the keys of those that it told of, and of those of which something was not told.
         """
-        orders = asked_of(look.counted)
-        return await fetch(self._broker, self._runner, self._record, orders)
+        told = await book_closings(self._runner, look.counted)
+        fetched, silent = await fetch(self._broker, self._runner, self._record, asked_of(look.counted))
+        return fetched | told, silent
 
     async def _follow_policy(self, look: _Look) -> bool:
         """Halts or corrects, where that is to be done; whether it halted."""

@@ -5,17 +5,21 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
+import structlog
+
 from ordergate.application.comparison import AccountTerms
 from ordergate.application.dispatch import Dispatcher
 from ordergate.application.entry import Entry, Origin
+from ordergate.application.health import BrokerHealth, Ear
 from ordergate.application.ownership import Tenure
-from ordergate.application.ports.brokers import Broker
+from ordergate.application.ports.brokers import Broker, LoginRefused
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import RowReader
 from ordergate.application.reconciliation import Reconciler
 from ordergate.application.runner import Runner
 from ordergate.application.settlement import Settlement
 from ordergate.domain.errors import StoreError
+from ordergate.domain.logins import NoteRefusedLogin
 from ordergate.domain.orders.commands import OpenSession
 from ordergate.domain.orders.events import SessionOpened
 from ordergate.domain.orders.order import Order
@@ -24,6 +28,7 @@ _LONGEST_CHECK_S: Final = 30.0
 """For which new orders wait for the first comparison of an account that fails, or is not told whole."""
 _PATIENCE_S: Final = 2.0
 """For which whoever opens a session waits for it."""
+_log = structlog.get_logger("ordergate.session")
 
 
 class BrokerSession:
@@ -32,7 +37,9 @@ class BrokerSession:
     Args:
         version: of this program.
         node: this one's name, for the journal.
+        health: is told of what is heard of the broker.
         comparing: where rows are read and how the account is compared, if the broker tells of it; None does not.
+        most_per_s: calls a second at most, where that is less than what the broker takes.
     """
 
     def __init__(
@@ -42,10 +49,16 @@ class BrokerSession:
         clock: Clock,
         version: str,
         node: str | None,
+        health: BrokerHealth,
         comparing: tuple[RowReader, AccountTerms] | None = None,
+        most_per_s: int | None = None,
     ) -> None:
         self._broker, self._runner, self._clock = broker, runner, clock
         self._opening = OpenSession(broker.name, version, node)
+        self._health, self._ear, self._most_per_s = health, Ear(runner, health), most_per_s
+        self._refused: Tenure | None = None
+        self._reconnecting = asyncio.Lock()
+        self._trying: asyncio.Task[None] | None = None
         self._held: tuple[Tenure, int] | None = None
         self._dispatcher: Dispatcher | None = None
         self._settlement: Settlement | None = None
@@ -83,6 +96,9 @@ class BrokerSession:
     async def begin(self, tenure: Tenure) -> None:
         """Opens the session; from then on what is journalled for the broker is sent, new orders once it was compared.
 
+        A login that is refused is said aloud and not tried again before `reconnect`: the duty is this node's meanwhile,
+        so that no other tries it either.
+
         Raises:
             StoreError: the store or the broker's own cannot be used, the lease has run out meanwhile, or another
                 node was faster.
@@ -91,12 +107,25 @@ class BrokerSession:
         sessions, view = runner.engine.state.sessions, runner.engine.view
         epoch = await runner.execute(self._opening, Origin())
         self._check(tenure, epoch)
-        await self._broker.connect(runner, sessions.rows[name].cursor)
+        try:
+            await self._broker.connect(self._ear, sessions.rows[name].cursor)
+        except LoginRefused as refused:
+            await self._stay_out(tenure, str(refused))
+            return
         self._check(tenure, epoch)
+        self._health.opened()
         self._held = tenure, epoch
         runner.listen(self._committed)
-        self._dispatcher = Dispatcher(self._broker, runner, epoch, tenure)
-        self._settlement = Settlement(self._broker, runner, self._clock, epoch)
+        self._dispatcher = Dispatcher(
+            self._broker,
+            runner,
+            epoch,
+            tenure,
+            self._health,
+            self._clock,
+            _fewer(self._broker, self._most_per_s),
+        )
+        self._settlement = Settlement(self._broker, runner, self._clock, epoch, self._health)
         if self._comparing is not None:
             view.unchecked.add(name)
         view.sessions[name] = epoch
@@ -108,6 +137,42 @@ class BrokerSession:
             self._checking = asyncio.get_running_loop().create_task(self._check_first(self._reconciler))
             self._checking.add_done_callback(self._checked)
             await asyncio.wait({self._checking}, timeout=_PATIENCE_S)
+
+    async def _stay_out(self, tenure: Tenure, said: str) -> None:
+        self._refused, self._health.refused = tenure, said
+        _log.error("a broker refuses our login", broker=self.broker, said=said)
+        await self._runner.execute(NoteRefusedLogin(broker=self.broker, reason=said), Origin())
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the broker has refused our login, and nothing was tried since."""
+        return self._refused is not None
+
+    async def reconnect(self) -> None:
+        """Tries once more what was refused; nothing, where nothing was.
+
+        Raises:
+            StoreError: as `begin`.
+        """
+        async with self._reconnecting:
+            tenure, self._refused = self._refused, None
+            if tenure is None:
+                return
+            trying = self._trying = asyncio.get_running_loop().create_task(self._try(tenure))
+            try:
+                await trying
+            except asyncio.CancelledError:
+                if self._trying is trying:  # it is we who are canceled
+                    raise
+                raise StoreError(f"the duty of the session at {self.broker} ended meanwhile") from None
+
+    async def _try(self, tenure: Tenure) -> None:
+        try:
+            await self.begin(tenure)
+        except BaseException:
+            await self._let_go()  # of what was begun
+            self._refused = tenure
+            raise
 
     async def _check_first(self, reconciler: Reconciler) -> None:
         """Lets new orders leave once the account was compared, or nothing could be for so long; others always do."""
@@ -156,9 +221,17 @@ class BrokerSession:
 
     async def end(self) -> None:
         """Sends no more, waits a while for calls under way, and lets go of the broker."""
+        trying, self._trying = self._trying, None
+        if trying is not None:
+            trying.cancel()
+            await asyncio.gather(trying, return_exceptions=True)
+        self._health.left()
+        await self._let_go()
+
+    async def _let_go(self) -> None:
         self._runner.engine.view.sessions.pop(self._broker.name, None)
         self._runner.unlisten(self._committed)
-        self._held = None
+        self._held = self._refused = None
         checking, self._checking = self._checking, None
         if checking is not None:
             checking.cancel()
@@ -174,3 +247,9 @@ class BrokerSession:
         if settlement is not None:
             await settlement.close()
         await self._broker.close()
+
+
+def _fewer(broker: Broker, most: int | None) -> int | None:
+    """How many calls a second there may be, by the configuration and by what the broker declares."""
+    bounds = [one for one in (most, broker.capabilities.max_calls_per_s) if one is not None]
+    return min(bounds, default=None)

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ordergate.application.dispatch import request_of
 from ordergate.application.entry import Entry, Origin
+from ordergate.application.health import BrokerHealth
 from ordergate.application.ports.brokers import Broker, Deduplication, Lookup, Presence
 from ordergate.application.ports.clock import Clock
 from ordergate.application.runner import Runner
@@ -51,8 +52,11 @@ class Settlement:
     left until then.
     """
 
-    def __init__(self, broker: Broker, runner: Runner, clock: Clock, epoch: int) -> None:
+    def __init__(
+        self, broker: Broker, runner: Runner, clock: Clock, epoch: int, health: BrokerHealth
+    ) -> None:
         self._broker, self._runner, self._clock, self._epoch = broker, runner, clock, epoch
+        self._health = health
         self._tasks: dict[_Key, asyncio.Task[None]] = {}
         self._doubted_at: dict[_Key, float] = {}
         self._one_by_one: asyncio.Task[None] | None = None
@@ -75,7 +79,8 @@ class Settlement:
 
     def _ours(self) -> list[Order]:
         orders = self._runner.engine.state.orders.rows.values()
-        return [order for order in orders if order.broker == self._broker.name]
+        ours = (order for order in orders if order.broker == self._broker.name)
+        return [order for order in ours if order.algo is None]  # no broker has a parent
 
     async def _compare(self) -> None:
         """Looks up orders that no longer work at the broker; reports those that work there and are not ours."""
@@ -182,13 +187,20 @@ class Settlement:
                 await self._release(*key)
         elif found.presence is Presence.UNAVAILABLE or not grace_is_over:
             return
-        elif found.presence is Presence.ABSENT:
+        elif found.presence is Presence.ABSENT and not self._may_be_forgotten(request):
             await self._report(request, Finding.ABSENT, found.reason, final=change)
         elif self._sends_again_safely and not change:
             await self._report(request, Finding.REPEATABLE, found.reason, final=False)
         else:
             looks.unproven += 1
             await self._report(request, Finding.UNPROVEN, found.reason, final=looks.unproven >= _LOOKS)
+
+    def _may_be_forgotten(self, request: Request) -> bool:
+        """Whether it was sent so long ago that the venue may know nothing of an order that has ended since."""
+        remembers_s = self._broker.capabilities.remembers_s
+        if remembers_s is None or request.sent_at is None:
+            return False
+        return (self._clock.now() - request.sent_at).total_seconds() > remembers_s
 
     def _overtaken(self, key: _Key) -> bool:
         """Whether it is a replace that will be dropped: not before what was sent of it can no longer turn up."""
@@ -202,10 +214,12 @@ class Settlement:
     async def _lookup(self, client_id: str, broker_order_id: str | None) -> Lookup:
         try:
             async with asyncio.timeout(_DEADLINE_S):
-                return await self._broker.lookup(client_id, broker_order_id)
+                found = await self._broker.lookup(client_id, broker_order_id)
         except Exception as error:
             _log.exception("a broker adapter raised", broker=self._broker.name, request=client_id)
-            return Lookup(presence=Presence.UNAVAILABLE, reason=f"{type(error).__name__}: {error}")
+            found = Lookup(presence=Presence.UNAVAILABLE, reason=f"{type(error).__name__}: {error}")
+        self._health.looked_up(found)
+        return found
 
     async def _report(self, request: Request, finding: Finding, reason: str | None, *, final: bool) -> None:
         said = LookedUp(

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from ordergate.domain.funds import Fund
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.market import Quote
+from ordergate.domain.operations import Operation
 from ordergate.domain.orders.commands import SubmitOrder
 from ordergate.domain.orders.expiry import Calendar
 from ordergate.domain.orders.states import OrderType, Protection
@@ -78,11 +79,13 @@ class View(Struct, kw_only=True):
         brokers: names that orders may be sent to.
         quotes: the last quote of each symbol.
         sessions: per broker whose session is up and ours, its epoch.
+        is_down: whether a broker, by its name, takes no orders now, as far as this node knows.
         unchecked: brokers of whose account nothing has been compared in this session yet: no new order is sent.
         rates: fixed ones, such as `{"USDT/USD": 1}`.
         gates: the external ones, by name.
         account: what a broker has said last of its account; None where it says nothing.
-        replaces: whether a broker, by its name, changes orders.
+        replaces: whether a broker, by its name, makes working orders smaller.
+        operations: what orders may do at a broker.
         switched_off: types of orders of which no new one is taken.
         configuration: the digest of the change of the configuration that was journalled last in this run, by any node.
         calendar: the sessions of instruments; None where nobody says, and then they end no order.
@@ -99,6 +102,8 @@ class View(Struct, kw_only=True):
     gates: dict[str, GateTerms] = field(default_factory=dict)
     account: Callable[[str], BrokerAccount | None] = lambda _broker: None
     replaces: Callable[[str], bool] = lambda _broker: True
+    operations: Callable[[str], frozenset[Operation]] = lambda _broker: frozenset(Operation)
+    is_down: Callable[[str], bool] = lambda _broker: False
     switched_off: frozenset[OrderType] = frozenset()
     calendar: Calendar | None = None
     configuration: str = ""

@@ -1,4 +1,4 @@
-"""The workers: look after orders that take too long, one node's at a time.
+"""The workers: look after orders that take too long, and work the parents, one node's at a time.
 
 Orders that never left are ended when their time is over. About those that were sent the broker has the last word: it
 is asked for a cancel or other terms, and their end is what it says. Nothing is looked at while nothing is due.
@@ -15,15 +15,18 @@ from msgspec.structs import replace
 
 from ordergate.application.agenda import Agenda
 from ordergate.application.decide.expiring import over_at
+from ordergate.application.decide.working import is_worked, look_at
 from ordergate.application.entry import Entry, Origin
 from ordergate.application.ownership import Tenure
 from ordergate.application.ports.clock import Clock
 from ordergate.application.runner import Runner
+from ordergate.domain.algos.commands import WorkParent
 from ordergate.domain.delays import Due, Times, WorkerTerms, next_due, repriced
 from ordergate.domain.errors import OutcomeUnknown, Refused, StoreError
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.commands import AttendOrder, ExpireOrder
 from ordergate.domain.orders.events import (
+    GateAnswered,
     OrderAcknowledged,
     OrderAdopted,
     OrderEntered,
@@ -33,13 +36,19 @@ from ordergate.domain.orders.events import (
     OrderRestated,
     OrderSent,
     RequestDropped,
+    SendDisproved,
 )
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import Delay, Remedy, TimeInForce
+from ordergate.domain.orders.parent_events import ChildMoved
+from ordergate.domain.orders.rerouting import OrderRerouted
+from ordergate.domain.orders.states import Delay, Remedy, State, TimeInForce
 from ordergate.domain.risk.limits import DEFAULT_QUOTE_AGE_S
+from ordergate.domain.routing import RerouteOrder
+from ordergate.domain.times import format_time
 
 PAUSE_S: Final = 0.2
 """Between news and a look: most orders have ended by then."""
+_AT_ONCE: Final = 500
 _RETRY_S: Final = 1.0
 _LONGEST_REST_S: Final = 3_600.0
 """Between two looks at a clock that may be set."""
@@ -55,11 +64,16 @@ _BRINGS_FORWARD: Final = frozenset(
         OrderJudged,
         OrderAdopted,
         OrderSent,
+        SendDisproved,
+        OrderRerouted,
+        GateAnswered,
         OrderAcknowledged,
         OrderMarked,
         OrderReplaced,
         OrderRestated,
         RequestDropped,
+        GateAnswered,
+        ChildMoved,
     }
 )
 """Events after which something may be due earlier than before."""
@@ -138,8 +152,12 @@ class Workers:
             await self._clock.sleep(PAUSE_S)
             self._news.clear()
             new, self._new = self._new, {}
-            for order_id in new:
+            for count, order_id in enumerate(new, 1):
                 self._plan(order_id)
+                if not count % _AT_ONCE:
+                    await asyncio.sleep(
+                        0
+                    )  # when all that works is taken up, others have to wait for no more than this
             for order_id in self._agenda.due(self._clock.now()):
                 await self._turn(order_id)
 
@@ -166,17 +184,23 @@ class Workers:
 
     def _plan(self, order_id: str, not_before: datetime | None = None) -> None:
         order = self._runner.engine.state.orders.get(order_id)
-        due = None if order is None else self._due(order)
-        if due is None:
+        at = None if order is None else self._due_at(order)
+        if at is None:
             self._told.pop(order_id, None)
             self._agenda.put(order_id, None)
         else:
-            self._agenda.put(order_id, due.at if not_before is None else max(due.at, not_before))
+            self._agenda.put(order_id, at if not_before is None else max(at, not_before))
+
+    def _due_at(self, order: Order) -> datetime | None:
+        if is_worked(order):
+            return look_at(self._runner.engine.state, self._runner.engine.view, order, self._clock.now())
+        due = self._due(order) if order.algo is None or order.state is State.PENDING_RISK else None
+        return None if due is None else due.at
 
     def _due(self, order: Order) -> Due | None:
         state, view = self._runner.engine.state, self._runner.engine.view
-        began = order.submitted_at or order.created_at
-        if view.calendar is not None:
+        began, terms = order.submitted_at or order.created_at, self._terms(order.fund_id)
+        if view.calendar is not None and terms.unfilled_after_s is not None:
             instrument = state.instruments.rows[order.symbol]
             opening = view.calendar.session_opening(instrument, began)
             began = began if view.calendar.session_end(instrument, began) <= opening else opening
@@ -185,17 +209,19 @@ class Workers:
             emulated=self._emulated(order.broker, order.tif),
             traded_since=began,
         )
-        return next_due(order, times, self._terms(order.fund_id))
+        return next_due(order, times, terms)
 
     async def _attend(self, order_id: str) -> datetime | None:
         """Does what is due; where there is nothing but what somebody has been told already, when to look again."""
         order = self._runner.engine.state.orders.get(order_id)
+        if order is not None and is_worked(order):
+            again: datetime | None = await self._runner.execute(WorkParent(order_id), _ORIGIN)
+            return again
         due = None if order is None else self._due(order)
         if order is None or due is None or due.at > self._clock.now():
             return None
         if due.why is None:
-            await self._runner.execute(ExpireOrder(order_id=order_id, over_at=due.at), _ORIGIN)
-            return None
+            return await self._unsent(order, due)
         if due.why is Delay.PAST_TIME:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_UP_S):
@@ -215,6 +241,17 @@ class Workers:
             _log.warning("a remedy was refused", order=order_id, remedy=command.remedy, error=str(refused))
             await self._runner.execute(_only_tell(command), _ORIGIN)
         return None
+
+    async def _unsent(self, order: Order, due: Due) -> datetime | None:
+        """Ends an order whose time is over, or moves it on; where it cannot go yet, when to look again."""
+        now, over = self._clock.now(), over_at(self._runner.engine.state, self._runner.engine.view, order)
+        if over is not None and over <= now:
+            await self._runner.execute(ExpireOrder(order_id=order.order_id, over_at=over), _ORIGIN)
+            return None
+        pause = timedelta(seconds=self._terms(order.fund_id).failover_after_s)
+        reason = f"{order.broker} takes no orders, and it has waited since {format_time(due.since)}"
+        await self._runner.execute(RerouteOrder(order_id=order.order_id, reason=reason), _ORIGIN)
+        return now + pause if over is None else min(now + pause, over)
 
     def _command(self, order: Order, due: Due, why: Delay) -> AttendOrder:
         command = AttendOrder(

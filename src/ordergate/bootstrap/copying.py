@@ -16,7 +16,7 @@ from ordergate.application.audit.reading import Progress
 from ordergate.application.copying import Copy
 from ordergate.application.ports.journal import UNFINISHED, Head, Journal
 from ordergate.bootstrap.audit_key import find_audit_key
-from ordergate.bootstrap.gate import beside
+from ordergate.bootstrap.beside import beside
 from ordergate.config import Config, PaperBroker
 from ordergate.domain.errors import StoreBusy, StoreError
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from ordergate import __version__
 from ordergate.adapters.brokers.paper import PaperBroker
 from ordergate.adapters.brokers.sync import SyncSettings, broker_of, look_as_often_as
 from ordergate.adapters.gates import check_gate
@@ -18,6 +17,7 @@ from ordergate.application.engine import Command
 from ordergate.application.entry import Origin
 from ordergate.application.fitting import is_emulated
 from ordergate.application.guarding import Guard
+from ordergate.application.health import BrokersHealth
 from ordergate.application.naming import Naming
 from ordergate.application.outlets import EACH, Follower, Outlet, Pace
 from ordergate.application.ownership import Keeper, Presence
@@ -34,12 +34,15 @@ from ordergate.application.session import BrokerSession
 from ordergate.application.view import GateTerms
 from ordergate.application.workers import Workers
 from ordergate.bootstrap.alerts import Alerts, target_of
+from ordergate.bootstrap.beside import beside
 from ordergate.bootstrap.configuring import configure
 from ordergate.bootstrap.in_force import InForce
+from ordergate.bootstrap.logins import Logins, session_at
+from ordergate.bootstrap.paper_venues import introduce
 from ordergate.config import Config, check_broker_name
-from ordergate.config.reconciliation import account_terms_of
 from ordergate.domain.errors import Code, Conflict, NotFound, quoted
 from ordergate.domain.market import Quote
+from ordergate.domain.operations import Operation
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import TimeInForce
 from ordergate.domain.recon.statement import Statement
@@ -60,11 +63,10 @@ class Gate:
         runner: takes commands.
         brokers: by name.
         queries, lists: read orders, fills, positions; `lists` what may take long, see `reading_aside`.
-        verifier: of the checkpoints that it signs.
-        loop: that it runs on.
+        verifier, loop: of the checkpoints that it signs; that it runs on.
+        health, logins: of the brokers.
         guard, workers, sessions, alerts, external_gates: what works beside the runner, on terms of the configuration.
-        database: its file; None in memory and on a server.
-        files: what files beside the database are named after; None in memory.
+        database, files: its file, None in memory and on a server; what files beside it are named after, None in memory.
         secrets: those in use.
         running: the runner at work; it ends before `close` only where it fails.
         keeper: has this node's duties.
@@ -93,7 +95,13 @@ class Gate:
         self.leases, self.secrets = leases, secrets
         self.keeper = Keeper(leases, clock, runner.fail)
         self.sessions: list[BrokerSession] = []
-        runner.engine.view.account, runner.engine.view.replaces = self._account_of, self._replaces
+        self.logins = Logins(self.sessions, secrets, clock)
+        view = runner.engine.view
+        self.health = BrokersHealth(self.loop.time, view.sessions, alone=leases.node is None)
+        parts = in_force, runner, clock, leases.node, self.health, self.queries.reader
+        self._session_at = partial(session_at, *parts)
+        view.account, view.replaces, view.operations = self._account_of, self._replaces, self._operations
+        view.is_down = self.health.is_down
         self.guard = Guard(runner, clock, self.config.triggers)
         self.workers = Workers(runner, clock, in_force.worker_terms, self._emulated, self._look_up)
         naming = Naming(journal, self.config.audit.origin)
@@ -118,8 +126,12 @@ class Gate:
     def _account_of(self, broker: str) -> BrokerAccount | None:
         return getattr(self.brokers.get(broker), "account", None)
 
+    def _operations(self, broker: str) -> frozenset[Operation]:
+        known = self.brokers.get(broker)
+        return frozenset() if known is None else known.capabilities.operations
+
     def _replaces(self, broker: str) -> bool:
-        return broker in self.brokers and self.brokers[broker].capabilities.replaces
+        return broker in self.brokers and self.brokers[broker].capabilities.makes_smaller
 
     async def execute(self, command: Command, origin: Origin | None = None, raw: str | None = None) -> Any:
         """Runs a command; see `Runner.execute`."""
@@ -145,8 +157,6 @@ class Gate:
         self.alerts.turn(await target_of(self.config.alerts, self.secrets))
         await self.alerts.follow()
         for broker in self.brokers.values():
-            if isinstance(broker, PaperBroker):
-                await broker.watch(self.runner)
             await self._open_session(broker)
         await self.keeper.add(self.guard)
         await self.keeper.add(self.workers)
@@ -181,29 +191,31 @@ class Gate:
             StoreError: its notebook cannot be used.
         """
         known = self.brokers.get(name)
+        if known is not None and getattr(known, "made", known) is made:
+            return
         if known is not None:
-            if getattr(known, "made", known) is made:
-                return
-            raise Conflict(
-                Code.BAD_VALUE, f"{name!r} is another broker: give this one another name", "#/broker"
-            )
+            detail = f"{name!r} is another broker: give this one another name"
+            raise Conflict(Code.BAD_VALUE, detail, "#/broker")
         check_broker_name(name, f"broker {name!r}")
-        broker = broker_of(name, SyncSettings(), beside(self.files, name), self.clock, made)
+        await self.take_up(broker_of(name, SyncSettings(), beside(self.files, name), self.clock, made))
+
+    async def take_up(self, broker: Broker) -> None:
+        """Opens a session at a broker that nobody has configured. Raises StoreError where that fails."""
+        name, view = broker.name, self.runner.engine.view
         self.brokers[name] = broker
-        view = self.runner.engine.view
         view.brokers |= {name}
         try:
             await self._open_session(broker)
         except BaseException:
-            del self.brokers[name]
+            del self.brokers[name], self.health.of[name]
             view.brokers -= {name}
             await broker.close()
             raise
 
     async def _open_session(self, broker: Broker) -> None:
+        await introduce(broker, self.brokers, self.runner)
         look_as_often_as(broker, self.config.fills.look_every_ms)
-        comparing = self.queries.reader, account_terms_of(self.config.reconciliation, broker.name)
-        session = BrokerSession(broker, self.runner, self.clock, __version__, self.leases.node, comparing)
+        session = self._session_at(broker)
         await self.keeper.add(session)
         self.sessions.append(session)
 
@@ -283,9 +295,8 @@ class Gate:
         venue = self.brokers.get(broker)
         if not isinstance(venue, PaperBroker):
             known = ", ".join(n for n, b in self.brokers.items() if isinstance(b, PaperBroker))
-            raise NotFound(
-                Code.UNKNOWN_BROKER, f"{broker!r} is no paper venue; there are {known}", "#/broker"
-            )
+            detail = f"{broker!r} is no paper venue; there are {known}"
+            raise NotFound(Code.UNKNOWN_BROKER, detail, "#/broker")
         return venue
 
     async def quiet(self) -> None:
@@ -331,13 +342,9 @@ class Gate:
     async def close(self) -> None:
         """Sends no more, finishes what waits, and lets go of the brokers."""
         self.runner.engine.view.sessions.clear()
+        await self.logins.close()
         await self.keeper.close()
         for broker in self.brokers.values():
             if isinstance(broker, PaperBroker):
                 await broker.unwatch()
         self.runner.stop()
-
-
-def beside(place: Path | None, name: str) -> Path | None:
-    """The file of a broker of that name."""
-    return None if place is None else place.with_name(f"{place.name}.{name}")

@@ -3,12 +3,10 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from ordergate.adapters.brokers.paper import PaperBroker
-from ordergate.adapters.brokers.sync import broker_of
 from ordergate.adapters.calendars import SessionCalendar
 from ordergate.adapters.clock import SystemClock
 from ordergate.adapters.ids import TimeIds
@@ -32,19 +30,16 @@ from ordergate.application.secrets import Secrets
 from ordergate.application.tail import Tail
 from ordergate.application.view import View
 from ordergate.bootstrap.audit_key import find_audit_key
+from ordergate.bootstrap.brokers import make_brokers
 from ordergate.bootstrap.clickhouse import clickhouse_tables, follow_tables
-from ordergate.bootstrap.connecting import bus_broker
-from ordergate.bootstrap.gate import Gate, beside
+from ordergate.bootstrap.gate import Gate
 from ordergate.bootstrap.gates import close_gates, make_gates
 from ordergate.bootstrap.in_force import InForce, seen
 from ordergate.bootstrap.kafka import kafka_archive
 from ordergate.bootstrap.logs import show_no_locals
 from ordergate.bootstrap.nats import nats_connection, nats_out
-from ordergate.bootstrap.secrets import BrokerSecrets, keeping_secrets, secrets_of
-from ordergate.config import AnyBroker, Config, ConfigError
-from ordergate.config import BusBroker as BusSection
-from ordergate.config import SyncBroker as SyncSection
-from ordergate.config.secret_places import of_broker
+from ordergate.bootstrap.secrets import keeping_secrets, secrets_of
+from ordergate.config import Config, ConfigError
 from ordergate.protocols.tlog import Signer
 
 MEMORY: Final = "sqlite://"
@@ -90,7 +85,7 @@ async def open_gate(
         path = path_of(url)
         key = _key(config, held, url, await journal.head())
         in_force = InForce(config)
-        brokers = _brokers(in_force, held, url, clock)
+        brokers = make_brokers(in_force, held, url, clock)
         leases = open_leases(url, address)
         stack.push_async_callback(leases.close)
         async with (
@@ -186,31 +181,32 @@ async def assemble(
     """
     secrets, in_force = secrets or secrets_of(config), in_force or InForce(config)
     leases, gates = leases or OnlyNode(), make_gates(config, secrets)
-    with _uncollected():
+    with ExitStack() as opening:
+        opening.enter_context(_uncollected())
         runner = await _runner(in_force, journal, signer, clock, ids, alone=leases.node is None)
-    gate = Gate(
-        in_force,
-        runner,
-        journal,
-        clock,
-        brokers,
-        signer.verifier,
-        leases,
-        secrets,
-        database,
-        files or database,
-        gates,
-    )
-    running = gate.running = asyncio.get_running_loop().create_task(runner.run())
-    running.add_done_callback(lambda _ended: gate.failed())
-    try:
-        with _uncollected():
+        gate = Gate(
+            in_force,
+            runner,
+            journal,
+            clock,
+            brokers,
+            signer.verifier,
+            leases,
+            secrets,
+            database,
+            files or database,
+            gates,
+        )
+        running = gate.running = asyncio.get_running_loop().create_task(runner.run())
+        running.add_done_callback(lambda _ended: gate.failed())
+        try:
             await _together(gate.open(), running)
-        yield gate
-    finally:
-        await gate.close()
-        await close_gates(gates)
-        await running
+            opening.close()
+            yield gate
+        finally:
+            await gate.close()
+            await close_gates(gates)
+            await running
 
 
 @contextmanager
@@ -265,19 +261,3 @@ async def _runner(
         calendar=SessionCalendar(),
     )
     return Runner(Engine(state, view, head.size, last), journal, Tail(signer, tree), clock, alone=alone)
-
-
-def _brokers(in_force: InForce, secrets: Secrets, url: str, clock: Clock) -> list[Broker]:
-    config = in_force.config
-
-    def broker(name: str, settings: AnyBroker) -> Broker:
-        file = beside(place_beside(url), name)
-        if isinstance(settings, SyncSection):
-            held = {own: secrets.hold(place) for own, place in of_broker(name, settings).items()}
-            return broker_of(name, settings, file, clock, secrets=BrokerSecrets(held) if held else None)
-        if isinstance(settings, BusSection):
-            return bus_broker(config, secrets, name, settings, clock)
-        place = url if locate(url).kind == "server" else file
-        return PaperBroker(name, settings, place, clock, in_force.catalogue)
-
-    return [broker(name, settings) for name, settings in config.brokers.items()]

@@ -17,6 +17,7 @@ from ordergate.cli import (
     approvals,
     archive,
     audit,
+    brokers,
     configuring,
     copying,
     demo,
@@ -65,6 +66,7 @@ app.add_typer(shards.funds_app, name="funds")
 app.command("doctor")(administration.doctor)
 app.add_typer(configuring.app, name="config")
 app.add_typer(secrets.app, name="secrets")
+app.add_typer(brokers.app, name="brokers")
 app.add_typer(administration.migrate_app, name="migrate")
 
 

@@ -178,13 +178,13 @@ def clickhouse(folder: Path) -> Iterator[ClickHouseCompanion]:
     section = ClickHouseSection(url=f"chdb://{folder / 'clickhouse'}", signals=signals)
     target = section.target(secrets_of(Config()))
     check_library(target)
+    others = set(threading.enumerate())
     asyncio.run(_make_table(target))
     try:
         yield ClickHouseCompanion(section, target)
     finally:
-        for (
-            thread
-        ) in threading.enumerate():  # the engine must have let go of the folder before that is deleted
+        # The engine must have let go of the folder before that is deleted.
+        for thread in set(threading.enumerate()) - others:
             if thread.name == _THREAD:
                 thread.join(_CLOSED_S)
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from ordergate.adapters.nats import Connection, NatsError
+from ordergate.adapters.nats.buckets import values_in
 from ordergate.adapters.nats.streams import info, pull
 from ordergate.adapters.outlets.nats.dialects import Render
 from ordergate.adapters.outlets.nats.letters import Letter
@@ -77,8 +78,7 @@ async def bucket_of(connection: Connection, name: str) -> tuple[dict[str, Positi
     """The positions of a bucket by key, and how far it says that it is. Raises NatsError."""
     context = await connection.stream()
     async with asking(f"bucket {name}"):
-        bucket = await context.key_value(name)
-        raw = {key: (await bucket.get(key)).value or b"" for key in await bucket.keys()}
+        raw = await values_in(context, name)
     marks = [msgspec.json.decode(data, type=BucketMark) for key, data in raw.items() if key.startswith(_MARK)]
     values = {
         key: msgspec.json.decode(data, type=PositionValue)

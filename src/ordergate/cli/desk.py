@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from ordergate.adapters.journals.door import DoorFile, read_door
 from ordergate.adapters.journals.location import path_of, place_beside
+from ordergate.api import brokers
 from ordergate.application.decide.context import OrderResult
 from ordergate.application.engine import Command
 from ordergate.application.entry import Origin
@@ -55,6 +56,10 @@ class Desk(Protocol):
         """Sets the market of a paper venue."""
         ...
 
+    async def reconnect(self, broker: str) -> dict[str, Any]:
+        """Tries a login again that a broker has refused; how the broker is then."""
+        ...
+
     @property
     def risk(self) -> RiskDesk:
         """Limits, the kill switch, approvals."""
@@ -92,6 +97,10 @@ class OwnDesk:
     async def set_quote(self, broker: str, quote: Quote) -> None:
         """See `Desk`."""
         await self._gate.set_quote(broker, quote)
+
+    async def reconnect(self, broker: str) -> dict[str, Any]:
+        """See `Desk`."""
+        return await brokers.reconnect(self._gate, broker)
 
     async def _execute(
         self, command: Command, within_s: float, raw: str | None = None

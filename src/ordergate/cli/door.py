@@ -152,6 +152,10 @@ class ServedDesk:
         lost = "set the quote again"
         await self.ask("PUT", path, body, lost)
 
+    async def reconnect(self, broker: str) -> dict[str, Any]:
+        """See `Desk`."""
+        return await self.ask("POST", f"/v1/brokers/{encoded(broker)}/reconnect", {}, "try it again")
+
     async def get(self, path: str) -> dict[str, Any]:
         """The document at a path.
 

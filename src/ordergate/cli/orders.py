@@ -144,7 +144,9 @@ def _exit_code(order: dict[str, Any]) -> t.Exit:
     if waits(order, (Phase.SENT, Phase.UNKNOWN, Phase.PARKED)):
         t.say("the broker has not answered clearly: the order may be working there; look at it again shortly")
         return t.Exit.UNKNOWN_OUTCOME
-    if waits(order, (Phase.READY,)):
+    if order["algo"] is not None and waits(order, (Phase.READY,)):
+        t.say("no more slices are made of it; it ends once those that work are canceled")
+    elif waits(order, (Phase.READY,)):
         t.say(f"not sent yet: no session at {order['broker']} is open; the next one takes it along")
     if order["awaits"]:
         t.say(f"it waits for {', '.join(order['awaits'])} until {order['decide_by']}")
@@ -159,8 +161,13 @@ def _show(order: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         t.print_json(order)
         return
-    rows = [(name, value) for name, value in order.items() if value not in (None, [], "")]
+    rows = [(name, _line(value)) for name, value in order.items() if value not in (None, [], "")]
     t.print_table(f"Order {order['order_id']}", ("field", "value"), rows)
+
+
+def _line(value: Any) -> Any:
+    """A value in one line."""
+    return ", ".join(f"{n} {v}" for n, v in value.items()) if isinstance(value, dict) else value
 
 
 @app.command("list")
@@ -170,6 +177,7 @@ def list_orders(
     state: Annotated[State | None, typer.Option(help="In this state.", case_sensitive=False)] = None,
     strategy: Annotated[str | None, typer.Option(help="Of this strategy.")] = None,
     order_manager: Annotated[str | None, typer.Option(help="Of this order manager.")] = None,
+    parent: Annotated[str | None, typer.Option(help="Slices or stops of this order.")] = None,
     shard: ShardName = None,
     db: t.Db = None,
     config: t.ConfigFile = None,
@@ -180,7 +188,12 @@ def list_orders(
     async def main() -> None:
         async with reading(db, config, shard) as reader:
             found = await Queries(reader).orders(
-                fund_id=fund, symbol=symbol, state=state, strategy_id=strategy, order_manager=order_manager
+                fund_id=fund,
+                symbol=symbol,
+                state=state,
+                strategy_id=strategy,
+                order_manager=order_manager,
+                parent_order_id=parent,
             )
         shown = [show_order(order) for order in found]
         if as_json:
@@ -199,11 +212,14 @@ def show(
     config: t.ConfigFile = None,
     as_json: t.Json = False,
 ) -> None:
-    """Show one order."""
+    """Show one order, and of one that is worked in slices those too."""
 
     async def main() -> None:
         async with reading(db, config, shard) as reader:
             order = await Queries(reader).order(order_id)
+            children = [] if order.algo is None else await Queries(reader).orders(parent_order_id=order_id)
         _show(show_order(order), as_json=as_json)
+        if children and not as_json:
+            print_orders([show_order(child) for child in children], "Its slices")
 
     t.run(main, as_json=as_json)

@@ -3,7 +3,6 @@
 Unknown keys are errors. Each adapter owns its settings, this module assembles them.
 """
 
-import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
@@ -14,16 +13,30 @@ import msgspec
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
-from ordergate.adapters.brokers.bus import BusSettings
-from ordergate.adapters.brokers.paper import PaperSettings
-from ordergate.adapters.brokers.sync import SyncSettings
 from ordergate.application.triggers import Triggers
 from ordergate.application.view import PAR, GateTerms, SignalRouting
 from ordergate.config.alerts import AlertsSection, check_alerts
+from ordergate.config.brokers import (
+    AnyBroker,
+    BusBroker,
+    CcxtBroker,
+    DwxBroker,
+    EvmBroker,
+    Mt4Broker,
+    Mt5Broker,
+    PaperBroker,
+    PluginBroker,
+    SyncBroker,
+    check_broker,
+    check_broker_name,
+    check_folders,
+    open_schema,
+    with_adapter,
+)
 from ordergate.config.clickhouse import ClickHouseSection, check_clickhouse
 from ordergate.config.converting import convert
 from ordergate.config.errors import ConfigError
-from ordergate.config.funds import DEFAULT_BROKER, FundSection, check_fund, checked, fund_of
+from ordergate.config.funds import DEFAULT_BROKER, FundSection, check_fund, fund_of
 from ordergate.config.grpc import GrpcSection
 from ordergate.config.hub import HubSection, check_hub
 from ordergate.config.instruments import InstrumentSection, check_instrument, instrument_of
@@ -49,16 +62,29 @@ from ordergate.config.sourcing import SourcesSection, check_sources
 from ordergate.config.workers import check_workers
 from ordergate.domain.delays import WorkerTerms
 from ordergate.domain.funds import Fund
-from ordergate.domain.identifiers import parse_name
 from ordergate.domain.instruments import Instrument, built_in
-from ordergate.domain.money import parse_decimal
 from ordergate.domain.risk.limits import PAPER, ConfiguredLimits
 
-__all__ = ["Config", "ConfigError", "ShardSection", "load", "schema"]
+__all__ = [
+    "AnyBroker",
+    "BusBroker",
+    "CcxtBroker",
+    "Config",
+    "ConfigError",
+    "DwxBroker",
+    "EvmBroker",
+    "Mt4Broker",
+    "Mt5Broker",
+    "PaperBroker",
+    "PluginBroker",
+    "ShardSection",
+    "SyncBroker",
+    "check_broker_name",
+    "load",
+    "schema",
+]
 
 DEFAULT_FUND: Final = "paper-momentum"
-# A venue's file is DATABASE.NAME: these endings are those of other files there, and of a file's own companions.
-_TAKEN: Final = re.compile(r"(?:.*[.-])?(?:audit-key|db|door|journal|lock|shm|wal)", re.IGNORECASE)
 
 
 class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,27 +113,6 @@ class Audit(_Section, frozen=True, kw_only=True):
     origin: str = "ordergate.local/journal"
     key_file: str | None = None
     key_secret: str | None = None
-
-
-class PaperBroker(PaperSettings, frozen=True, kw_only=True, tag_field="adapter", tag="paper"):
-    """A broker on the paper venue."""
-
-    shard: str | None = None
-
-
-class SyncBroker(SyncSettings, frozen=True, kw_only=True, tag_field="adapter", tag="sync"):
-    """A broker that is a class of somebody's own."""
-
-    shard: str | None = None
-
-
-class BusBroker(BusSettings, frozen=True, kw_only=True, tag_field="adapter", tag="bus"):
-    """A broker behind NATS."""
-
-    shard: str | None = None
-
-
-AnyBroker = PaperBroker | SyncBroker | BusBroker
 
 
 class Config(_Section, frozen=True, kw_only=True):
@@ -229,7 +234,7 @@ def assembled(raw: Mapping[str, Any], where: str) -> Config:
     """
     brokers = raw.get("brokers")
     if isinstance(brokers, dict):
-        brokers = {name: _with_adapter(section) for name, section in brokers.items()}
+        brokers = {name: with_adapter(section) for name, section in brokers.items()}
         raw = {**raw, "brokers": brokers}
     raw = with_envelope(raw)
     try:
@@ -240,11 +245,6 @@ def assembled(raw: Mapping[str, Any], where: str) -> Config:
     return config
 
 
-def _with_adapter(section: Any) -> Any:
-    """A broker's table; one that names no adapter is a paper venue."""
-    return {"adapter": "paper", **section} if isinstance(section, dict) else section
-
-
 def check(config: Config, path: str) -> None:
     """Raises ConfigError where a configuration contradicts itself; `path` is where it stands."""
     if not ORIGIN.fullmatch(config.audit.origin):
@@ -253,7 +253,8 @@ def check(config: Config, path: str) -> None:
             "'+', such as oms.example/journal"
         )
     for name, broker in config.brokers.items():
-        _check_broker(name, broker, f"{path}: brokers.{_shown(name)}")
+        check_broker(name, broker, f"{path}: brokers.{_shown(name)}")
+    check_folders(config.brokers, f"{path}: ")
     check_bus_brokers(
         {n: b for n, b in config.brokers.items() if isinstance(b, BusBroker)}, config.nats, f"{path}: "
     )
@@ -281,33 +282,10 @@ def check(config: Config, path: str) -> None:
         check_instrument(symbol, section, f"{path}: instruments.{_shown(symbol)}")
 
 
-def check_broker_name(name: str, where: str) -> None:
-    """Raises ConfigError unless a broker, and so a file, may have that name."""
-    checked(parse_name, name, where)
-    if "/" in name or _TAKEN.fullmatch(name):
-        raise ConfigError(
-            f"{where}: a broker's name is part of a file's name: write it without '/', and not with an end "
-            "such as lock, audit-key, db, wal or shm"
-        )
-
-
-def _check_broker(name: str, section: AnyBroker, where: str) -> None:
-    check_broker_name(name, where)
-    if isinstance(section, SyncBroker):
-        if section.path is None:
-            raise ConfigError(f'{where}.class: is missing: write class = "package.module:Class"')
-        return
-    if isinstance(section, BusBroker):
-        return
-    checked(parse_name, section.currency, f"{where}.currency")
-    for key in ("cash", "slippage_bps", "fee_bps"):
-        checked(parse_decimal, getattr(section, key), f"{where}.{key}")
-
-
 def _shown(name: str) -> str:
     return name if name.isprintable() and name else repr(name)
 
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the file."""
-    return msgspec.json.schema(Config)
+    return open_schema(msgspec.json.schema(Config))

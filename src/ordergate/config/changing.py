@@ -46,6 +46,7 @@ CLASSES: Final[Mapping[str, KeyClass]] = {
     "brokers.*.latency_ms": NEXT,  # of a paper venue: it is opened with them
     "brokers.*.slippage_bps": NEXT,
     "brokers.*.fee_bps": NEXT,
+    "brokers.*.unstake_delay_s": NEXT,
     "instruments.*": HOT,
     "instruments.*.class": OPEN,  # decides the sessions that orders live in
     "instruments.*.unit": OPEN,
@@ -76,7 +77,7 @@ REMOVED: Final[Mapping[str, KeyClass]] = {
     "instruments.*": OPEN,
 }
 """Where the class of a table that is taken out is another."""
-SECRET: Final = ("alerts.webhook", "gates.*.options", "brokers.*.options")
+SECRET: Final = ("alerts.webhook", "gates.*.options", "brokers.*.options", "brokers.*.rpc")
 """What may hold a password, or an address that is one: its values are never shown."""
 _URLS: Final = ("database.url", "shards.*.database")
 """What is shown without the password that it may hold."""
@@ -197,6 +198,9 @@ def digest_of(config: Config) -> str:
 def told_openly(config: Config) -> dict[str, Any]:
     """All that is in force, in the shape of the file, without secrets."""
     plain: dict[str, Any] = without_secrets((), msgspec.to_builtins(config, builtin_types=(Decimal,)))
+    for section in plain["brokers"].values():
+        if "plugin" in section:  # the file has that name as its adapter
+            section["adapter"] = section.pop("plugin")
     return plain
 
 

@@ -26,11 +26,16 @@ class InstrumentSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     sector: str | None = None
     country: str | None = None
     average_daily_volume: Decimal | None = None
+    perpetual: bool = False
 
 
 def check_instrument(symbol: str, section: InstrumentSection, where: str) -> None:
-    """Raises ConfigError unless names are names, and numbers above zero."""
-    checked(parse_name, symbol, where)
+    """Raises ConfigError unless names are names, and numbers above zero.
+
+    That of a perpetual may end with what it is settled in, as `BTC/USDT:USDT`.
+    """
+    for name in symbol.split(":", 1) if section.perpetual else (symbol,):
+        checked(parse_name, name, where)
     for key in ("currency", "base"):
         checked(parse_name, getattr(section, key), f"{where}.{key}")
     for key in ("tick", "lot_step", "minimum", "contract_size", "pip_size", "average_daily_volume"):
@@ -54,4 +59,5 @@ def instrument_of(symbol: str, section: InstrumentSection) -> Instrument:
         sector=section.sector,
         country=section.country,
         average_daily_volume=section.average_daily_volume,
+        perpetual=section.perpetual or None,
     )

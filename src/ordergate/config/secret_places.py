@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ordergate.adapters.brokers.sync import SyncSettings
 from ordergate.adapters.journals.location import on_server
 from ordergate.application.ports.secrets import Kind, Place
+from ordergate.config.brokers import AnyBroker, PluginBroker, SyncBroker
 from ordergate.config.errors import ConfigError
+from ordergate.config.plugins import places_of_plugin
 from ordergate.config.secrets import LEAST_SIGNING, check_name, check_secret, check_secrets, place_of
 
 FIELDS: Final = (
@@ -46,15 +47,24 @@ def _places(config: Any) -> Iterator[Place | None]:
             yield Place(f"shards.{name}.key_secret", Kind.NAME, shard.key_secret)
         yield place_of(shard, "password", f"shards.{name}")
     for name, broker in config.brokers.items():
-        if isinstance(broker, SyncSettings):
-            yield from of_broker(name, broker).values()
+        yield from of_broker(name, broker).values()
 
 
-def of_broker(name: str, settings: SyncSettings) -> dict[str, Place]:
-    """Where the secrets of a class are, by what it calls them."""
-    return {
-        own: Place(f"brokers.{name}.secrets.{own}", Kind.NAME, text) for own, text in settings.secrets.items()
-    }
+def of_broker(name: str, section: AnyBroker) -> dict[str, Place]:
+    """Where the secrets of a broker are, by what its adapter calls them."""
+    where = f"brokers.{name}"
+    if isinstance(section, SyncBroker):
+        named = section.secrets.items()
+        return {own: Place(f"{where}.secrets.{own}", Kind.NAME, text) for own, text in named}
+    if isinstance(section, PluginBroker):
+        return places_of_plugin(section.plugin, section.options, where)
+    places = {own: place_of(section, own, where) for own in secrets_of(section)}
+    return {own: place for own, place in places.items() if place is not None}
+
+
+def secrets_of(section: AnyBroker) -> tuple[str, ...]:
+    """What an adapter of ours calls its secrets: the `SECRETS` of its settings."""
+    return getattr(type(section), "SECRETS", ())
 
 
 def has_passwords(config: Any) -> bool:
@@ -71,7 +81,9 @@ def check_places(config: Any, where: str) -> None:
         _check_password(shard, "database", f"{where}shards.{name}")
         _check_key(shard, f"{where}shards.{name}")
     for name, broker in config.brokers.items():
-        if isinstance(broker, SyncSettings):
+        for own in secrets_of(broker):
+            check_secret(broker, own, f"{where}brokers.{name}")
+        if isinstance(broker, SyncBroker):
             for place in of_broker(name, broker).values():
                 check_name(place.text, f"{where}{place.setting}")
             if broker.secrets and "secrets" in broker.options:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from ordergate.config.errors import ConfigError
 from ordergate.domain.risk.limits import Limits
+from ordergate.domain.routing import Route
 
 ORIGIN: Final = re.compile(r"[^\s+\x00-\x1f\x7f]+")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -42,6 +43,9 @@ class _Fund(Protocol):
 
     @property
     def shard(self) -> str | None: ...
+
+    @property
+    def routes(self) -> tuple[Route, ...]: ...
 
 
 class _Broker(Protocol):
@@ -88,7 +92,11 @@ def origins_beside(name: str, shards: Mapping[str, ShardSection], base: str) -> 
 def shard_of_broker(config: _Sharded, name: str) -> str | None:
     """The shard of a broker's account: the one that it names, else that of the funds that use it."""
     named = config.brokers[name].shard
-    return named or next((fund.shard for fund in config.funds.values() if fund.broker == name), None)
+    return named or next((fund.shard for fund in config.funds.values() if _uses(fund, name)), None)
+
+
+def _uses(fund: _Fund, broker: str) -> bool:
+    return fund.broker == broker or any(broker in route.brokers for route in fund.routes)
 
 
 def check_shards(config: _Sharded, where: str) -> None:
@@ -148,7 +156,7 @@ def _check_broker(name: str, config: _Sharded, where: str) -> None:
         raise ConfigError(
             f"{where}.shard: is missing, and no fund uses it; there are {', '.join(config.shards)}"
         )
-    users = [(fund, settings.shard) for fund, settings in config.funds.items() if settings.broker == name]
+    users = [(fund, settings.shard) for fund, settings in config.funds.items() if _uses(settings, name)]
     for fund, other in users:
         if other != shard:
             owner = next((f"fund {f}" for f, s in users if s == shard), f"{where}.shard")

@@ -16,7 +16,10 @@ MOST_REPORTED: Final = 10_000
 
 
 class BreakKind(StrEnum):
-    """What does not fit. The last ones are what a comparison of the account finds."""
+    """What does not fit. The last ones are what a comparison of the account finds.
+
+    NOT_UNDONE: of orders that are all executed or none, one was, another was not, and the first could not be undone.
+    """
 
     UNKNOWN_ORDER = "unknown_order"
     WRONG_INSTRUMENT = "wrong_instrument"
@@ -31,6 +34,8 @@ class BreakKind(StrEnum):
     FUND_MOVED = "fund_moved"
     UNRESOLVED = "unresolved"
     QUARANTINED = "quarantined"
+    NOT_UNDONE = "not_undone"
+    LOGIN_REFUSED = "login_refused"
     NOT_WORKING = "not_working"
     MISSING_FILL = "missing_fill"
     EXTRA_FILL = "extra_fill"

@@ -12,6 +12,7 @@ from ordergate.domain.market import Quote
 from ordergate.domain.money import ONE, plain
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import WORKING, Delay, Mark, Remedy, RequestKind, State, TimeInForce
+from ordergate.domain.routing import later
 from ordergate.domain.slippage import price_bound
 
 MOST_TIMES: Final = 10
@@ -31,26 +32,31 @@ class WorkerTerms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         unfilled_after_s: none looks at none.
         stale_order_cleanup: what becomes of an order whose broker has not answered for `stale_after_s` seconds, or has
             not ended it that long after its time: `alert`; `cancel` asks the broker for a cancel too.
+        failover_after_s: how long an order waits for a broker that takes none, before it goes on to the next one of the
+            rule that chose the broker.
     """
 
     retry_unfilled: Remedy = Remedy.ALERT
     unfilled_after_s: Annotated[int, Meta(ge=1, le=31_536_000)] | None = None
     stale_order_cleanup: Literal["alert", "cancel"] = "alert"
     stale_after_s: Annotated[int, Meta(ge=1, le=31_536_000)] = 60
+    failover_after_s: Annotated[int, Meta(ge=1, le=31_536_000)] = 30
 
 
 class Due(Struct, frozen=True, gc=False):
     """What is to be done about an order at a moment.
 
     Attributes:
-        why: None where it never left and is ended here.
+        why: None where it never left and is ended here, or goes to another broker.
         since: when the delay began.
+        reroutes: it goes to another broker.
     """
 
     at: datetime
     since: datetime
     remedy: Remedy
     why: Delay | None = None
+    reroutes: bool = False
 
 
 class Times(Struct, frozen=True, gc=False, kw_only=True):
@@ -75,6 +81,10 @@ def next_due(order: Order, times: Times, terms: WorkerTerms) -> Due | None:
 def _dues(order: Order, times: Times, terms: WorkerTerms) -> Iterator[Due]:
     if order.state in (State.PENDING_RISK, State.ACCEPTED) and times.over_at is not None:
         yield Due(times.over_at, times.over_at, Remedy.CANCEL)
+    if order.state is State.ACCEPTED and order.requests and any(later(order.route, order.broker)):
+        since = order.updated_at
+        at = _later(since, timedelta(seconds=terms.failover_after_s))
+        yield Due(at, since, Remedy.ALERT, reroutes=True)
     if order.state not in WORKING:
         return
     stale, stale_after = Remedy(terms.stale_order_cleanup), timedelta(seconds=terms.stale_after_s)

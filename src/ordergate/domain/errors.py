@@ -55,6 +55,7 @@ class Code(StrEnum):
     KEY_REUSED = "idempotency_key_reused"
     BELOW_FILLED = "below_filled"
     NOTHING_TO_CHANGE = "nothing_to_change"
+    NOT_CHANGEABLE = "not_changeable"
     TOO_MANY_REQUESTS = "too_many_requests"
     INBOX_FULL = "inbox_full"
     CONFIGURATION = "configuration_refused"
@@ -74,6 +75,7 @@ class Code(StrEnum):
     BREAK_RESOLVED = "break_resolved"
     NOT_ADJUSTABLE = "not_adjustable"
     NOT_COMPARED = "not_compared"
+    NOT_REFUSED = "not_refused"
 
 
 def pointer_to(name: str) -> str:

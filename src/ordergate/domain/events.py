@@ -4,7 +4,18 @@ from ordergate.domain.configuration import ConfigurationEvent
 from ordergate.domain.contingencies.events import ContingencyEvent
 from ordergate.domain.moving import MoveEvent
 from ordergate.domain.orders.events import AnyOrderEvent
+from ordergate.domain.orders.parent_events import AlgoEvent
+from ordergate.domain.orders.rerouting import RoutingEvent
 from ordergate.domain.recon.events import ReconEvent
 from ordergate.domain.risk.events import RiskEvent
 
-AnyEvent = AnyOrderEvent | RiskEvent | MoveEvent | ReconEvent | ContingencyEvent | ConfigurationEvent
+AnyEvent = (
+    AnyOrderEvent
+    | AlgoEvent
+    | RoutingEvent
+    | RiskEvent
+    | MoveEvent
+    | ReconEvent
+    | ContingencyEvent
+    | ConfigurationEvent
+)

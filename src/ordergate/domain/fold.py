@@ -10,17 +10,19 @@ from msgspec.structs import replace
 from ordergate.domain.book import Book, Key, Refusal, Session
 from ordergate.domain.errors import Defect
 from ordergate.domain.events import AnyEvent
+from ordergate.domain.fold_algos import ALGO_FOLDS
 from ordergate.domain.fold_book import book_fill
 from ordergate.domain.fold_moves import MOVE_FOLDS
+from ordergate.domain.fold_orders import name_of, order_of, put
 from ordergate.domain.fold_readers import FOLDS_FOR_READERS
 from ordergate.domain.fold_recon import RECON_FOLDS
 from ordergate.domain.fold_risk import RISK_FOLDS, count_message, count_order
+from ordergate.domain.fold_routing import ROUTING_FOLDS
 from ordergate.domain.money import ZERO
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.executions import Fill, effective, supersede
 from ordergate.domain.orders.order import Order, Overdue
-from ordergate.domain.orders.states import TERMINAL, WORKING, Phase, RequestKind, State
-from ordergate.domain.orders.transitions import by_quantity
+from ordergate.domain.orders.states import WORKING, Phase, RequestKind, State
 from ordergate.domain.orders.ways import check_way
 
 
@@ -43,8 +45,7 @@ def _instrument(state: Book, event: e.InstrumentDefined, _index: int, _time: dat
 
 def _session(state: Book, event: e.SessionOpened, _index: int, _time: datetime) -> None:
     before = state.sessions.get(event.broker)
-    cursor = before.cursor if before else None
-    state.sessions.put(Session(broker=event.broker, epoch=event.epoch, cursor=cursor))
+    state.sessions.put(replace(before or Session(broker=event.broker, epoch=0), epoch=event.epoch))
 
 
 def advance_cursor(state: Book, broker: str, cursor: str) -> None:
@@ -87,13 +88,20 @@ def _entered(state: Book, event: e.OrderEntered, _index: int, _time: datetime) -
 
 
 def _judged(state: Book, event: e.OrderJudged, _index: int, time: datetime) -> None:
-    order, said, request = _order(state, event), event.decision, event.request
+    order, said, request = order_of(state, event), event.decision, event.request
     if order.state is not State.CREATED:
-        raise Defect(f"{_name(event)} of order {event.order_id}, which was {order.state} already")
+        raise Defect(f"{name_of(event)} of order {event.order_id}, which was {order.state} already")
     if request is not None:
-        order = replace(order.with_request(request), client_id=request.client_id)
-    changes = {"reference_price": said.reference_price, "reason_code": said.code, "reason": said.reason}
-    _put(state, event, order, time, awaits=event.awaits, decide_by=event.decide_by, **changes)
+        order = order.with_request(request)
+        order = order if event.algo is not None else replace(order, client_id=request.client_id)
+    changes: dict[str, Any] = {
+        "reference_price": said.reference_price,
+        "reason_code": said.code,
+        "reason": said.reason,
+    }
+    if event.algo is not None:
+        changes["algo"] = event.algo
+    put(state, event, order, time, awaits=event.awaits, decide_by=event.decide_by, **changes)
     count_order(state, event, state.orders.rows[event.order_id], time)
 
 
@@ -103,64 +111,19 @@ def _adopted(state: Book, event: e.OrderAdopted, _index: int, _time: datetime) -
 
 def _put_new(state: Book, event: e.OrderEvent, order: Order) -> None:
     if state.orders.get(event.order_id) is not None:
-        raise Defect(f"{_name(event)} of order {event.order_id}, which exists")
+        raise Defect(f"{name_of(event)} of order {event.order_id}, which exists")
     check_way(event, None)
     if (order.order_id, order.state) != (event.order_id, event.path[-1]):
-        raise Defect(f"{_name(event)}: order {order.order_id} is {order.state} at the end of {event.path}")
+        raise Defect(f"{name_of(event)}: order {order.order_id} is {order.state} at the end of {event.path}")
     state.put_order(order)
 
 
-def _order(state: Book, event: e.OrderEvent) -> Order:
-    """The order that an event is about, once the table has found the event legal."""
-    order = state.orders.get(event.order_id)
-    if order is None:
-        raise Defect(f"{_name(event)} of order {event.order_id}, which does not exist")
-    check_way(event, order.state)
-    return order
-
-
-def _name(event: e.OrderEvent) -> str:
-    return type(event).__name__
-
-
-def _put(state: Book, event: e.OrderEvent, order: Order, time: datetime, **changes: Any) -> None:
-    """Writes the order with the event's path walked, the changes made and one more version."""
-    at = time
-    for reached, at in zip(event.path, event.times, strict=True):
-        changes |= _reached(order, reached, at)
-    after = replace(order, version=order.version + 1, updated_at=at, **changes)
-    if after.state in TERMINAL and (after.requests or after.awaits):
-        after = replace(after, requests=(), awaits=None, decide_by=None)
-    came_to = State.FILLED if State.CLOSED in event.path else after.state
-    if came_to in _BY_QUANTITY and came_to is not by_quantity(after.filled_quantity, after.quantity):
-        numbers = f"{after.filled_quantity} filled of {after.quantity}"
-        raise Defect(f"{_name(event)}: order {order.order_id} cannot be {after.state} with {numbers}")
-    state.put_order(after)
-
-
-def _reached(order: Order, reached: State, at: datetime) -> dict[str, Any]:
-    changes: dict[str, Any] = {"state": reached}
-    if reached is State.ACCEPTED:
-        changes["accepted_at"] = order.accepted_at or at
-    elif reached is State.SUBMITTED and order.state in _NOT_FILLED:
-        changes["submitted_at"] = at
-    elif reached in WORKING:  # perhaps again, after a bust
-        changes["filled_at"] = None
-    elif reached is State.FILLED:
-        changes["filled_at"] = at
-    elif reached in TERMINAL:
-        changes["ended_at"] = at
-        if reached is State.CLOSED:
-            changes["confirmed"] = True
-    return changes
-
-
 def _advanced(state: Book, event: e.OrderAdvanced, _index: int, time: datetime) -> None:
-    _put(state, event, _order(state, event), time)
+    put(state, event, order_of(state, event), time)
 
 
 def _with_request(state: Book, event: e.OrderSent | e.RequestOpened, _index: int, time: datetime) -> None:
-    known = _order(state, event)
+    known = order_of(state, event)
     if event.request.number > known.request_count and event.request.kind is not RequestKind.SUBMIT:
         count_message(state, known, time)
     order = known.with_request(event.request)
@@ -168,30 +131,31 @@ def _with_request(state: Book, event: e.OrderSent | e.RequestOpened, _index: int
     waits: dict[str, Any] = {}
     if isinstance(event, e.RequestOpened) and event.awaits is not None:
         waits = {"awaits": event.awaits, "decide_by": event.decide_by}
-    _put(state, event, order, time, client_id=client_id, **waits)
+    put(state, event, order, time, client_id=client_id, **waits)
 
 
 def _gate_answered(state: Book, event: e.GateAnswered, _index: int, time: datetime) -> None:
-    order = _order(state, event)
+    order = order_of(state, event)
     request = order.request(event.number)
     if request is None or order.awaits is None or event.gate not in order.awaits:
         raise Defect(f"order {order.order_id} does not wait for {event.gate} about request {event.number}")
     awaits = tuple(gate for gate in order.awaits if gate != event.gate) if event.approved else ()
     if not awaits and event.approved:
-        order = order.with_request(replace(request, phase=Phase.READY))
-    _put(state, event, order, time, awaits=awaits or None, decide_by=order.decide_by if awaits else None)
+        ready = replace(request, phase=Phase.READY)
+        order = order.with_request(ready) if order.algo is None else order.without_request(request.number)
+    put(state, event, order, time, awaits=awaits or None, decide_by=order.decide_by if awaits else None)
 
 
 def _disproved(state: Book, event: e.SendDisproved, _index: int, time: datetime) -> None:
-    order = _order(state, event)
+    order = order_of(state, event)
     request = order.request(event.number)
     if request is None:
         raise Defect(f"order {order.order_id} has no request {event.number} to disprove")
-    _put(state, event, order.with_request(replace(request, phase=Phase.READY)), time)
+    put(state, event, order.with_request(replace(request, phase=Phase.READY)), time)
 
 
 def _acknowledged(state: Book, event: e.OrderAcknowledged, _index: int, time: datetime) -> None:
-    _put(state, event, _known_at_broker(_order(state, event), event.broker_order_id, event.time), time)
+    put(state, event, _known_at_broker(order_of(state, event), event.broker_order_id, event.time), time)
 
 
 def _known_at_broker(order: Order, broker_order_id: str | None, at: datetime) -> Order:
@@ -210,27 +174,27 @@ def _sign_of(order: Order, broker_order_id: str | None, at: datetime) -> dict[st
 
 
 def _marked(state: Book, event: e.OrderMarked, _index: int, time: datetime) -> None:
-    order = _known_at_broker(_order(state, event), None, time)
+    order = _known_at_broker(order_of(state, event), None, time)
     marks = tuple(mark for mark in order.marks if mark is not event.mark)
-    _put(state, event, order, time, marks=(*marks, event.mark) if event.on else marks)
+    put(state, event, order, time, marks=(*marks, event.mark) if event.on else marks)
 
 
 def _doubted(state: Book, event: e.RequestDoubted, _index: int, time: datetime) -> None:
-    order = _order(state, event)
+    order = order_of(state, event)
     request = order.request(event.number)
     if request is not None:
         order = order.with_request(replace(request, phase=event.phase))
-    _put(state, event, order, time)
+    put(state, event, order, time)
 
 
 def _dropped(state: Book, event: e.RequestDropped, _index: int, time: datetime) -> None:
-    _put(state, event, _order(state, event).without_request(event.number), time)
+    put(state, event, order_of(state, event).without_request(event.number), time)
 
 
 def _executed(
     state: Book, event: e.OrderFilled | e.FillCorrected | e.FillBusted, _index: int, time: datetime
 ) -> None:
-    order = _order(state, event)
+    order = order_of(state, event)
     if isinstance(event, e.OrderFilled):
         changes = _sign_of(order, event.broker_order_id, time) | {"confirmed": event.completes}
     else:
@@ -240,7 +204,7 @@ def _executed(
     for before, after in changed:
         quantity += effective(after, order.ratio) - effective(before, order.ratio)
         value += _value(after) - _value(before)
-    _put(state, event, order, time, **changes, filled_quantity=quantity, filled_value=value)
+    put(state, event, order, time, **changes, filled_quantity=quantity, filled_value=value)
     for before, after in changed:
         if before is not None and before.counts:
             book_fill(state, before, time, taken_back=True)
@@ -253,7 +217,6 @@ def _value(fill: Fill | None) -> Decimal:
 
 def revisions(state: Book, fill: Fill) -> list[tuple[Fill | None, Fill]]:
     """What booking an execution changes: pairs of (row before, row after)."""
-
     if fill.refers_to is None and state.fills.get((fill.order_id, fill.exec_id)) is None:
         return [(None, fill)]
     known = {row.exec_id: row for row in state.order_executions(fill.order_id)}
@@ -269,18 +232,18 @@ def filled_after(state: Book, order: Order, fill: Fill) -> Decimal:
 
 
 def _replaced(state: Book, event: e.OrderReplaced, _index: int, time: datetime) -> None:
-    order = _known_at_broker(_order(state, event), event.broker_order_id, time)
+    order = _known_at_broker(order_of(state, event), event.broker_order_id, time)
     request = order.request(event.number)
     if request is not None:
         order = replace(order.without_request(request.number), client_id=request.client_id)
     confirmed = event.completes or (order.confirmed and order.state in WORKING)  # said before, out of order
-    _put(state, event, order, time, confirmed=confirmed, **_terms(order, event))
+    put(state, event, order, time, confirmed=confirmed, **_terms(order, event))
 
 
 def _restated(state: Book, event: e.OrderRestated, _index: int, time: datetime) -> None:
-    order = _known_at_broker(_order(state, event), None, time)
+    order = _known_at_broker(order_of(state, event), None, time)
     scaled = {"ratio": order.ratio * event.ratio, "filled_quantity": order.filled_quantity * event.ratio}
-    _put(state, event, order, time, confirmed=False, **scaled, **_terms(order, event))
+    put(state, event, order, time, confirmed=False, **scaled, **_terms(order, event))
 
 
 def _terms(order: Order, event: e.OrderReplaced | e.OrderRestated) -> dict[str, Any]:
@@ -292,25 +255,21 @@ def _terms(order: Order, event: e.OrderReplaced | e.OrderRestated) -> dict[str, 
 
 
 def _ended(state: Book, event: e.OrderEnd, _index: int, time: datetime) -> None:
-    _put(state, event, _order(state, event), time, reason_code=event.code, reason=event.reason)
+    put(state, event, order_of(state, event), time, reason_code=event.code, reason=event.reason)
 
 
 def _closed(state: Book, event: e.OrderClosed | e.OrderConfirmed, _index: int, time: datetime) -> None:
-    _put(state, event, _order(state, event), time, confirmed=True)
-
-
-_NOT_FILLED: Final = (State.CREATED, State.ACCEPTED, State.SUBMITTED)
+    put(state, event, order_of(state, event), time, confirmed=True)
 
 
 def _overdue(state: Book, event: e.OrderOverdue, _index: int, time: datetime) -> None:
-    order = _order(state, event)
+    order = order_of(state, event)
     before = order.noticed(event.why)
     noticed = Overdue(event.why, time, event.count or (1 if before is None else before.times + 1))
     others = tuple(one for one in order.overdue or () if one is not before)
-    _put(state, event, order, time, overdue=(*others, noticed))
+    put(state, event, order, time, overdue=(*others, noticed))
 
 
-_BY_QUANTITY: Final = (State.SUBMITTED, State.PARTIALLY_FILLED, State.FILLED)
 _FOLDS: Final[Mapping[type, Callable[[Book, Any, int, datetime], None]]] = {
     e.FundConfigured: _fund,
     e.InstrumentDefined: _instrument,
@@ -343,8 +302,10 @@ _FOLDS: Final[Mapping[type, Callable[[Book, Any, int, datetime], None]]] = {
     e.OrderConfirmed: _closed,
     e.OrderOverdue: _overdue,
     e.SlippageExceeded: _advanced,
+    **ALGO_FOLDS,
     **MOVE_FOLDS,
     **RISK_FOLDS,
     **RECON_FOLDS,
     **FOLDS_FOR_READERS,
+    **ROUTING_FOLDS,
 }

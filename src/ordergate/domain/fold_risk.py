@@ -114,7 +114,7 @@ def count_order(state: Book, event: OrderEntered | OrderJudged, order: Order, at
         state.strategies.put(replace(_strategy(state, made), seen_at=at))
     if order.state in (State.REJECTED, State.CREATED):
         return
-    if throttled := _throttled(state, order):
+    if order.algo is None and (throttled := _throttled(state, order)):  # of a parent nothing leaves
         state.traffic.order_made(at, throttled)
     if event.remember_s:
         state.traffic.remember(order, at, event.remember_s)
@@ -143,6 +143,18 @@ _SILENCE: Final = "max_silence_s"
 _RATES: Final = frozenset({"max_orders_per_s", "max_messages_per_s"})
 
 
+def count_fee(
+    state: Book, fill: Fill, fund: Fund, sign: int, realized: tuple[str, Decimal] | None = None
+) -> None:
+    """What a fill's fee, or (-1) that of one taken back, does to the fund's profits; beside what it realised."""
+    account = state.accounts.get(fund.fund_id) or Account(fund_id=fund.fund_id)
+    now = account if realized is None else account.plus(*realized)
+    if fill.fee and fill.fee_currency is not None:
+        now = now.plus(fill.fee_currency, -fill.fee * sign)
+    if now is not account:
+        state.accounts.put(now)
+
+
 def count_fill(
     state: Book,
     fill: Fill,
@@ -157,12 +169,7 @@ def count_fill(
         positions: before and after it.
     """
     before, after = positions
-    account = state.accounts.get(fund.fund_id) or Account(fund_id=fund.fund_id)
-    now = account.plus(instrument.currency, after.realized_pnl - before.realized_pnl)
-    if fill.fee and fill.fee_currency is not None:
-        now = now.plus(fill.fee_currency, -fill.fee * sign)
-    if now is not account:
-        state.accounts.put(now)
+    count_fee(state, fill, fund, sign, (instrument.currency, after.realized_pnl - before.realized_pnl))
     day = trading_day(instrument.asset_class, fill.time)
     quantity = fill.quantity * sign
     worth = quantity * fill.price * instrument.contract_size

@@ -6,7 +6,9 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from ordergate.domain.algos.terms import SplitTerms
 from ordergate.domain.instruments import AssetClass
+from ordergate.domain.routing import Route
 
 
 class TaxLotMethod(StrEnum):
@@ -41,12 +43,14 @@ class Fund(Struct, frozen=True, gc=False, kw_only=True):
     """A fund's standing instructions.
 
     Attributes:
-        broker: where its orders go that name none.
+        broker: where its orders go that name none and that none of its rules fits.
         asset_classes: what it may trade; empty is everything.
         strategies: which strategies may write into it; empty is all.
         dedupe_window: how long an idempotency key holds; None is for ever.
         unlimited: it trades without limits of its own; else it trades once it has some.
         slippage: when a fill's slippage is worth an alert; None is where an order says how much it bears.
+        split: when a market order is worked in slices; None is never.
+        routes: its rules of which broker an order goes to, of which the first that fits counts; None is no rule.
     """
 
     fund_id: str
@@ -58,3 +62,5 @@ class Fund(Struct, frozen=True, gc=False, kw_only=True):
     dedupe_window: timedelta | None = None
     unlimited: bool = False
     slippage: SlippageTerms | None = None
+    split: SplitTerms | None = None
+    routes: tuple[Route, ...] | None = None

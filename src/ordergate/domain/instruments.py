@@ -1,7 +1,8 @@
 """What can be traded, in which unit and steps.
 
 Built in: FX pairs of eight currencies in the order in which the market quotes them, gold, two coins, and by
-rule every US equity. Anything else is refused until it is configured.
+rule every US equity and every token (`token:USDC`: what is moved, lent or staked, and not traded). Anything else
+is refused until it is configured.
 """
 
 import re
@@ -47,6 +48,7 @@ class Instrument(Struct, frozen=True, gc=False, kw_only=True):
         pip_size: what slippage in pips is counted in; None where the market has no pips.
         sector, country: what exposure is added up by; None where nobody said.
         average_daily_volume: in `unit`, of the whole market; None where nobody said.
+        perpetual: a future without end: a fill pays for nothing, what it makes is settled in `currency`.
     """
 
     symbol: str
@@ -62,6 +64,7 @@ class Instrument(Struct, frozen=True, gc=False, kw_only=True):
     sector: str | None = None
     country: str | None = None
     average_daily_volume: Decimal | None = None
+    perpetual: bool | None = None
 
     def check_quantity(self, quantity: Decimal, pointer: str = "#/quantity") -> None:
         """Refuses a quantity off the lot step or below the minimum.
@@ -160,11 +163,35 @@ def _equity(symbol: str) -> Instrument:
     )
 
 
+TOKEN: Final = "token:"  # noqa: S105  (no secret: the kind of an asset)
+_TOKEN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SMALLEST: Final = Decimal(1).scaleb(-18)
+
+
+def _token(name: str) -> Instrument | None:
+    """A token as such, which is moved and not traded: it is worth itself."""
+    if not _TOKEN_NAME.fullmatch(name):
+        return None
+    return Instrument(
+        symbol=f"{TOKEN}{name}",
+        asset_class=AssetClass.CRYPTO,
+        unit=Unit.COINS,
+        tick=_SMALLEST,
+        lot_step=_SMALLEST,
+        minimum=_SMALLEST,
+        contract_size=Decimal(1),
+        base=name,
+        currency=name,
+    )
+
+
 @lru_cache(maxsize=4096)
 def built_in(symbol: str) -> Instrument | None:
     """The instrument that ordergate knows by that symbol without configuration, or None."""
     if symbol in _NAMED:
         return _NAMED[symbol]
+    if symbol.startswith(TOKEN):
+        return _token(symbol.removeprefix(TOKEN))
     if len(symbol) == 6:
         return _fx(symbol)
     return _equity(symbol) if _EQUITY.fullmatch(symbol) else None

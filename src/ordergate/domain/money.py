@@ -26,6 +26,8 @@ ONE: Final = Decimal(1)
 TWO: Final = Decimal(2)
 _LIMIT: Final = Decimal(10) ** DIGITS
 _SMALLEST: Final = Decimal(10) ** -DIGITS
+_LARGEST_SUM: Final = _LIMIT**2
+_FINEST_SUM: Final = Decimal(10) ** -60
 _LONGEST_TEXT: Final = 64
 _PLAIN: Final = re.compile(r"[0-9]{1,18}(\.[0-9]{0,17}[1-9])?")
 """Most numbers as they are kept: within the digits, without sign, exponent or zeros at the end."""
@@ -105,6 +107,13 @@ def is_sane(number: Decimal) -> bool:
     if not number or _PLAIN.fullmatch(str(number)):
         return True
     return number.is_finite() and abs(number) < _LIMIT and not EXACT.remainder(number, _SMALLEST)
+
+
+def is_sum(number: Decimal) -> bool:
+    """Finite, and short enough to be compared exactly; sums of products have more digits than are kept."""
+    if not number.is_finite() or number.copy_abs() >= _LARGEST_SUM:
+        return False
+    return number == number.quantize(_FINEST_SUM, context=_WIDE)
 
 
 def parse_positive(value: object, pointer: str) -> Decimal:

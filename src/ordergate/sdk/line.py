@@ -5,7 +5,7 @@ A command that has begun is not taken back by a caller who waits no longer: it m
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
@@ -56,7 +56,7 @@ class Line:
         Raises:
             WrongLoop: this thread runs the gate.
             StoreError: the gate is closed.
-            OutcomeUnknown: nothing came in that time.
+            OutcomeUnknown: nothing came in that time, or before the gate was closed.
         """
         gate = _usable(self._gate or default_gate.get())
         if _running_loop() is gate.loop:
@@ -67,6 +67,10 @@ class Line:
         future: Future[T] = asyncio.run_coroutine_threadsafe(self._do(gate, work), gate.loop)
         try:
             return future.result(timeout_s)
+        except CancelledError:
+            raise OutcomeUnknown(
+                "the gate was closed before it answered: the same request again finds out"
+            ) from None
         except FutureTimeout:
             if future.done():  # the work's own error
                 raise

@@ -13,7 +13,7 @@ from ordergate.adapters.brokers.paper.delivery import HELD_S
 from ordergate.bootstrap import open_gate
 from ordergate.domain.orders.states import Phase
 
-SETTLED_WITHIN_S = 20
+SETTLED_WITHIN_S = 60
 
 
 def unclear(database: Path) -> int:

@@ -113,7 +113,7 @@ class Node:
         self._asked.set()
         return answer
 
-    async def ask(self, do: str, within_s: float = 10.0, **request: Any) -> dict[str, Any]:
+    async def ask(self, do: str, within_s: float = 30.0, **request: Any) -> dict[str, Any]:
         """Asks, and waits for the answer.
 
         Raises:

@@ -93,7 +93,7 @@ class Rig:
         pids = [json.loads(row[0])["pid"] for row in await self.fetch(_HOLDER)]
         return next((node for node in self.up if node.pid in pids), None)
 
-    async def new_owner(self, within_s: float = 15.0) -> Node:
+    async def new_owner(self, within_s: float = 60.0) -> Node:
         """Waits for one."""
         async with asyncio.timeout(within_s):
             while (owner := await self.owner()) is None:
@@ -105,7 +105,7 @@ class Rig:
         """How many requests the venue has had."""
         return (await self.fetch("SELECT count(*) FROM paper_paper.requests"))[0][0]
 
-    async def more_sent(self, count: int = 1, within_s: float = 20.0) -> None:
+    async def more_sent(self, count: int = 1, within_s: float = 60.0) -> None:
         """Returns when the venue has had so many more."""
         enough = await self.sent() + count
         async with asyncio.timeout(within_s):

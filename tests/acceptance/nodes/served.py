@@ -68,7 +68,7 @@ class ServedNode:
         """See `Node`."""
         return asyncio.ensure_future(self._do(do, request))
 
-    async def ask(self, do: str, within_s: float = 10.0, **request: Any) -> dict[str, Any]:
+    async def ask(self, do: str, within_s: float = 30.0, **request: Any) -> dict[str, Any]:
         """See `Node`."""
         return await asyncio.wait_for(self._do(do, request), within_s)
 

@@ -30,13 +30,13 @@ def what_is_in_flight_is_not_excused() -> Iterator[Any]:
 @bug
 def incomplete_statement_read_as_whole() -> Iterator[Any]:
     """What an incomplete statement leaves out is taken not to be in the account."""
-    ask = Reconciler._ask
+    ask = reconciliation.statement_of
 
-    async def believing(self: Any, since: Any) -> Any:
-        told = await ask(self, since)
+    async def believing(broker: Any, since: Any) -> Any:
+        told = await ask(broker, since)
         return None if told is None else replace(told, complete=True)
 
-    with patch.object(Reconciler, "_ask", believing):
+    with patch.object(reconciliation, "statement_of", believing):
         yield
 
 

@@ -6,6 +6,7 @@ from unittest.mock import patch
 
 from msgspec.structs import replace
 
+from ordergate.application import prefetch
 from ordergate.application.decide import reporting as decide
 from ordergate.application.entry import decode
 from ordergate.application.outlets import Follower
@@ -154,3 +155,33 @@ def outlet_skips_what_fails() -> Iterator[Any]:
 
     with patch.object(Follower, "_forward", skip):
         yield
+
+
+@bug
+def every_part_of_a_closing_adopted() -> Iterator[Any]:
+    """Each execution by which a broker closes something by itself makes an order of its own."""
+    find = decide.find_order
+
+    def forgetful(ctx: Any, said: Any) -> Order | None:
+        known = find(ctx, said)
+        if known is None or getattr(said, "closes", None) is None:
+            return known
+        return known if (known.order_id, said.exec_id) in ctx.state.fills.rows else None
+
+    with patch.object(decide, "find_order", forgetful):
+        yield
+
+
+@bug
+def closing_waits_for_its_entry() -> Iterator[Any]:
+    """What a broker closes by itself is only taken while the order that opened it is in memory."""
+    with patch.object(prefetch, "_named_orders", _without_entries(prefetch._named_orders)):
+        yield
+
+
+def _without_entries(named: Any) -> Any:
+    def forgetful(given: Any) -> Any:
+        closes = isinstance(given, r.Executed) and given.closes is not None
+        return named(replace(given, closes=None) if closes else given)
+
+    return forgetful

@@ -140,3 +140,15 @@ def test_a_shifted_clock_goes_on_as_time_passes() -> None:
     now = clock.now()
     assert timedelta(milliseconds=20) <= now - start <= timedelta(seconds=time.monotonic() - began + 0.1)
     assert now <= clock.now()
+
+
+def test_what_would_run_in_a_thread_runs_at_once() -> None:
+    async def main() -> None:
+        later = asyncio.get_running_loop().call_later(1, print)
+        assert await asyncio.to_thread(sum, (1, 2)) == 3
+        assert asyncio.get_running_loop().time() == 0
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.to_thread(lambda: 1 / 0)
+        later.cancel()
+
+    run_virtual(main())

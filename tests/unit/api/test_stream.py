@@ -39,7 +39,7 @@ class Reader:
     async def block(self) -> bytes:
         """The next event or comment."""
         while b"\n\n" not in self._text:
-            self._text += await asyncio.wait_for(self.sent.get(), 5)
+            self._text += await asyncio.wait_for(self.sent.get(), 30)
         block, _, self._text = self._text.partition(b"\n\n")
         return block
 
@@ -57,7 +57,7 @@ async def reading(at: Room, query: str = "", **headers: str) -> AsyncIterator[Re
         yield reader
     finally:
         reader.left.set()
-        await asyncio.wait_for(reader.task, 5)
+        await asyncio.wait_for(reader.task, 30)
 
 
 async def indices(at: Room, wanted: Any = lambda _line: True) -> list[int]:
@@ -176,6 +176,7 @@ def test_a_quiet_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     held(talk)
 
 
+@pytest.mark.slow
 def test_a_slow_reader_holds_nothing_back_and_misses_nothing() -> None:
     async def talk(at: Room) -> None:
         async with reading(at, "after=-1") as slow:
@@ -201,7 +202,7 @@ def test_who_has_gone_is_forgotten_and_a_closing_door_ends_the_rest() -> None:
         assert not at.door._waiting
         async with reading(at) as reader:
             at.door.close()
-            await asyncio.wait_for(asyncio.shield(reader.task), 5)
+            await asyncio.wait_for(asyncio.shield(reader.task), 30)
             assert reader.status == 200
 
     held(talk)

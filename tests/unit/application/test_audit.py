@@ -200,7 +200,7 @@ class TestVerify:
 
     def test_payloads_beside_the_journal(self):
         async def talk():
-            journal = await recorded()
+            journal = await recorded(seed=2)
             index = await index_of(journal, lambda entry: entry.raw_sha256)
             digest = (await entries_of(journal))[index].raw_sha256
             assert len(await journal.payload(digest)) == 70_000
@@ -313,6 +313,7 @@ class TestVerify:
         run(talk())
 
 
+@pytest.mark.slow
 def test_a_log_with_three_levels():
     async def talk():
         size = 65_540
@@ -356,6 +357,7 @@ EVERY_SEED = [
 
 @pytest.mark.parametrize("store", STORES, ids=["memory", "sqlite"])
 class TestReplay:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("seed", "at_once"), EVERY_SEED)
     def test_an_untouched_journal_is_equal(self, store, at_once, seed, monkeypatch):
         async def talk():
@@ -383,11 +385,11 @@ class TestReplay:
             assert [(each.table, each.number, each.replayed) for each in found] == [
                 ("funds", 0, None),
                 ("funds", 1, None),
-                ("funds", 5, None),
+                ("funds", 7, None),
             ]
             assert [name in str(each.ours) for name, each in zip(("aaa", "aab", "zzz"), found, strict=True)]
             found = await compare(empty, journal, "funds")
-            assert [(each.number, each.ours) for each in found] == [(0, None), (1, None), (5, None)]
+            assert [(each.number, each.ours) for each in found] == [(0, None), (1, None), (7, None)]
             for each in (journal, empty):
                 await each.close()
 
@@ -432,7 +434,8 @@ class TestReplayRefuses:
     def test_an_entry_that_does_not_follow(self, event):
         async def talk():
             entries = await entries_of(await recorded(200))
-            index = next(i for i, e in enumerate(entries) if isinstance(e.event, OrderFilled))
+            filled = (i for i, e in enumerate(entries) if isinstance(e.event, OrderFilled) and e.event.path)
+            index = next(filled)
             said = entries[index].event
             event_now = {
                 "unknown order": replace(said, order_id="ord-none"),

@@ -18,7 +18,7 @@ def test_a_node_whose_clock_is_wrong_does_not_come_up_and_stops_nobody(off: time
         async with two() as (_one, first, _other, second, store):
             wrong = Node(store, "wrong", off=off)
             with pytest.raises(ClockError, match="differs from the database's"):
-                await asyncio.wait_for(asyncio.shield(wrong._task), 10)
+                await asyncio.wait_for(asyncio.shield(wrong._task), 30)
             await first.execute(buy())
             await second.execute(buy("k-2"))
 

@@ -1,6 +1,7 @@
 """What is sent, in which order, and what must never be."""
 
 import asyncio
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -17,7 +18,9 @@ from ordergate.domain.errors import Defect
 from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import Outcome
-from ordergate.domain.orders.states import OrderType, Phase, State
+from ordergate.domain.orders.states import OrderType, Phase, State, TimeInForce
+from ordergate.domain.risk.commands import ThrowSwitch
+from ordergate.domain.risk.limits import Level
 from ordergate.testing.scripted_broker import CAPABILITIES, ScriptedBroker
 from tests.unit.application.gates import buy, scripted_gate
 
@@ -73,6 +76,34 @@ def test_calls_of_different_orders_go_side_by_side_up_to_what_the_broker_takes()
 
     run_virtual(main())
     assert (len(broker.calls), broker.most) == (11, CAPABILITIES.calls)
+
+
+def test_what_comes_while_a_worker_ends_is_called_too() -> None:
+    """Between the last look of a worker and its end something else may be committed."""
+    broker, held = ScriptedBroker(capabilities=replace(CAPABILITIES, calls=1)), []
+
+    async def main() -> None:
+        async with scripted_gate(broker) as gate:
+            dispatcher = gate.sessions[0]._dispatcher
+            gate.runner.unlisten(dispatcher._committed)
+            gate.runner.listen(held.extend)
+            for key in ("key-1", "key-2"):
+                await gate.execute(buy(key))
+            first, second = (entry for entry in held if entry.order_id is not None)
+            reply = broker._reply
+
+            def last(call) -> Answer:
+                asyncio.get_running_loop().call_soon(dispatcher._committed, [second])
+                broker._reply = reply
+                return reply(call)
+
+            broker._reply = last
+            dispatcher._committed([first])
+            await gate.clock.sleep(100)
+            assert not dispatcher.busy
+
+    run_virtual(main())
+    assert [call.client_id for call in broker.calls] == ["ord-000001.1", "ord-000002.1"]
 
 
 def test_no_answer_in_time_is_unknown(monkeypatch) -> None:
@@ -155,7 +186,14 @@ def test_two_dispatchers_on_one_runner_send_once() -> None:
 
     async def main() -> None:
         async with scripted_gate(broker) as gate:
-            Dispatcher(other, gate.runner, 99, Tenure(Lease(name="broker:paper", epoch=1, until=FOREVER)))
+            Dispatcher(
+                other,
+                gate.runner,
+                99,
+                Tenure(Lease(name="broker:paper", epoch=1, until=FOREVER)),
+                gate.health.of["paper"],
+                gate.clock,
+            )
             await gate.execute(buy())
             await gate.quiet()
 
@@ -200,3 +238,59 @@ def test_a_gate_that_closes_waits_for_calls_under_way() -> None:
     gate = run_virtual(main())
     assert len(taken) == 1
     assert gate.runner.engine.state.orders.rows["ord-000001"].requests == ()
+
+
+ONE_A_SECOND = replace(CAPABILITIES, max_calls_per_s=1)
+
+
+def test_what_waits_for_its_turn_never_leaves_once_a_halt_is_committed() -> None:
+    broker = ScriptedBroker(capabilities=ONE_A_SECOND)
+
+    async def main() -> list[Order]:
+        async with scripted_gate(broker) as gate:
+            for number in range(4):
+                await gate.execute(buy(f"key-{number}"))
+            await gate.clock.sleep(0.5)
+            await gate.execute(ThrowSwitch(level=Level.FIRM, name="", reason="stop"))
+            await gate.clock.sleep(30)
+            return await gate.queries.orders()
+
+    orders = run_virtual(main())
+    assert [(type(call), call.client_id) for call in broker.calls] == [
+        (Send, "ord-000001.1"), (Withdraw, "ord-000001.2"),
+    ]  # fmt: skip
+    assert [order.state for order in orders[1:]] == [State.CANCELED] * 3
+
+
+def test_what_was_canceled_or_is_over_before_its_turn_never_leaves() -> None:
+    broker = ScriptedBroker(capabilities=ONE_A_SECOND)
+
+    async def main() -> list[State]:
+        async with scripted_gate(broker) as gate:
+            for number in range(4):
+                await gate.execute(buy(f"key-{number}"))
+            until = gate.clock.now() + timedelta(seconds=2)
+            await gate.execute(buy("over", tif=TimeInForce.GTD, expires_at=until))
+            await gate.execute(buy("canceled"))
+            await gate.execute(CancelOrder(order_id="ord-000006"))
+            await gate.clock.sleep(30)
+            return [(await gate.queries.order(f"ord-00000{number}")).state for number in (5, 6)]
+
+    assert run_virtual(main()) == [State.EXPIRED, State.CANCELED]
+    assert [call.client_id for call in broker.calls] == [f"ord-00000{number}.1" for number in range(1, 5)]
+
+
+def test_a_replace_that_waits_for_its_turn_is_dropped_under_a_halt() -> None:
+    broker = ScriptedBroker(capabilities=ONE_A_SECOND)
+
+    async def main() -> Order:
+        async with scripted_gate(broker) as gate:
+            await gate.execute(buy(order_type=OrderType.LIMIT, limit_price=Decimal(180)))
+            await gate.execute(ReplaceOrder(order_id="ord-000001", limit_price=Decimal(181)))
+            await gate.execute(ThrowSwitch(level=Level.FIRM, name="", reason="stop"))
+            await gate.clock.sleep(30)
+            return await gate.queries.order("ord-000001")
+
+    order = run_virtual(main())
+    assert [type(call) for call in broker.calls] == [Send, Withdraw]
+    assert order.limit_price == 180

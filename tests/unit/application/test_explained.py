@@ -160,6 +160,7 @@ def test_the_difference_of_an_order_is_known_again_when_a_statement_names_it_aga
     run_virtual(main())
 
 
+@pytest.mark.slow
 def test_what_is_explained_is_not_looked_back_for() -> None:
     async def main() -> None:
         async with account() as (gate, broker):

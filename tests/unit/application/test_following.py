@@ -74,6 +74,7 @@ async def along(one: Follower, journal: MemoryJournal, dice: Random) -> None:
         assert one.following.is_complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [held, along])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_state_is_that_of_the_tables(seed: int, how) -> None:

@@ -12,16 +12,21 @@ from random import Random
 from typing import Any, Final, get_args
 
 import pytest
+from msgspec.structs import replace
 
 from ordergate.application.decide import halting
 from ordergate.application.engine import Command
 from ordergate.application.view import SignalRouting
+from ordergate.domain.algos.commands import WorkParent
+from ordergate.domain.algos.terms import SplitTerms
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.configuration import ChangeConfiguration
 from ordergate.domain.errors import Refused
+from ordergate.domain.logins import NoteRefusedLogin
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders import reports as r
+from ordergate.domain.orders.rerouting import OrderRerouted
 from ordergate.domain.orders.states import (
     Delay,
     OrderType,
@@ -37,11 +42,14 @@ from ordergate.domain.recon.difference import Difference
 from ordergate.domain.risk import commands as k
 from ordergate.domain.risk.kill_switch import Mode
 from ordergate.domain.risk.limits import ConfiguredLimits, Level, Limits
+from ordergate.domain.routing import RerouteOrder, Route
 from ordergate.domain.signals import CreateFromSignal, Signal, SubmitSignal
 from ordergate.testing.playbook import BROKER
-from tests.unit.domain.risk.limited import NAMES, Limited
+from tests.unit.domain.risk.limited import FUND, NAMES, Limited
 
 LIMITS: Final = Limits(nav_usd=Decimal(1_000_000), gates=("desk",), max_order_qty=Decimal(500))
+SECOND: Final = "second"
+SPLIT: Final = SplitTerms(above=Decimal(30_000), horizon_minutes=4)
 MOVES: Final = {"ExpectFund", "LeaveFund", "TakePart", "TakeKeys", "OpenFund"}
 
 
@@ -58,7 +66,9 @@ def left(events: list[Any]) -> list[Any]:
     return found
 
 
-_ABOUT_ORDERS = (c.SubmitOrder, c.CreateOrder, c.SubmitCreated, c.ReplaceOrder, c.Release, k.AnswerGate)
+_ABOUT_ORDERS = (
+    c.SubmitOrder, c.CreateOrder, c.SubmitCreated, c.ReplaceOrder, c.Release, k.AnswerGate, WorkParent,
+)  # fmt: skip
 """Half of all commands, so that many orders are on their way."""
 
 
@@ -67,6 +77,11 @@ class Fuzz:
 
     def __init__(self, seed: int) -> None:
         self.dice, self.book = Random(seed), Limited(Limits(nav_usd=LIMITS.nav_usd))
+        self.book.engine.view.brokers |= {SECOND}
+        self.book.step(
+            c.Configure((replace(FUND, split=SPLIT, routes=(Route(brokers=(BROKER, SECOND)),)),), ())
+        )
+        self.book.engine.view.sessions[SECOND] = self.book.step(c.OpenSession(SECOND, "fuzz")).answer
         self.book.engine.view.signals = SignalRouting(fund="fund", protect=Protection.STOP)
         self.asked: Counter[str] = Counter()
         self._keys = 0
@@ -85,6 +100,14 @@ class Fuzz:
         orders = self.book.engine.state.orders.rows.values()
         created = [order.order_id for order in orders if order.state is State.CREATED]
         return self.dice.choice([*created, self.order_id()])
+
+    def work(self) -> WorkParent:
+        """The timer of an order, mostly of a parent, some time later."""
+        self.book.now += timedelta(seconds=self.dice.choice((0, 60)))
+        self.book.quote("AAPL", 100)
+        orders = self.book.engine.state.orders.rows.values()
+        parents = [order.order_id for order in orders if order.algo is not None]
+        return WorkParent(self.dice.choice([*parents, self.order_id()]))
 
     def command(self) -> Any:
         """Any command but those that move funds between shards, which know no orders."""
@@ -149,10 +172,14 @@ class Fuzz:
                 order_id=self.order_id(), over_at=self.book.now + timedelta(hours=dice.choice((-1, 1, 1, 1, 1)))
             ),
             c.AttendOrder: lambda: self.attend(dice, quantity),
+            NoteRefusedLogin: lambda: NoteRefusedLogin(broker=BROKER, reason="fuzz"),
+            RerouteOrder: lambda: RerouteOrder(order_id=self.order_id(), reason="fuzz"),
+            WorkParent: self.work,
         }  # fmt: skip
         assert {*makes} == {kind for kind in get_args(Command) if kind.__name__ not in MOVES}
+        overrides = [makes[k.AskOverride], makes[k.GrantOverride]] * 2  # of which few come to anything
         about_orders = [make for kind, make in makes.items() if kind in _ABOUT_ORDERS]
-        return dice.choice(about_orders if dice.random() < 0.5 else list(makes.values()))()
+        return dice.choice(about_orders if dice.random() < 0.5 else [*makes.values(), *overrides])()
 
     def attend(self, dice: Random, quantity: Decimal) -> c.AttendOrder:
         """What the workers may do about an order."""
@@ -184,7 +211,10 @@ class Fuzz:
         dice = self.dice
         order = self.book.engine.state.orders.get(self.order_id())
         number = dice.randint(1, max(order.request_count, 1)) if order is not None else 1
-        about = {"broker": BROKER, "client_id": f"{order.order_id if order else 'none'}.{number}"}
+        about = {
+            "broker": order.broker if order is not None else BROKER,
+            "client_id": f"{order.order_id if order else 'none'}.{number}",
+        }
         return dice.choice(
             [
                 r.Answered(outcome=dice.choice(list(r.Outcome)), **about),
@@ -197,6 +227,10 @@ class Fuzz:
                 r.Executed(
                     exec_id=f"x{self._keys}-{dice.random()}", time=self.book.now, quantity=Decimal(1),
                     price=Decimal(100), **about,
+                ),
+                r.Executed(
+                    broker=about["broker"], broker_order_id=f"T{dice.randint(1, 9)}", closes=about["client_id"],
+                    exec_id=f"t{dice.randint(1, 99)}", time=self.book.now, quantity=Decimal(1), price=Decimal(100),
                 ),
             ]
         )  # fmt: skip
@@ -245,28 +279,33 @@ def test_under_a_halt_nothing_leaves(seed: int) -> None:
         assert left(fuzz.one(lifts=False)) == []
 
 
+@pytest.mark.slow
 def test_the_fuzz_asks_everything_and_would_find_a_way() -> None:
     asked: Counter[str] = Counter()
     ways: Counter[str] = Counter()
-    granted = 0
+    granted = rerouted = 0
     for seed in range(80):
         fuzz = Fuzz(seed)
         for _ in range(300):
-            ways.update(type(event).__name__ for event in left(fuzz.one(lifts=True)))
+            events = fuzz.one(lifts=True)
+            ways.update(type(event).__name__ for event in left(events))
+            rerouted += sum(isinstance(event, OrderRerouted) for event in events)
         asked += fuzz.asked
         granted += sum(bool(row.approved) for row in fuzz.book.engine.state.overrides.rows.values())
-    assert len(asked) == 37, asked
+    assert len(asked) == 40, asked
+    assert rerouted, "and so is another broker"
     assert granted, "an override that is granted is a way, too"
     assert {*ways} == {"OrderEntered", "OrderJudged", "OrderSent", "RequestOpened"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hole", ["stopped", "kill_switch"])
 def test_a_hole_is_found(hole: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ordergate.application.decide import changing, reporting
+    from ordergate.application.decide import changing, resending
     from ordergate.domain.risk import checks
 
     if hole == "stopped":
-        for module in (halting, changing, reporting):
+        for module in (halting, changing, resending):
             monkeypatch.setattr(module, "stopped", lambda _ctx, _order: None, raising=False)
         monkeypatch.setattr(halting, "_stops", lambda *_given: False)
     else:

@@ -1,14 +1,14 @@
 """Nodes that stood still, or could not read, at a bad moment."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
 
 from ordergate.adapters.clock import run_virtual
 from ordergate.application import following
-from ordergate.application.clock_check import check_difference
+from ordergate.application.clock_check import ClockCheck, check_difference
 from ordergate.application.ports.brokers import Answer, Lookup, Presence
 from ordergate.application.ports.leases import LEASE_S, SEND_S
 from ordergate.domain.errors import ClockError, OutcomeUnknown, StoreError
@@ -61,6 +61,40 @@ def test_a_node_that_stood_still_while_it_asked_for_the_time_has_no_wrong_clock(
                 check_difference(START, START, START - timedelta(seconds=5.5))
 
     run_virtual(main())
+
+
+class Machine:
+    """The loop's time and a clock, whose reader stands still just before or just after it reads."""
+
+    def __init__(self) -> None:
+        self.elapsed = self.before_s = self.after_s = self.set_by_s = 0.0
+        asyncio.get_running_loop().time = lambda: self.elapsed
+
+    def now(self) -> datetime:
+        self.elapsed += self.before_s
+        now = START + timedelta(seconds=self.elapsed + self.set_by_s)
+        self.elapsed += self.after_s
+        return now
+
+
+@pytest.mark.parametrize(("before_s", "after_s"), [(20, 0), (0, 20)], ids=["before", "after"])
+def test_a_node_that_stood_still_while_it_looked_at_its_clock_has_seen_no_jump(before_s, after_s) -> None:
+    async def main() -> None:
+        machine = Machine()
+        check = ClockCheck(machine, timedelta(seconds=5))
+        check.check()
+        machine.before_s, machine.after_s = before_s, after_s
+        check.check()
+        machine.before_s = machine.after_s = 0
+        check.check()
+        for set_by_s in (5.5, -5.5):
+            check = ClockCheck(machine, timedelta(seconds=5))
+            check.check()
+            machine.set_by_s += set_by_s
+            with pytest.raises(ClockError, match="has jumped"):
+                check.check()
+
+    asyncio.run(main())
 
 
 def test_a_session_that_a_late_node_opens_is_opened_anew_by_its_owner() -> None:

@@ -49,7 +49,7 @@ def test_pieces_are_as_the_whole(size: int) -> None:
 
 def test_whoever_begins_at_a_correction_says_the_same() -> None:
     async def run() -> None:
-        journal = await busy()
+        journal = await busy(500)
         entries = await _entries(journal)
         recorder, found = Recorder(journal, NAME), 0
         for entry in entries:

@@ -98,6 +98,17 @@ def test_proven_absence_is_sent_again_under_the_same_client_id() -> None:
     assert (order.state, order.requests, order.request_count) == (State.SUBMITTED, (), 1)
 
 
+def test_absence_of_what_the_venue_may_have_forgotten_proves_nothing() -> None:
+    """A gate that was away for longer than a venue remembers must not send what may have traded long ago."""
+    broker = ScriptedBroker(capabilities=replace(CAPABILITIES, remembers_s=300))
+    broker.answers.append(UNKNOWN)
+    broker.lookups += [UNAVAILABLE] * 14  # until more than five minutes are over
+    broker.lookups += [ABSENT] * 20
+    order = scenario(broker, submit, 3_600)
+    assert sends(broker) == ["ord-000001.1"]
+    assert (order.state, order.requests[0].phase) == (State.SUBMITTED, Phase.PARKED)
+
+
 def test_absence_before_the_grace_proves_nothing() -> None:
     broker = ScriptedBroker()
     broker.answers.append(UNKNOWN)

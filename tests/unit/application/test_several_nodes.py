@@ -197,7 +197,7 @@ def test_a_node_whose_lease_ran_out_on_its_way_to_the_venue_does_not_connect() -
     async def main() -> None:
         async with two() as (_one, first, _other, _second, _store):
             slow = ScriptedBroker("slow")
-            session = BrokerSession(slow, first.runner, first.clock, "test", "one")
+            session = BrokerSession(slow, first.runner, first.clock, "test", "one", first.health.watch(slow))
             tenure = Tenure(Lease(name="broker:slow", epoch=1, until=asyncio.get_running_loop().time()))
             with pytest.raises(StoreError, match="ran out"):
                 await session.begin(tenure)

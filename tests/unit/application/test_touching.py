@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from ordergate.application.entry import decode
 from ordergate.application.recovery import apply
 from ordergate.application.touching import touched, touched_positions
@@ -14,6 +16,7 @@ def changed(before: dict[Any, Any], after: dict[Any, Any]) -> set[Any]:
     return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
 
 
+@pytest.mark.slow
 def test_what_changes_a_row_touches_it() -> None:
     async def main() -> None:
         journal, book = await busy(2_500), Book()

@@ -110,6 +110,7 @@ class TestWhatNeverLeft:
 
         run(configured(), waits)
 
+    @pytest.mark.slow
     def test_gtc_waits_for_ever(self) -> None:
         async def waits(gate: Gate, _broker: ScriptedBroker) -> None:
             gate.runner.engine.view.sessions.clear()

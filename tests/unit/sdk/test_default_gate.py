@@ -41,7 +41,7 @@ def script(code: str, database: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(SUBMIT) + textwrap.dedent(code)],
         env={**os.environ, "ORDERGATE_DB": f"sqlite:///{database}"},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
 
 
@@ -68,6 +68,7 @@ def test_leaving_without_a_word_closes_it(tmp_path: Path) -> None:
     verify(database)
 
 
+@pytest.mark.slow
 def test_dropping_dead_leaves_what_was_answered(tmp_path: Path) -> None:
     database = tmp_path / "orders.db"
     done = script("import os; os._exit(9)", database)
@@ -88,13 +89,14 @@ def test_control_c_ends_it_in_order(tmp_path: Path) -> None:
     )  # fmt: skip
     assert process.stdout.readline().strip().endswith("SUBMITTED")
     process.send_signal(signal.SIGINT)
-    _out, error = process.communicate(timeout=30)
+    _out, error = process.communicate(timeout=60)
     assert process.returncode in (-signal.SIGINT, 130, 1)
     assert error.strip().endswith("KeyboardInterrupt")
     assert not database.with_name("orders.db-wal").exists()
     verify(database)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_child_has_a_gate_of_its_own_and_leaves_the_parents_alone(tmp_path: Path) -> None:
     database = tmp_path / "orders.db"
@@ -153,6 +155,7 @@ def test_a_child_of_a_process_that_was_just_opening_its_gate_is_not_stuck(tmp_pa
     assert (done.returncode, done.stdout.split("\n")[1]) == (0, "SUBMITTED")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_fork_finds_the_gates_thread_with_no_lock_in_hand(tmp_path: Path) -> None:
     done = script(

@@ -19,6 +19,7 @@ from ordergate.config.signals import DedupeBy, Signals
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound
 from ordergate.domain.orders.commands import AdoptOrder
 from ordergate.domain.orders.states import OrderType, Side, State
+from ordergate.domain.recon.statement import Statement
 from ordergate.sdk import default_gate, signals
 from ordergate.sdk.oms import OrderService
 from ordergate.sdk.paper import PaperMarket
@@ -107,17 +108,17 @@ def test_example_5_compares_with_the_broker(
     caplog.set_level(logging.INFO)
     names = {"logger": logging.getLogger("example"), "config": {"auto_correct_discrepancies": False}}
     main = compiled(example(5), names)
-    theirs = SimpleNamespace(complete=True, positions={})
+    positions: dict[str, Decimal] = {}
 
-    async def statement(_broker: object, _since: datetime) -> SimpleNamespace:
-        return theirs
+    async def statement(_broker: object, _since: datetime) -> Statement:
+        return Statement(as_of=AT, complete=True, positions=positions)
 
     async def run() -> None:
         await PaperMarket().set_quote("EURUSD", 1.0810, 1.0812)
         monkeypatch.setattr(type(default_gate.get().brokers["paper"]), "statement", statement, raising=False)
         reconcile_positions = (await main())["reconcile_positions"]
         await reconcile_positions()
-        theirs.positions = {"EURUSD": Decimal("0.01")}
+        positions["EURUSD"] = Decimal("0.01")
         await reconcile_positions()
 
     asyncio.run(run())
@@ -148,7 +149,7 @@ def subscribed(monkeypatch: pytest.MonkeyPatch):
 
 
 async def heard(count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(HEARD) < count:
             await asyncio.sleep(0.01)
 
@@ -489,7 +490,7 @@ def test_fills_are_told_in_order_from_now_on_and_a_bad_callback_stops_nothing(ca
         await FillTracker(gate).process_fill(other, 150, 1, AT, exec_id="d1")
         await FillTracker(gate).process_fill(before, 1.0501, 0.25, AT, exec_id="d2")
         await FillTracker(gate).process_fill(before, 1.05, 0.5, AT, exec_id="d3")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(told) < 2:
                 await asyncio.sleep(0.01)
         await mine.close()
@@ -515,7 +516,7 @@ def test_a_subscription_that_is_closed_hears_nothing_and_can_close_itself() -> N
         mine = await subscribe_fills("*.fills.*", once, gate=gate)
         for number in range(3):
             await FillTracker(gate).process_fill(order_id, 1.05, 0.1, AT, exec_id=f"d{number}")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not mine._task.done():
                 await asyncio.sleep(0.01)
         assert len(told) == 1
@@ -588,17 +589,17 @@ def test_positions_are_compared_symbol_by_symbol() -> None:
 def test_the_fund_s_broker_is_asked_and_never_read_as_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(gate: Gate) -> None:
         reconciler, broker = PositionReconciler(gate), gate.brokers["paper"]
-        told = SimpleNamespace(complete=True, positions={"EURUSD": Decimal(1), "AAPL": Decimal(0)})
+        told = Statement(as_of=AT, complete=True, positions={"EURUSD": Decimal(1), "AAPL": Decimal(0)})
 
-        async def statement(_since: datetime) -> SimpleNamespace:
+        async def statement(_since: datetime) -> Statement:
             return told
 
         monkeypatch.setattr(broker, "statement", statement, raising=False)
         assert await reconciler.get_mt5_positions() == {"EURUSD": Decimal(1)}
         assert await reconciler.get_broker_positions() == {"EURUSD": Decimal(1)}
         for half in (
-            SimpleNamespace(complete=False, positions={}),
-            SimpleNamespace(complete=True, positions=None),
+            Statement(as_of=AT, complete=False, positions={}),
+            Statement(as_of=AT, complete=True, positions=None),
         ):
             told = half
             with pytest.raises(Conflict, match="did not tell all of its positions now"):

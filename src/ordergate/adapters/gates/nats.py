@@ -63,7 +63,7 @@ def verdict_of(data: bytes) -> Verdict:
     """
     try:
         said: Any = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NatsError(f"the answer is not JSON: {error}") from None
     approved = said.get("approved") if isinstance(said, dict) else None
     if not isinstance(approved, bool):

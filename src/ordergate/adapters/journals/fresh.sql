@@ -44,7 +44,7 @@ CREATE TABLE fills (
 	superseded_by TEXT, 
 	awaited INTEGER NOT NULL, 
 	late INTEGER NOT NULL, 
-	deltas TEXT NOT NULL, 
+	deltas TEXT NOT NULL, told TEXT, 
 	PRIMARY KEY (order_id, exec_id)
 );
 CREATE TABLE head (
@@ -63,7 +63,7 @@ CREATE TABLE instruments (
 	contract_size TEXT NOT NULL, 
 	base TEXT NOT NULL, 
 	currency TEXT NOT NULL, 
-	pip_size TEXT, sector TEXT, country TEXT, average_daily_volume TEXT, 
+	pip_size TEXT, sector TEXT, country TEXT, average_daily_volume TEXT, perpetual INTEGER, 
 	PRIMARY KEY (symbol)
 );
 CREATE TABLE journal (
@@ -147,7 +147,7 @@ CREATE TABLE orders (
 	reason_code TEXT, 
 	reason TEXT, 
 	request_count INTEGER NOT NULL, 
-	requests TEXT NOT NULL, reference_price TEXT, awaits TEXT, decide_by TEXT, lots TEXT, max_slippage_bps TEXT, max_slippage_pips TEXT, overdue TEXT, protect TEXT, parent_order_id TEXT, order_manager TEXT, 
+	requests TEXT NOT NULL, reference_price TEXT, awaits TEXT, decide_by TEXT, lots TEXT, max_slippage_bps TEXT, max_slippage_pips TEXT, overdue TEXT, protect TEXT, parent_order_id TEXT, order_manager TEXT, operation TEXT DEFAULT 'spot_trade' NOT NULL, terms TEXT, route TEXT, slice INTEGER, algo TEXT, 
 	PRIMARY KEY (order_id)
 );
 CREATE TABLE payloads (
@@ -200,7 +200,7 @@ CREATE TABLE "funds" (
 	strategies TEXT NOT NULL, 
 	tax_lot_method TEXT NOT NULL, 
 	dedupe_window INTEGER, 
-	unlimited INTEGER NOT NULL, slippage TEXT, 
+	unlimited INTEGER NOT NULL, slippage TEXT, routes TEXT, split TEXT, 
 	PRIMARY KEY (fund_id)
 );
 CREATE TABLE limits (
@@ -297,4 +297,5 @@ CREATE TABLE account_holdings (
 CREATE INDEX orders_order_manager_order_id ON orders (order_manager, order_id) WHERE order_manager IS NOT NULL;
 CREATE INDEX orders_signal_id_order_id ON orders (signal_id, order_id) WHERE signal_id IS NOT NULL;
 CREATE INDEX refusals_signal_id_number ON refusals (signal_id, number);
-INSERT INTO alembic_version (version_num) VALUES ('0011');
+CREATE INDEX orders_parent_order_id_order_id ON orders (parent_order_id, order_id) WHERE parent_order_id IS NOT NULL;
+INSERT INTO alembic_version (version_num) VALUES ('0014');

@@ -64,6 +64,7 @@ class RowCodec:
     Args:
         encoder: for each type of a field, as the store wants its values.
         decoder: and back.
+        mark: a sign that is in texts which are not stored as they are, and what reads those.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class RowCodec:
         key: Sequence[str],
         encoder: Callable[[Any], Code | None] = encoder,
         decoder: Callable[[Any], Code | None] = decoder,
+        mark: tuple[str, Code] | None = None,
     ) -> None:
         kinds = [(field.name, plain_type(field.type)[0]) for field in fields(row_type)]
         self._type = row_type
@@ -82,6 +84,7 @@ class RowCodec:
         self._encoded = tuple((at, code) for at, code in enumerate(self._encoders) if code is not None)
         found = ((name, decoder(kind)) for name, kind in kinds)
         self._decoded = tuple((name, code) for name, code in found if code is not None)
+        self._mark, self._texts = mark, [at for at, (_name, kind) in enumerate(kinds) if kind is str]
 
     def column(self, name: str) -> str:
         """The column of a field, as SQL writes it; raises KeyError where there is none."""
@@ -131,14 +134,27 @@ class RowCodec:
         """One column's value."""
         return self._encode(self.names.index(name), value)
 
-    def decode(self, values: Sequence[Any]) -> Any:
-        """The row from its columns' values."""
-        row: dict[str, Any] = dict(zip(self.names, values, strict=True))
-        for name, code in self._decoded:
-            value = row[name]
-            if value is not None:
-                row[name] = code(value)
-        return msgspec.convert(row, self._type)
+    def decode(self, rows: Sequence[Sequence[Any]]) -> list[Any]:
+        """Rows from their columns' values."""
+        found: list[Any] = []
+        for values in self._unmarked(rows):
+            row: dict[str, Any] = dict(zip(self.names, values, strict=True))
+            for name, code in self._decoded:
+                value = row[name]
+                if value is not None:
+                    row[name] = code(value)
+            found.append(msgspec.convert(row, self._type))
+        return found
+
+    def _unmarked(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+        """The rows with their texts read: hardly ever is one marked, and that is seen at once."""
+        if self._mark is None or not rows:
+            return rows
+        (sign, code), columns = self._mark, list(zip(*rows, strict=True))
+        for at in self._texts:
+            if sign in "".join(filter(None, columns[at])):
+                columns[at] = tuple([value and code(value) for value in columns[at]])
+        return list(zip(*columns, strict=True))
 
 
 @cache

@@ -17,7 +17,22 @@ from msgspec import Struct
 from ordergate.domain.book import Book
 from ordergate.domain.errors import StoreError
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
+REVISIONS: Final = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0012",
+    "0013",
+    "0014",
+)
 """Versions of the schema, oldest first; the last is this program's."""
 
 KEYS: Final[dict[str, tuple[str, ...]]] = {
@@ -43,6 +58,8 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "account_holdings": ("broker", "kind", "name"),
 }
 ROW_TYPES: Final[dict[str, type[Struct]]] = {t.name: t.row_type for t in Book().tables}
+BEFORE: Final = {("orders", "operation"): "spot_trade"}
+"""What rows have in a column that was not there when they were written, where that is not nothing."""
 INDEXES: Final[Sequence[tuple[str, tuple[str, ...]]]] = (
     ("orders", ("state", "order_id")),
     ("orders", ("fund_id", "order_id")),
@@ -50,6 +67,7 @@ INDEXES: Final[Sequence[tuple[str, tuple[str, ...]]]] = (
     ("orders", ("strategy_id", "order_id")),
     ("orders", ("order_manager", "order_id")),
     ("orders", ("signal_id", "order_id")),
+    ("orders", ("parent_order_id", "order_id")),
     ("orders", ("broker", "broker_order_id")),
     ("fills", ("fund_id", "order_id", "exec_id")),
     ("fills", ("symbol", "order_id", "exec_id")),

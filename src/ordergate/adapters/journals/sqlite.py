@@ -104,7 +104,7 @@ class SqliteReader:
                 some = wanted[first : first + _MOST_VARIABLES]
                 marks = ", ".join("?" * len(some))
                 found += self._query(f"{_select(table)} WHERE {where}({marks})", (*prefix, *some))
-        return [codec(table).decode(row) for row in found]
+        return codec(table).decode(found)
 
     async def select(
         self,
@@ -124,7 +124,7 @@ class SqliteReader:
             rows += self._query(f"{_select(table)}{sql} ORDER BY {order}{end}", values)
         if len(parts) > 1:
             rows = sorted(rows, key=codec(table).key)[:limit]
-        return [codec(table).decode(row) for row in rows]
+        return codec(table).decode(rows)
 
     async def dump(self, table: str) -> AsyncIterator[bytes]:
         """Rows as stored."""

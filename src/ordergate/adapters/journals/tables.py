@@ -7,7 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from msgspec.structs import fields
 
-from ordergate.adapters.journals.schema import INDEXES, KEYS, ROW_TYPES, column_kind, plain_type
+from ordergate.adapters.journals.schema import BEFORE, INDEXES, KEYS, ROW_TYPES, column_kind, plain_type
 
 TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 INTEGER: Final = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
@@ -82,7 +82,17 @@ def _projection(name: str) -> sa.Table:
     for field in fields(ROW_TYPES[name]):
         kind, nullable = _COLUMN_TYPES[column_kind(field.type)], plain_type(field.type)[1]
         key = field.name in KEYS[name]
-        columns.append(sa.Column(field.name, kind, primary_key=key, nullable=nullable, autoincrement=False))
+        default = BEFORE.get((name, field.name))
+        columns.append(
+            sa.Column(
+                field.name,
+                kind,
+                primary_key=key,
+                nullable=nullable,
+                autoincrement=False,
+                server_default=default,
+            )
+        )
     return sa.Table(name, metadata, *columns)
 
 

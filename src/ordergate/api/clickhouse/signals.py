@@ -149,7 +149,9 @@ class SignalPoll:
         if not fresh:
             return
         ids = tuple(row.signal_id for row in fresh)
-        known = {str(order.signal_id): order for order in await self._gate.queries.orders(signal_id=ids)}
+        known = {
+            str(order.signal_id): order for order in await self._gate.queries.orders_of_signals(signal_id=ids)
+        }
         refused = await self._refused(ids)
         for row in fresh:
             order = known.get(row.signal_id)

@@ -104,7 +104,7 @@ class Teller:
         """Orders that have ended since they were told as submitted."""
         ids = await self._rows.submitted(self._gate.clock.now() - FOLLOWED, _MOST)
         for first in range(0, len(ids), _AT_ONCE):
-            found = await self._gate.queries.orders(signal_id=tuple(ids[first : first + _AT_ONCE]))
+            found = await self._gate.queries.orders_of_signals(signal_id=tuple(ids[first : first + _AT_ONCE]))
             for signal_id, order in {order.signal_id: order for order in found}.items():  # the newest of each
                 status = status_of(order)
                 if status != SUBMITTED and signal_id is not None:

@@ -70,14 +70,20 @@ def read(kind: type[Message], data: bytes) -> dict[str, Any]:
     except DecodeError:
         detail = f"the message cannot be read as {kind.DESCRIPTOR.full_name}"
         raise failure(400, DoorCode.NOT_PROTOBUF, detail) from None
+    return _fields(message)
+
+
+def _fields(message: Message) -> dict[str, Any]:
     for unknown in UnknownFieldSet(message):
         detail = f"has a field with the number {unknown.field_number}, which this version does not know"
-        raise Invalid(Code.UNKNOWN_FIELD, f"{kind.DESCRIPTOR.full_name} {detail}")
+        raise Invalid(Code.UNKNOWN_FIELD, f"{message.DESCRIPTOR.full_name} {detail}")
     return {field.name: _plain(value) for field, value in message.ListFields()}
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int) else list(value)
+    if isinstance(value, str | int):
+        return value
+    return _fields(value) if isinstance(value, Message) else [_plain(one) for one in value]
 
 
 def principal_of(metadata: Mapping[str, Any]) -> str:

@@ -5,9 +5,11 @@ A test holds the fields against what the queries show.
 
 from pydantic import Field
 
+from ordergate.api.rest.algo_answers import Algo
 from ordergate.api.rest.schema_types import Index, Instant, Number
 from ordergate.api.rest.shown import Shown
 from ordergate.domain.instruments import Unit
+from ordergate.domain.operations import Operation
 from ordergate.domain.orders.decision import PriceSource, RiskCode
 from ordergate.domain.orders.states import (
     ExecutionKind,
@@ -18,6 +20,28 @@ from ordergate.domain.orders.states import (
     State,
     TimeInForce,
 )
+
+
+class Leg(Shown):
+    """One operation of a bundle."""
+
+    operation: Operation
+    quantity: Number
+    token: str
+    venue: str | None
+    token_out: str | None
+    target: str | None
+    least_out: Number | None
+
+
+class OperationTerms(Shown):
+    """What an operation needs beside its token and quantity."""
+
+    venue: str | None = Field(description="The protocol or venue at which it is done.")
+    token_out: str | None
+    target: str | None
+    least_out: Number | None
+    legs: list[Leg]
 
 
 class Order(Shown):
@@ -68,8 +92,17 @@ class Order(Shown):
     max_slippage_bps: Number | None
     max_slippage_pips: Number | None
     protect: Protection | None = Field(description="What each of its fills is protected by; null is nothing.")
-    parent_order_id: str | None = Field(description="The entry whose fills it protects.")
+    parent_order_id: str | None = Field(
+        description="The entry that it protects, or that its broker closed by it; of a slice: its parent."
+    )
     order_manager: str | None = Field(description="What emitted it, such as a rebalance.")
+    slice: int | None = Field(description="Which slice of its parent it is.")
+    algo: Algo | None = Field(description="How a parent is worked; of any other order null.")
+    operation: Operation = Field(description="What it does.")
+    terms: OperationTerms | None = Field(description="Of what is no trade.")
+    route: list[str] | None = Field(
+        description="The brokers of the rule that chose its broker, in the order of failover; null where none did."
+    )
     average_price: Number | None
     leaves_quantity: Number
     overdue: list[str] = Field(description="Delays that were noticed, and how often, such as unfilled:2.")
@@ -102,6 +135,14 @@ class OrderOrPreview(Order):
     risk: Verdict | None = Field(None, description="With validate_only alone.")
 
 
+class Delta(Shown):
+    """A balance that moved."""
+
+    position_key: str
+    amount: Number
+    source: str
+
+
 class Fill(Shown):
     """An execution, with its slippage: positive is adverse."""
 
@@ -119,6 +160,7 @@ class Fill(Shown):
     exec_id: str
     kind: ExecutionKind
     late: bool
+    deltas: list[Delta] = Field(description="What it moved; nothing where it does not count.")
     slippage_bps: Number | None = Field(description="Against the mid when the order arrived.")
     slippage_pips: Number | None
     entry_slippage_bps: Number | None = Field(description="Against the signal's entry price.")

@@ -89,6 +89,7 @@ TAGS: Final = {
     "books": "What was traded and what is held.",
     "risk": "What may be traded: limits, the kill switch, approvals.",
     "recon": "Our record against the brokers' own, and what does not fit.",
+    "brokers": "How the brokers are.",
     "events": "The journal, as it grows.",
     "paper": "The market of the paper venues.",
     "audit": "The Merkle log, for anybody's tlog client.",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from ordergate.api.rest.schema_types import Key, Name, NotNegative, OrderId, Positive, When
+from ordergate.domain.operations import Operation
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
 from ordergate.domain.risk.kill_switch import Mode
 from ordergate.domain.risk.limits import Level
@@ -22,12 +23,33 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class _OfAnOperation(_Request):
+    venue: Name | None = Field(None, description="The protocol or venue at which it is done.")
+    token_out: Name | None = Field(None, description="What is got, where that is another token.")
+    target: Key | None = Field(None, description="Where a transfer goes: a venue's name, or an address.")
+    least_out: Positive | None = Field(None, description="If less came out, nothing is done.")
+
+
+class LegRequest(_OfAnOperation):
+    """One operation of a bundle."""
+
+    operation: Operation
+    quantity: Positive
+    token: Name
+
+
+class OperationTermsRequest(_OfAnOperation):
+    """What an operation needs beside its token and quantity."""
+
+    legs: Annotated[list[LegRequest], Field(max_length=20)] | None = Field(None, description="Of a bundle.")
+
+
 class _OrderTerms(_Request):
     fund_id: Name
     symbol: Key
-    side: Side
+    side: Side | None = Field(None, description="Needed of a trade.")
     quantity: Positive = Field(description="In the instrument's unit.")
-    order_type: OrderType
+    order_type: OrderType | None = Field(None, description="Needed of a trade.")
     order_id: OrderId | None = Field(None, description="Left out, ordergate names the order.")
     limit_price: Positive | None = None
     stop_price: Positive | None = None
@@ -49,6 +71,11 @@ class _OrderTerms(_Request):
     max_slippage_pips: Positive | None = Field(
         None, description="The same in pips, in place of basis points."
     )
+    operation: Operation | None = Field(
+        None,
+        description="What it does; left out: a trade. Of another, side, order_type and tif may be left out.",
+    )
+    terms: OperationTermsRequest | None = Field(None, description="Of what is no trade.")
     lots: Annotated[list[LotId], Field(min_length=1, max_length=100)] | None = Field(
         None, description="Ids of the tax lots that it closes first; for funds whose method is specific."
     )

@@ -1,5 +1,6 @@
 """How the service is: alive, ready, and its figures."""
 
+from ordergate.api import brokers
 from ordergate.api.door import Door
 from ordergate.api.metrics import MEDIA_TYPE
 from ordergate.api.readiness import check_ready
@@ -16,7 +17,8 @@ async def ready(door: Door, call: Call) -> Reply:
     """GET /ready."""
     call.query(())
     await check_ready(door)
-    return json_reply(200, {"status": "ready"})
+    down = brokers.down(door.gate)
+    return json_reply(200, {"status": "ready", **({"brokers_down": down} if down else {})})
 
 
 async def metrics(door: Door, call: Call) -> Reply:

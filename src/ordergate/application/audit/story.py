@@ -10,12 +10,15 @@ from msgspec import Struct
 from ordergate.application.audit.reading import let_others, lines_of, read_entry
 from ordergate.application.entry import Entry, kind_of
 from ordergate.application.ports.journal import JournalReader
+from ordergate.domain.algos.terms import AlgoTerms
 from ordergate.domain.contingencies.events import ProtectionFailed
 from ordergate.domain.events import AnyEvent
 from ordergate.domain.money import ZERO, text
 from ordergate.domain.orders import events as e
+from ordergate.domain.orders import parent_events as a
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order, Request
+from ordergate.domain.orders.rerouting import OrderRerouted
 from ordergate.domain.orders.states import State
 from ordergate.domain.recon import events as n
 from ordergate.domain.risk import events as r
@@ -109,8 +112,28 @@ def _reason(event: Any) -> str:
 def _order(order: Order) -> str:
     terms = _terms(None, order.limit_price, order.stop_price)
     what = f"{order.side} {text(order.quantity)} {order.symbol} {order.order_type}"
-    guards = "" if order.parent_order_id is None else f", protects {order.parent_order_id}"
-    return f"{what}{terms} {order.tif}, fund {order.fund_id}, broker {order.broker}{guards}"
+    route = "" if order.route is None else f" of {' > '.join(order.route)}"
+    return f"{what}{terms} {order.tif}, fund {order.fund_id}, broker {order.broker}{route}{_depends(order)}"
+
+
+def _depends(order: Order) -> str:
+    """What it is to another order, or how it is worked."""
+    if order.slice is not None:
+        return f", slice {order.slice} of {order.parent_order_id}"
+    if order.algo is not None:
+        return f", {_algo(order.algo)}"
+    depends = "closes" if order.by_broker else "protects"
+    return "" if order.parent_order_id is None else f", {depends} {order.parent_order_id}"
+
+
+def _algo(algo: AlgoTerms) -> str:
+    return f"worked by {algo.algorithm} in {algo.slices} slices over {algo.horizon_s} s"
+
+
+def _child_moved(event: a.ChildMoved) -> str:
+    said = [event.child_id] if event.slice is None else [f"slice {event.slice}: {event.child_id}"]
+    said += [f"filled {text(event.quantity)}"] if event.quantity else []
+    return ", ".join(said)
 
 
 def _request(request: Request) -> str:
@@ -180,6 +203,7 @@ _DETAILS: Final[Mapping[type, Callable[[Any], str]]] = {
     e.OrderSent: lambda event: _request(event.request),
     e.RequestOpened: lambda event: _request(event.request),
     e.SendDisproved: _numbered,
+    OrderRerouted: lambda event: f"from {event.before} to {event.broker}: {event.reason}",
     e.RequestDropped: _numbered,
     e.RequestDoubted: lambda event: f"request {event.number} {event.phase} {_reason(event)}".rstrip(),
     e.OrderAcknowledged: lambda event: f"known there as {event.broker_order_id}",
@@ -188,6 +212,7 @@ _DETAILS: Final[Mapping[type, Callable[[Any], str]]] = {
     e.FillCorrected: lambda event: _fill(event.fill),
     e.FillBusted: lambda event: _fill(event.fill),
     e.OrderOverdue: lambda event: f"{event.why} since {format_time(event.since)}: {event.remedy}",
+    a.ChildMoved: _child_moved,
     e.SlippageExceeded: lambda event: (
         f"{event.fill_id} at {text(event.price)}, against a mid of {text(event.benchmark)}"
     ),

@@ -6,6 +6,7 @@ from ordergate.application.decide.context import Context, Decision, OrderResult,
 from ordergate.application.decide.expiring import expired, over_by
 from ordergate.application.decide.gate import APPROVAL, deadline, judge, others_to_ask
 from ordergate.application.decide.halting import canceled_by, stopped
+from ordergate.application.decide.parents import children_of, stop
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound, quoted
 from ordergate.domain.identifiers import MOST_REQUESTS
 from ordergate.domain.money import ZERO, text
@@ -27,9 +28,9 @@ from ordergate.domain.orders.states import UNSENT, WORKING, Phase, RequestKind, 
 from ordergate.domain.orders.transitions import Move, allowed
 from ordergate.domain.risk.case import Case, Question
 from ordergate.domain.risk.commands import AnswerGate
-from ordergate.domain.risk.exposure import reserved
 from ordergate.domain.risk.kill_switch import Halt
 from ordergate.domain.risk.limits import shown_scope
+from ordergate.domain.risk.reserving import reserved
 from ordergate.domain.slippage import arrival_mid, max_slippage_of
 
 
@@ -53,9 +54,21 @@ def cancel(ctx: Context, command: CancelOrder) -> Decision[OrderResult]:
         return _result(ctx, order)
     if order.state not in WORKING:
         raise _finished(order, "canceled")
-    if order.open_request(RequestKind.CANCEL) is None:
+    if order.algo is not None:
+        yield from _cancel_parent(ctx, order, command.reason)
+    elif order.open_request(RequestKind.CANCEL) is None:
         yield from _open(ctx, order, _next(order, RequestKind.CANCEL))
     return _result(ctx, order)
+
+
+def _cancel_parent(ctx: Context, parent: Order, reason: str | None) -> Decision[None]:
+    """No more children, and none of those that work; again, where a broker has kept one."""
+    if parent.open_request(RequestKind.CANCEL) is None:
+        yield from stop(ctx, parent, "CANCELED_ON_REQUEST", reason)
+        return
+    for child in children_of(ctx, parent.order_id):
+        if child.state is not State.FILLED:
+            yield from cancel(ctx, CancelOrder(order_id=child.order_id, reason=reason))
 
 
 def amend(ctx: Context, command: ReplaceOrder) -> Decision[OrderResult]:
@@ -65,7 +78,8 @@ def amend(ctx: Context, command: ReplaceOrder) -> Decision[OrderResult]:
         NotFound: no such order.
         Invalid: the terms are wrong for the instrument or the type of order.
         Conflict: the order has ended, is not sent yet, was changed since `version`, more than the new quantity
-            is filled, or another replace of it waits for those who must agree.
+            is filled, another replace of it waits for those who must agree, it is worked in slices, or is one, or
+            its broker made it.
     """
     order = _find(ctx, command.order_id)
     if command.version is not None and command.version != order.version:
@@ -75,6 +89,15 @@ def amend(ctx: Context, command: ReplaceOrder) -> Decision[OrderResult]:
         raise Conflict(Code.ORDER_VERSION, detail, "#/version")
     if not allowed(order.state, Move.REPLACE):
         raise _finished(order, "replaced")
+    if order.algo is not None or order.slice is not None:
+        detail = f"order {order.order_id} is worked in slices, or is one: cancel it, and make another for what is left"
+        raise Conflict(Code.NOT_CHANGEABLE, detail, "#/order_id")
+    if order.by_broker:
+        detail = f"order {order.order_id} is {order.broker}'s own, which closed by it: nothing of it can be changed"
+        raise Conflict(Code.NOT_CHANGEABLE, detail, "#/order_id")
+    if not order.operation.is_trade:
+        detail = f"order {order.order_id} is a {order.operation}, which is not changed: cancel it and make a new one"
+        raise Conflict(Code.BAD_VALUE, detail, "#/order_id")
     if order.awaits:
         waits = f"a replace of order {order.order_id} waits for {', '.join(order.awaits)}: ask again once it does not"
         raise Conflict(Code.REPLACE_WAITS, waits, "#/order_id")
@@ -121,7 +144,8 @@ def _judged(ctx: Context, order: Order, request: Request) -> tuple[RiskDecision,
         is_new=False,
         max_slippage=max_slippage_of(order),
         arrival=arrival_mid(order),
-        guards=order.parent_order_id is not None,
+        guards=order.guards,
+        operation=order.operation,
     )
     fund, instrument = ctx.state.funds.rows[order.fund_id], ctx.state.instruments.rows[order.symbol]
     return judge(ctx, asked, fund, instrument)
@@ -222,11 +246,12 @@ def release(ctx: Context, command: Release) -> Decision[None]:
     epoch = ctx.view.sessions.get(order.broker)
     if (
         epoch is None
+        or order.algo is not None  # of a parent nothing leaves
         or request.phase is Phase.RISK
         or (request.phase is Phase.SENT and request.epoch == epoch)
     ):
         return
-    halt = None if request.kind is RequestKind.CANCEL else stopped(ctx, order)
+    halt = None if request.kind is RequestKind.CANCEL else stopped(ctx.state, order)
     if halt is not None:
         yield from _held_back(ctx, order, request, halt)
     elif request.kind is not RequestKind.SUBMIT:
@@ -241,7 +266,7 @@ def release(ctx: Context, command: Release) -> Decision[None]:
         and order.state is State.ACCEPTED
         and ctx.view.opens(order.broker) == epoch
     ):
-        over = over_by(ctx, order)
+        over = over_by(ctx.state, ctx.view, ctx.now(), order)
         if over is not None:
             yield expired(ctx, order, over)
             return

@@ -4,6 +4,7 @@ Of stops and other orders on the same side the gate counts only the larger, as s
 gives way to a stop: what it could fill beyond what is held, and the gate would not let through by itself, is taken off.
 """
 
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final, TypeVar
 
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from ordergate.application.decide.changing import amend, cancel
 from ordergate.application.decide.context import Context, Decision
 from ordergate.application.decide.gate import judge
+from ordergate.application.decide.parents import children_of, overridden
 from ordergate.domain.contingencies.events import CloseCut
 from ordergate.domain.contingencies.protection import cuts, will_close
 from ordergate.domain.errors import Refused
@@ -110,16 +112,21 @@ def _closes(ctx: Context, fund_id: str, symbol: str, side: Side) -> list[Order]:
 def _refused(ctx: Context, order: Order) -> RiskRefusal | None:
     """Why the gate would not let an order open anything now, with what is left of it, if it were not there yet."""
     fund, instrument = ctx.state.funds.rows[order.fund_id], ctx.state.instruments.rows[order.symbol]
-    override = None if order.retry_of is None else ctx.state.overrides.get(order.retry_of)
-    waived = override.codes if override is not None and override.made == order.order_id else ()
-    waived = (RiskCode.HALTED, *waived)  # which cancels by itself
+    waived = (RiskCode.HALTED, *overridden(ctx, order))  # a halt cancels by itself
 
     def look() -> RiskRefusal | None:
         _decision, case = judge(ctx, _as_new(order), fund, instrument)
         said = (check(case) for check in _OPENS)
         return next((one for one in said if one is not None and one.code not in waived), None)
 
-    return ctx.state.exposures.without(order, look)
+    return _without(ctx, [order, *children_of(ctx, order.order_id)], look)
+
+
+def _without(ctx: Context, orders: Sequence[Order], look: Callable[[], T]) -> T:
+    """What a look finds during which none of the orders counts: a parent before its children."""
+    if not orders:
+        return look()
+    return ctx.state.exposures.without(orders[0], lambda: _without(ctx, orders[1:], look))
 
 
 def _as_new(order: Order) -> Question:

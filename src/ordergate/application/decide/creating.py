@@ -1,9 +1,9 @@
 """Orders that are created first and submitted later: nothing is judged or reserved before somebody submits them."""
 
 from ordergate.application.decide.context import Context, Decision, OrderResult
+from ordergate.application.decide.naming import check_broker
 from ordergate.application.decide.submitting import (
     admit,
-    check_broker,
     entered,
     known_fund,
     new_order,
@@ -54,7 +54,7 @@ def submit_created(ctx: Context, command: SubmitCreated) -> Decision[OrderResult
     if order.expires_at is not None and order.expires_at <= ctx.now():
         yield _too_late(ctx, order)
         return OrderResult(order=ctx.state.orders.rows[order.order_id])
-    judgment = weigh(ctx, order, fund, ctx.state.instruments.rows[order.symbol])
+    judgment = weigh(ctx, order, order.broker, fund, ctx.state.instruments.rows[order.symbol])
     path = judgment.path[1:]
     times = ctx.ticks(len(path))
     yield OrderJudged(
@@ -67,6 +67,7 @@ def submit_created(ctx: Context, command: SubmitCreated) -> Decision[OrderResult
         decide_by=judgment.decide_by,
         run=judgment.run,
         remember_s=judgment.remember_s,
+        algo=judgment.algo,
     )
     return OrderResult(order=ctx.state.orders.rows[order.order_id], decision=judgment.decision)
 

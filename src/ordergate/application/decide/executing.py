@@ -37,10 +37,11 @@ def executed(ctx: Context, order: Order, said: r.Executed) -> Decision[None]:
     times = ctx.ticks(len(path))
     yield _fill_event(order, said, fill, path, times, completes=completes)
     yield from _say_if_moved(ctx, order, said)
-    if move is Move.FILL:
+    if move is Move.FILL and order.operation.is_trade:
         yield from say_if_slipped(ctx, order, ctx.state.fills.rows[order.order_id, fill.exec_id])
     late = f"execution {said.exec_id} of {text(said.quantity)} after the end of the order ({order.state})"
-    if filled > order.quantity > 0 and (filled > order.filled_quantity or not fill.late):
+    too_much = filled > order.quantity > 0 and not order.by_broker
+    if too_much and (filled > order.filled_quantity or not fill.late):
         detail = f"{text(filled)} filled of {text(order.quantity)}" + (f": {late}" if fill.late else "")
         yield from raise_break(ctx, BreakKind.OVERFILL, order.broker, detail, order.order_id)
     elif fill.late:
@@ -92,6 +93,7 @@ def _fill(ctx: Context, order: Order, said: r.Executed, awaited: Fill | None) ->
         refers_to=said.refers_to,
         ratio=order.ratio,
         late=order.state in TERMINAL,
+        told=None if bust else said.deltas,
     )
 
 

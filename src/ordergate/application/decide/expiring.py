@@ -24,10 +24,10 @@ def over_at(state: Book, view: View, order: Order) -> datetime | None:
     return order_over_at(order, state.instruments.rows[order.symbol], view.calendar)
 
 
-def over_by(ctx: Context, order: Order) -> datetime | None:
+def over_by(state: Book, view: View, now: datetime, order: Order) -> datetime | None:
     """When the order's time was over, where it is over now."""
-    over = over_at(ctx.state, ctx.view, order)
-    return over if over is not None and over <= ctx.now() else None
+    over = over_at(state, view, order)
+    return over if over is not None and over <= now else None
 
 
 def expired(ctx: Context, order: Order, over: datetime) -> OrderExpired:

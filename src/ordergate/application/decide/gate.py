@@ -102,6 +102,7 @@ def _ground(
         runs=0 if strategy is None else strategy.runs,
         broker_account=view.account(asked.broker),
         switched_off=view.switched_off,
+        operations=view.operations(asked.broker),
     )
 
 
@@ -123,11 +124,15 @@ def _today(volume: Volume | None, instrument: Instrument, now: datetime) -> Volu
 
 
 def others_to_ask(case: Case) -> tuple[str, ...]:
-    """The external gates that must agree too, and `approval` where a person must, of an entry, not of its guards."""
+    """The external gates that must agree too, and `approval` where a person must.
+
+    A person agrees to an entry, not to its guards, and to a parent as a whole, not to its children.
+    """
     gates, above = case.limits.gates, case.limits.approve_above_usd
     if (
         above is not None
         and not case.asked.guards
+        and not case.asked.of_parent
         and (case.notional_usd is None or case.notional_usd > above)
     ):
         return (*gates, APPROVAL)

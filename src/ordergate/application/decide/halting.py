@@ -6,6 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from ordergate.application.decide.context import Context, Decision, started
+from ordergate.application.decide.parents import stop
 from ordergate.domain.book import Book
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound, quoted
 from ordergate.domain.orders.events import OrderCanceled, OrderOverdue, RequestOpened
@@ -104,6 +105,9 @@ def go_on(ctx: Context, halt: Halt, *, at_once: bool = False) -> Decision[HaltRe
             yield canceled_by(ctx, order, halt)
         else:
             asked += 1
+            if order.algo is not None:
+                yield from stop(ctx, order, CANCELED_BY_HALT, reason_of(halt))
+                continue
             request = order.next_request(RequestKind.CANCEL)
             at = ctx.tick()
             yield RequestOpened(
@@ -141,7 +145,7 @@ def _asked_again_at(order: Order, halt: Halt) -> datetime | None:
 def say_if_stopped(ctx: Context, order_id: str) -> Decision[None]:
     """Notes that the broker has refused to cancel what must not work: how often, since the halt began."""
     order = ctx.state.orders.rows[order_id]
-    halt = stopped(ctx, order)
+    halt = stopped(ctx.state, order)
     if halt is None or order.state not in WORKING:
         return
     before = order.noticed(Delay.NOT_CANCELED)
@@ -174,20 +178,24 @@ def _only_reduces(state: Book, group: Group) -> bool:
 
 def canceled_by(ctx: Context, order: Order, halt: Halt) -> OrderCanceled:
     """The end of an order that never left."""
-    reason = f"{shown_scope(halt.scope)} is halted by {halt.by}: {halt.reason}"
     return OrderCanceled(
         order_id=order.order_id,
         path=(State.CANCELED,),
         times=(ctx.tick(),),
         code=CANCELED_BY_HALT,
-        reason=reason,
+        reason=reason_of(halt),
     )
 
 
-def stopped(ctx: Context, order: Order) -> Halt | None:
+def reason_of(halt: Halt) -> str:
+    """Why an order under a halt is canceled."""
+    return f"{shown_scope(halt.scope)} is halted by {halt.by}: {halt.reason}"
+
+
+def stopped(state: Book, order: Order) -> Halt | None:
     """The halt under which an order must not leave now."""
-    halt = strictest(ctx.state.halts.rows, scopes_of(order.fund_id, order.strategy_id, order.broker))
-    if halt is None or (halt.mode is Mode.REDUCE_ONLY and _only_reduces(ctx.state, group_of(order))):
+    halt = strictest(state.halts.rows, scopes_of(order.fund_id, order.strategy_id, order.broker))
+    if halt is None or (halt.mode is Mode.REDUCE_ONLY and _only_reduces(state, group_of(order))):
         return None
     return halt
 

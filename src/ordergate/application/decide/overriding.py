@@ -69,6 +69,9 @@ def _codes(ctx: Context, order: Order) -> tuple[RiskCode, ...]:
     if order.state is not State.REJECTED or order.reason_code not in _CODES:
         detail = f"order {order.order_id} ({order.state}) was not refused by a check of the risk gate"
         raise Conflict(Code.NOT_OVERRIDABLE, detail, "#/order_id")
+    if order.slice is not None:
+        detail = f"order {order.order_id} is a slice of {order.parent_order_id}, whose later slices do what it did not"
+        raise Conflict(Code.NOT_OVERRIDABLE, detail, "#/order_id")
     code = RiskCode(order.reason_code)
     if code in NEVER_WAIVED:
         raise Conflict(Code.NOT_OVERRIDABLE, f"nobody overrides {code}: {order.reason}", "#/order_id")

@@ -76,18 +76,18 @@ def _executed(
     if after.protect is Protection.STOP and more < 0:
         yield _fit_to_entry(ctx, after)
     yield _fit(ctx, after.fund_id, after.symbol, after.strategy_id)
-    if after.parent_order_id is not None and more > 0:
+    if after.guards and more > 0:
         yield fit_closes(ctx, after)
     if after.protect is Protection.STOP and more > 0:
         yield _protect(ctx, after, more, event.fill.fill_id)
-    if after.parent_order_id is not None and after.state in _DONE:
+    if after.guards and after.state in _DONE:
         yield _drop_successor(ctx, after)
 
 
 def _entered(ctx: Context, event: e.OrderEntered, _before: Order | None) -> FollowUps:
     """One that is not made here, such as a refused stop that an override lets through, fits as little for that."""
     order = event.order
-    if order.parent_order_id is not None:
+    if order.guards:
         yield _fit(ctx, order.fund_id, order.symbol, order.strategy_id)
 
 
@@ -97,13 +97,13 @@ def _adjusted(ctx: Context, event: PositionAdjusted, _before: Order | None) -> F
 
 
 def _ended(ctx: Context, event: e.OrderEnd, before: Order) -> FollowUps:
-    if before.parent_order_id is not None:
+    if before.guards and not before.by_broker:
         yield _after_the_end(ctx, event, before)
 
 
 def _dropped(ctx: Context, event: e.RequestDropped, before: Order) -> FollowUps:
     request = before.request(event.number)
-    if before.parent_order_id is None:
+    if not before.guards:
         yield close_dropped(ctx, event, before)
         return
     if request is None:

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from ordergate.application.decide.context import Context, Decision, close_if_done, raise_break, started
+from ordergate.application.decide.closed_there import adopted, fitted, grown
+from ordergate.application.decide.context import Context, Decision, close_if_done, raise_break
 from ordergate.application.decide.executing import executed
-from ordergate.application.decide.expiring import expired, over_by
-from ordergate.application.decide.halting import canceled_by, say_if_stopped, stopped
-from ordergate.application.decide.unknown import unknown_order
+from ordergate.application.decide.halting import say_if_stopped
+from ordergate.application.decide.rerouting import go_on
+from ordergate.application.decide.resending import barred, send_again
 from ordergate.application.decide.wrong import name_of, report_key, request_of, wrong_report
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.identifiers import order_id_of
@@ -22,15 +23,12 @@ from ordergate.domain.orders import reports as r
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.states import TERMINAL, Phase, RequestKind, State
 from ordergate.domain.orders.transitions import Move, allowed, next_state
-from ordergate.domain.risk.limits import shown_scope
-from ordergate.domain.times import format_time
 
 
 def report(ctx: Context, said: r.AnyReport) -> Decision[None]:
     """Journals what a report changes; nothing, where it says what is known."""
-    order = find_order(ctx, said)
+    order = find_order(ctx, said) or (yield from adopted(ctx, said))
     if order is None:
-        yield from unknown_order(ctx, said)
         return
     if order.state in (State.CREATED, State.PENDING_RISK):
         yield from _illegal(ctx, order, said)
@@ -42,7 +40,12 @@ def report(ctx: Context, said: r.AnyReport) -> Decision[None]:
     if order.state is State.ACCEPTED and _proves_sent(said):
         yield from _left_after_all(ctx, order, said)
         order = ctx.state.orders.rows[order.order_id]
+    if order.by_broker and isinstance(said, r.Executed):
+        yield from grown(ctx, order, said)
+        order = ctx.state.orders.rows[order.order_id]
     yield from _HANDLERS[type(said)](ctx, order, said)
+    if order.by_broker:
+        yield from fitted(ctx, order.order_id)
     yield from close_if_done(ctx, order.order_id)
 
 
@@ -54,7 +57,7 @@ def find_order(ctx: Context, said: r.AnyReport) -> Order | None:
     elif said.broker_order_id is not None:
         order_id = ctx.state.order_by_broker_id.get((said.broker, said.broker_order_id))
     order = ctx.state.orders.get(order_id) if order_id is not None else None
-    if order is None or order.broker != said.broker:
+    if order is None or order.broker != said.broker or order.algo is not None:  # no broker has a parent
         return None
     return order if said.client_id is not None or order.broker_order_id == said.broker_order_id else None
 
@@ -126,6 +129,9 @@ _END_MOVES: Final[Mapping[r.End, tuple[Move, State, type[e.OrderEnd], str]]] = {
 def _ended(ctx: Context, order: Order, said: r.Ended) -> Decision[None]:
     move, target, event, code = _END_MOVES[said.end]
     if order.state is target:
+        return
+    if order.by_broker and order.state in (State.FILLED, State.CLOSED):
+        yield from _confirmed(ctx, order, said)  # no more of it is executed
         return
     if order.state in TERMINAL or order.state is State.FILLED:
         detail = f"the broker says {said.end}, the order is {order.state}; the first end stands"
@@ -221,7 +227,7 @@ def _dropped(ctx: Context, order: Order, request: Request, reason: str | None) -
         yield from say_if_stopped(ctx, order.order_id)
 
 
-def _confirmed(ctx: Context, order: Order, said: r.Confirmed) -> Decision[None]:
+def _confirmed(ctx: Context, order: Order, said: r.Confirmed | r.Ended) -> Decision[None]:
     if order.state is State.FILLED and not order.confirmed:
         yield e.OrderConfirmed(order_id=order.order_id)
 
@@ -255,8 +261,8 @@ def _answered_change(ctx: Context, order: Order, request: Request, said: r.Answe
         yield _doubted(order, request, Phase.UNKNOWN, said.reason)
 
 
-def _disproved(ctx: Context, order: Order, request: Request, reason: str | None) -> Decision[None]:
-    """The order was never sent: it waits again, unless somebody wants it canceled."""
+def _disproved(ctx: Context, order: Order, request: Request, reason: str | None) -> Decision[bool]:
+    """The order was never sent: it waits again, unless somebody wants it canceled or it goes on; says whether so."""
     yield e.SendDisproved(
         order_id=order.order_id,
         path=(State.ACCEPTED,),
@@ -271,6 +277,8 @@ def _disproved(ctx: Context, order: Order, request: Request, reason: str | None)
             times=(ctx.tick(),),
             code="CANCELED_BEFORE_SENDING",
         )
+        return True
+    return (yield from go_on(ctx, order.order_id, reason or "it could not be sent"))
 
 
 def _doubted(order: Order, request: Request, phase: Phase, reason: str | None) -> e.AnyOrderEvent:
@@ -286,51 +294,22 @@ def _looked_up(ctx: Context, order: Order, said: r.LookedUp) -> Decision[None]:
         return  # sent (again) since: what was looked up came before it
     absent = said.finding is r.Finding.ABSENT
     repeatable = said.finding is r.Finding.REPEATABLE and request.kind is RequestKind.SUBMIT
-    barred = _barred(ctx, order) if repeatable else None
-    if repeatable and barred is None:
+    bar = barred(ctx.state, ctx.view, ctx.now(), order) if repeatable else None
+    if repeatable and bar is None:
         # It may have arrived: the order stays SUBMITTED, and a cancel of it open.
-        yield from _send_again(ctx, order, replace(request, repeated=True), State.SUBMITTED)
+        yield from send_again(ctx, order, replace(request, repeated=True), State.SUBMITTED)
     elif absent and request.kind is RequestKind.SUBMIT:
         reason = said.reason or "the broker proved that it has no such order"
-        yield from _disproved(ctx, order, request, reason)
-        yield from _send_again(ctx, order, request, State.ACCEPTED)
-    elif said.final or absent or barred is not None:
+        if not (yield from _disproved(ctx, order, request, reason)):
+            yield from send_again(ctx, order, request, State.ACCEPTED)
+    elif said.final or absent or bar is not None:
         yield _doubted(order, request, Phase.PARKED, said.reason)
         why = said.reason or "neither found nor proven absent"
-        again = "" if barred is None else f"; it is not sent again, for {barred}"
+        again = "" if bar is None else f"; it is not sent again, for {bar}"
         detail = f"{request.kind} {request.client_id}: {why}{again}"
         yield from raise_break(ctx, BreakKind.UNRESOLVED, order.broker, detail, order.order_id)
     elif request.phase is Phase.SENT:
         yield _doubted(order, request, Phase.UNKNOWN, said.reason)
-
-
-def _barred(ctx: Context, order: Order) -> str | None:
-    """Why an order that may have left must not be sent again: then only a person can find out what became of it."""
-    halt = stopped(ctx, order)
-    if halt is not None:
-        return f"{shown_scope(halt.scope)} is halted"
-    over = over_by(ctx, order)
-    return None if over is None else f"its time ended at {format_time(over)}"
-
-
-def _send_again(ctx: Context, order: Order, request: Request, state: State) -> Decision[None]:
-    """Sends a submit once more, where the session is up and the order in that state."""
-    epoch = ctx.view.opens(order.broker)
-    present = ctx.state.orders.rows[order.order_id]
-    if epoch is None or present.state is not state:
-        return
-    halt = stopped(ctx, present)
-    if halt is not None:
-        if state is State.ACCEPTED:
-            yield canceled_by(ctx, present, halt)
-        return
-    over = over_by(ctx, present) if state is State.ACCEPTED else None
-    if over is not None:
-        yield expired(ctx, present, over)
-        return
-    at = ctx.tick()
-    sent = started(request, epoch, at)
-    yield e.OrderSent(order_id=order.order_id, path=(State.SUBMITTED,), times=(at,), request=sent)
 
 
 _PROVE_SENT: Final = (r.Acknowledged, r.Working, r.Executed, r.Ended, r.Replaced, r.Restated, r.Marked)

@@ -1,33 +1,33 @@
-"""How an order comes into being: from a request, or because it was found at a broker."""
+"""How an order comes into being from a request."""
 
 from datetime import datetime
 from operator import attrgetter
 
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from ordergate.application.decide.context import Context, Decision, OrderResult
 from ordergate.application.decide.gate import deadline, judge, others_to_ask
 from ordergate.application.decide.moving import check_here
+from ordergate.application.decide.naming import check_broker, known_instrument, where_to
+from ordergate.application.decide.parents import as_child, overridden, parent_of
+from ordergate.domain.algos.terms import AlgoTerms
 from ordergate.domain.book import Key
 from ordergate.domain.contingencies.protection import protection_of
 from ordergate.domain.errors import Code, Conflict, Defect, Invalid, OrderMoved
 from ordergate.domain.funds import Fund, TaxLotMethod
 from ordergate.domain.instruments import Instrument
-from ordergate.domain.orders.commands import (
-    AdoptOrder,
-    SubmitOrder,
-    check_max_slippage,
-    check_prices,
-    check_time_in_force,
-)
+from ordergate.domain.orders.commands import SubmitOrder
 from ordergate.domain.orders.decision import RiskCode, RiskDecision
-from ordergate.domain.orders.events import InstrumentDefined, OrderAdopted, OrderEntered
+from ordergate.domain.orders.events import OrderEntered
+from ordergate.domain.orders.operations import check_operation, operation_of
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.states import Phase, RequestKind, State, TimeInForce
+from ordergate.domain.orders.terms import check_max_slippage, check_prices, check_time_in_force
 from ordergate.domain.risk.case import Case, Question
 from ordergate.domain.risk.throttles import same_as
-from ordergate.domain.slippage import max_slippage_of
+from ordergate.domain.routing import Routed
+from ordergate.domain.slippage import arrival_mid, max_slippage_of
 from ordergate.domain.times import format_time
 
 _REFUSED_PATH = (State.CREATED, State.PENDING_RISK, State.REJECTED)
@@ -35,11 +35,15 @@ _ASKED_PATH = (State.CREATED, State.PENDING_RISK)
 _WAITING_PATH = (State.CREATED, State.PENDING_RISK, State.ACCEPTED)
 _SENT_PATH = (*_WAITING_PATH, State.SUBMITTED)
 _OF_AN_ORDER = tuple(
-    name for name in SubmitOrder.__struct_fields__ if name not in ("key_kind", "key", "order_id", "broker")
+    name
+    for name in SubmitOrder.__struct_fields__
+    if name not in ("key_kind", "key", "order_id", "broker", "operation")
 )
 _read_terms = attrgetter(*_OF_AN_ORDER)
 _NOT_OF_GUARDS = (RiskCode.DUPLICATE, RiskCode.REPEATED, RiskCode.ORDER_NOTIONAL, RiskCode.PRICE_COLLAR)
 """Refusals that their entry has passed, level and size: a market that moves since must not leave it bare."""
+_NOT_OF_CHILDREN = (RiskCode.DUPLICATE, RiskCode.REPEATED)
+"""Refusals that their parent has passed: slices are alike, and no new idea of the strategy."""
 
 
 class Admitted(Struct, frozen=True, gc=False):
@@ -49,6 +53,7 @@ class Admitted(Struct, frozen=True, gc=False):
     instrument: Instrument
     fingerprint: str
     order_id: str
+    routed: Routed
 
 
 class Judgment(Struct, frozen=True, gc=False):
@@ -58,6 +63,7 @@ class Judgment(Struct, frozen=True, gc=False):
         path: from CREATED on.
         epoch: of the session that sends it; None where it is not sent yet.
         awaits, decide_by, run, remember_s: as in `OrderEntered` and its order.
+        algo: how it is worked, where it is a parent; then nothing of it is sent itself.
     """
 
     decision: RiskDecision
@@ -67,6 +73,7 @@ class Judgment(Struct, frozen=True, gc=False):
     decide_by: datetime | None = None
     run: int | None = None
     remember_s: int = 0
+    algo: AlgoTerms | None = None
 
 
 def submit(ctx: Context, command: SubmitOrder, waived: tuple[RiskCode, ...] = ()) -> Decision[OrderResult]:
@@ -82,20 +89,20 @@ def submit(ctx: Context, command: SubmitOrder, waived: tuple[RiskCode, ...] = ()
     new = yield from admit(ctx, command)
     if isinstance(new, OrderResult):
         return new
-    judgment = weigh(ctx, command, new.fund, new.instrument, waived)
+    judgment = weigh(ctx, command, new.routed.broker, new.fund, new.instrument, waived)
     decision = judgment.decision
     times = ctx.ticks(len(judgment.path))
     order = new_order(ctx, command, new, judgment.path, times)
-    order = replace(order, reference_price=decision.reference_price)
+    order = replace(order, reference_price=decision.reference_price, algo=judgment.algo)
     request = submit_request(order, judgment, times[-1])
-    if request is None:
+    if decision.code is not None:
         order = replace(order, reason_code=decision.code, reason=decision.reason, ended_at=times[-1])
-    else:
+    elif request is not None:
         order = replace(
             order,
             requests=(request,),
             request_count=1,
-            client_id=request.client_id,
+            client_id=request.client_id if judgment.algo is None else None,
             awaits=judgment.awaits,
             decide_by=judgment.decide_by,
         )
@@ -114,46 +121,59 @@ def admit(ctx: Context, command: SubmitOrder) -> Decision[Admitted | OrderResult
     key = ctx.state.keys.get((command.fund_id, command.key_kind, command.key))
     if key is not None and (key.expires_at is None or key.expires_at > ctx.now()):
         return OrderResult(order=_replay(ctx, key, fingerprint), replayed=True)
-    instrument, new = _instrument(ctx, command.symbol)
+    instrument, new = known_instrument(ctx, command.symbol)
     if new is not None:
         yield new
+    where = where_to(ctx, command, fund, instrument)
     _check(ctx, command, fund, instrument)
+    check_broker(ctx, where.broker)
     order_id = command.order_id or ctx.view.new_order_id()
     if command.order_id is not None and ctx.state.orders.get(order_id) is not None:
         raise Conflict(
             Code.ORDER_ID_TAKEN, f"{order_id!r} is another order's; leave it out or change it", "#/order_id"
         )
-    return Admitted(fund, instrument, fingerprint, order_id)
+    return Admitted(fund, instrument, fingerprint, order_id, where)
 
 
 def weigh(
     ctx: Context,
     wanted: SubmitOrder | Order,
+    broker: str,
     fund: Fund,
     instrument: Instrument,
     waived: tuple[RiskCode, ...] = (),
 ) -> Judgment:
     """What the gate says of an order that has not left, and how far it gets with that."""
-    asked = _question(ctx, wanted, fund)
+    parent = parent_of(ctx, wanted)
+    asked = question_of(ctx, wanted, broker, instrument, parent)
     waived = (*waived, *_NOT_OF_GUARDS) if asked.guards else waived
-    decision, case = judge(
-        ctx, asked, fund, instrument, lambda: ctx.state.traffic.last_made(same_as(wanted)), waived
-    )
-    remember_s = 0 if asked.guards else _remember_s(case)
+    waived = waived if parent is None else (*waived, *_NOT_OF_CHILDREN, *overridden(ctx, parent))
+
+    def look() -> tuple[RiskDecision, Case]:
+        made = same_as(wanted)
+        return judge(ctx, asked, fund, instrument, lambda: ctx.state.traffic.last_made(made), waived)
+
+    # What its parent has let through as a whole does not count beside it.
+    decision, case = look() if parent is None else ctx.state.exposures.without(parent, look)
+    depends = asked.guards or asked.of_parent
+    remember_s = 0 if depends else _remember_s(case)
     if decision.code:
         return Judgment(decision, _REFUSED_PATH, remember_s=remember_s)
-    run, awaits = None if asked.guards else _run(case), others_to_ask(case)
+    run, awaits = None if depends else _run(case), others_to_ask(case)
     if awaits:
         until = deadline(ctx, case, awaits)
-        return Judgment(decision, _ASKED_PATH, awaits=awaits, decide_by=until, run=run, remember_s=remember_s)
-    epoch = ctx.view.opens(asked.broker)
+        return Judgment(decision, _ASKED_PATH, None, awaits, until, run, remember_s, case.algo)
+    epoch = ctx.view.opens(asked.broker) if case.algo is None else None
     path = _WAITING_PATH if epoch is None else _SENT_PATH
-    return Judgment(decision, path, epoch, run=run, remember_s=remember_s)
+    return Judgment(decision, path, epoch, run=run, remember_s=remember_s, algo=case.algo)
 
 
 def submit_request(order: Order, judgment: Judgment, at: datetime) -> Request | None:
-    """The order's submit as the gate lets it: sent, waiting for the session or for other gates; None if refused."""
-    if judgment.decision.code:
+    """The order's submit as the gate lets it: sent, waiting for the session or for other gates.
+
+    None if refused, or if it is a parent that waits for nobody.
+    """
+    if judgment.decision.code or (judgment.algo is not None and judgment.awaits is None):
         return None
     request = order.next_request(RequestKind.SUBMIT, judgment.epoch, at)
     return request if judgment.awaits is None else replace(request, phase=Phase.RISK)
@@ -185,7 +205,11 @@ def entered(
     )
 
 
-def _question(ctx: Context, command: SubmitOrder | Order, fund: Fund) -> Question:
+def question_of(
+    ctx: Context, command: SubmitOrder | Order, broker: str, instrument: Instrument, parent: Order | None
+) -> Question:
+    """What the gate is asked of an order of which no broker has anything yet."""
+    bound = None if parent is None else max_slippage_of(parent)
     protected = protection_of(command, ctx.view.signals.protect) is not None
     return Question(
         fund_id=command.fund_id,
@@ -194,14 +218,19 @@ def _question(ctx: Context, command: SubmitOrder | Order, fund: Fund) -> Questio
         quantity=command.quantity,
         left=command.quantity,
         order_type=command.order_type,
-        broker=command.broker or fund.broker,
+        broker=broker,
         limit_price=command.limit_price,
         stop_price=command.stop_price,
         entry_price=command.entry_price,
         strategy_id=command.strategy_id,
         max_slippage=max_slippage_of(command),
-        guards=command.parent_order_id is not None,
+        arrival=None if parent is None or bound is None else arrival_mid(parent),
+        guards=command.parent_order_id is not None and command.slice is None,
+        operation=operation_of(command.operation, instrument),
+        terms=command.terms,
         stop_to_come=command.stop_loss if protected else None,
+        tif=command.tif,
+        of_parent=parent is not None,
     )
 
 
@@ -251,17 +280,6 @@ def _moved(ctx: Context, key: Key) -> Exception:
     return OrderMoved(key.order_id, detail, f"#/{key.kind}")
 
 
-def _instrument(ctx: Context, symbol: str) -> tuple[Instrument, InstrumentDefined | None]:
-    """The instrument, and the event that defines it where the journal does not know it yet."""
-    instrument, known = ctx.view.instrument(symbol), ctx.state.instruments.get(symbol)
-    if instrument is not None and known is not None:
-        return known, None
-    if instrument is None:
-        detail = f'{symbol!r} is neither built in nor configured: add [instruments."{symbol}"] to the configuration'
-        raise Invalid(Code.UNKNOWN_SYMBOL, detail, "#/symbol")
-    return instrument, InstrumentDefined(instrument=instrument)
-
-
 def _check(ctx: Context, command: SubmitOrder, fund: Fund, instrument: Instrument) -> None:
     check_prices(command.order_type, command.limit_price, command.stop_price)
     check_time_in_force(command.order_type, command.tif, command.expires_at)
@@ -272,6 +290,14 @@ def _check(ctx: Context, command: SubmitOrder, fund: Fund, instrument: Instrumen
     if command.tif is TimeInForce.GTD and command.expires_at is not None and command.expires_at <= ctx.now():
         detail = f"{format_time(command.expires_at)} is over: a gtd order names a time to come"
         raise Invalid(Code.BAD_VALUE, detail, "#/expires_at")
+    check_operation(
+        operation_of(command.operation, instrument),
+        command.terms,
+        instrument,
+        command.order_type,
+        command.side,
+        command.tif,
+    )
     instrument.check_quantity(command.quantity)
     if command.limit_price is not None:
         instrument.check_price(command.limit_price, "#/limit_price")
@@ -282,14 +308,6 @@ def _check(ctx: Context, command: SubmitOrder, fund: Fund, instrument: Instrumen
             f"fund {fund.fund_id!r} has method {fund.tax_lot_method}: lots are named where it is specific"
         )
         raise Invalid(Code.BAD_VALUE, detail, "#/lots")
-    check_broker(ctx, command.broker or fund.broker)
-
-
-def check_broker(ctx: Context, broker: str) -> None:
-    """Raises Invalid unless there is a broker of that name."""
-    if broker not in ctx.view.brokers:
-        known = ", ".join(sorted(ctx.view.brokers))
-        raise Invalid(Code.UNKNOWN_BROKER, f"{broker!r} is no broker; there are {known}", "#/broker")
 
 
 def new_order(
@@ -302,9 +320,11 @@ def new_order(
     """The order that has come so far on its path."""
     quote = ctx.view.quotes.get(command.symbol)
     reached = dict(zip(path, times, strict=True))
-    return Order(
+    order = Order(
         **dict(zip(_OF_AN_ORDER, _read_terms(command), strict=True)),
-        broker=command.broker or new.fund.broker,
+        operation=operation_of(command.operation, new.instrument),
+        broker=new.routed.broker,
+        route=new.routed.route,
         order_id=new.order_id,
         idempotency_key=command.key if command.key_kind == "idempotency_key" else None,
         state=path[-1],
@@ -316,35 +336,5 @@ def new_order(
         arrival_ask=quote.ask if quote else None,
         protect=protection_of(command, ctx.view.signals.protect),
     )
-
-
-def adopt(ctx: Context, command: AdoptOrder) -> Decision[OrderResult]:
-    """An order that works at a broker already.
-
-    Raises:
-        Invalid: unknown fund, symbol or broker.
-        Conflict: the order id, or the broker's id, is another order's.
-    """
-    known_fund(ctx, command.fund_id)
-    _known, new = _instrument(ctx, command.symbol)
-    if new is not None:
-        yield new
-    if command.broker not in ctx.view.brokers:
-        raise Invalid(Code.UNKNOWN_BROKER, f"{command.broker!r} is no broker", "#/broker")
-    if ctx.state.orders.get(command.order_id) is not None:
-        raise Conflict(Code.ORDER_ID_TAKEN, f"{command.order_id!r} is another order's", "#/order_id")
-    taken = ctx.state.order_by_broker_id.get((command.broker, command.broker_order_id))
-    if taken is not None:
-        detail = f"{command.broker_order_id!r} at {command.broker} is order {taken} already"
-        raise Conflict(Code.ORDER_ID_TAKEN, detail, "#/broker_order_id")
-    now = ctx.tick()
-    order = Order(
-        **asdict(command),
-        state=State.SUBMITTED,
-        created_at=now,
-        updated_at=now,
-        submitted_at=now,
-        acknowledged_at=now,
-    )
-    yield OrderAdopted(order_id=order.order_id, path=(State.SUBMITTED,), times=(now,), order=order)
-    return OrderResult(order=order)
+    parent = parent_of(ctx, command)
+    return order if parent is None else as_child(order, parent, command.key)

@@ -86,7 +86,18 @@ def wrong_execution(order: Order, said: r.Executed) -> tuple[BreakKind, str] | N
     if said.time.tzinfo is None or not all(map(is_sane, (said.quantity, said.price, said.fee))):
         said_so = f"{said.quantity} at {said.price}, fee {said.fee}, at {said.time}"
         return BreakKind.BAD_EXECUTION, f"execution {said.exec_id}: {said_so}; no sane numbers, or no offset"
-    if about is not ExecutionKind.BUST and (said.quantity <= 0 or said.price <= 0):
-        numbers = f"quantity {said.quantity} at {said.price}"
-        return BreakKind.BAD_EXECUTION, f"execution {said.exec_id}: {numbers}; both must be above zero"
-    return None
+    wrong = None if about is ExecutionKind.BUST else _wrong_amounts(order, said)
+    return None if wrong is None else (BreakKind.BAD_EXECUTION, f"execution {said.exec_id}: {wrong}")
+
+
+def _wrong_amounts(order: Order, said: r.Executed) -> str | None:
+    """A trade has both; of another operation an execution may be a step, or a fee alone."""
+    for delta in said.deltas or ():
+        if not is_sane(delta.amount) or delta.position_key.count(":") < 2:
+            return f"{delta.amount} of {delta.position_key}: no sane number, or no venue:type:symbol"
+    numbers = f"quantity {said.quantity} at {said.price}"
+    if order.operation.is_trade:
+        return f"{numbers}; both must be above zero" if said.quantity <= 0 or said.price <= 0 else None
+    if said.quantity < 0 or said.price < 0:
+        return f"{numbers}; neither may be below zero"
+    return f"no deltas, and a {order.operation} moves balances by them alone" if said.deltas is None else None

@@ -11,7 +11,12 @@ Rules that the conformance suite (`ordergate.testing.conformance.broker`) checks
    report's `cursor` is safe to resume from.
 6. An adapter has no rules on positions, risk, retries or states: it translates.
 7. One whose venue tells of the account has a property `account`: the last `BrokerAccount` that it said, or None.
+   One that knows whether it is connected, or how far the venue's clock is ahead, may have properties `connected` (bool)
+   and `clock_ahead_s` (seconds, or None).
 8. A statement of the account is all of one moment; one that is not complete says nothing, and is never read as empty.
+9. The reason of a refusal for lack of margin begins with `reports.INSUFFICIENT_MARGIN`.
+10. `has_margin`, where there is one, calculates and sends nothing; None, never an exception, where it cannot say now.
+11. `check`, where there is one, asks the venue and changes nothing there: it needs no session and ends nobody's.
 """
 
 from datetime import datetime
@@ -22,6 +27,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from ordergate.domain.market import Quote
+from ordergate.domain.operations import Operation
+from ordergate.domain.orders.operations import OperationTerms
 from ordergate.domain.orders.reports import AnyReport, Outcome
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
 from ordergate.domain.recon.statement import Statement
@@ -44,8 +51,15 @@ class Capabilities(Struct, frozen=True, gc=False, kw_only=True):
         lists: it can be asked for its open orders, and by our client ids; one that cannot is asked order by
             order, by its own ids.
         statements: it tells what is in the account: it is a `TellingBroker`.
+        operations: what orders may do there.
+        remembers_s: how long it knows an order that has ended, from when it was sent: whatever it says, absence of what
+            was sent before that proves nothing. None is for ever.
+        replaces: it changes working orders: their prices, and their quantity too where `changes_quantity`.
+        changes_quantity: a replace may name another quantity than the order has; one that does not answers REJECTED.
         grace_s: how long after sending a request may still turn up; absence before then proves nothing.
         calls: how many calls may be under way at once.
+        cancel_calls: how many cancels may be under way beside them.
+        max_calls_per_s: how many calls a second it takes; None is any number.
     """
 
     order_types: frozenset[OrderType]
@@ -57,13 +71,33 @@ class Capabilities(Struct, frozen=True, gc=False, kw_only=True):
     calls: int
     lists: bool = True
     statements: bool = False
+    operations: frozenset[Operation] = frozenset({Operation.SPOT_TRADE})
+    remembers_s: float | None = None
+    cancel_calls: int = 0
+    max_calls_per_s: int | None = None
+    changes_quantity: bool = True
+
+    @property
+    def makes_smaller(self) -> bool:
+        """Whether a replace can make a working order smaller."""
+        return self.replaces and self.changes_quantity
+
+
+class LoginRefused(Exception):
+    """The venue refuses who we are: wrong, expired, or not allowed. The text says which broker, and what to do.
+
+    Nothing is retried by itself: a venue locks out who tries for ever.
+    """
 
 
 class Send(Struct, frozen=True, gc=False, kw_only=True):
-    """An order as the venue gets it; quantity in the instrument's unit. Signal and levels inform, if anything.
+    """An order as the venue gets it; quantity in the instrument's unit. Signal and entry price inform, if anything.
 
     Attributes:
+        stop_loss, take_profit: levels that a venue may attach to what the order opens; what it closes by them it tells
+            with `Executed.closes`. There is no stop loss where ordergate makes the stops itself.
         expires_at: of a GTD order: when it works no longer.
+        operation, terms: what the order does; see `ordergate.domain.orders.operations`.
     """
 
     client_id: str
@@ -81,6 +115,8 @@ class Send(Struct, frozen=True, gc=False, kw_only=True):
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
     expires_at: datetime | None = None
+    operation: Operation = Operation.SPOT_TRADE
+    terms: OperationTerms | None = None
 
 
 class Change(Struct, frozen=True, gc=False, kw_only=True):
@@ -103,12 +139,17 @@ class Withdraw(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Answer(Struct, frozen=True, gc=False, kw_only=True):
-    """How a call ended; `raw` is the venue's reply as it came."""
+    """How a call ended; `raw` is the venue's reply as it came.
+
+    Attributes:
+        retry_after_s: for how long the venue wants no more calls, where it says so or limits how many there may be.
+    """
 
     outcome: Outcome
     broker_order_id: str | None = None
     reason: str | None = None
     raw: str | None = None
+    retry_after_s: float | None = None
 
 
 class Presence(StrEnum):
@@ -167,7 +208,12 @@ class Broker(Protocol):
         ...
 
     async def connect(self, sink: Sink, cursor: str | None) -> None:
-        """Starts the session; reports after `cursor` (all, if None) follow through the sink."""
+        """Starts the session; reports after `cursor` (all, if None) follow through the sink.
+
+        Raises:
+            LoginRefused: the venue refuses who we are.
+            StoreError: it cannot be reached or used now.
+        """
         ...
 
     async def submit(self, send: Send) -> Answer:
@@ -204,4 +250,71 @@ class TellingBroker(Broker, Protocol):
 
     async def statement(self, since: datetime) -> Statement:
         """What is in the account now, and what was executed since then; not complete where that cannot be told."""
+        ...
+
+
+class MarginBroker(Broker, Protocol):
+    """A broker whose venue calculates margin before there is an order."""
+
+    async def has_margin(self, symbol: str, quantity: Decimal) -> bool | None:
+        """Whether the account's free margin suffices to buy so much, in the instrument's unit, at the market now.
+
+        None where that cannot be said: the symbol is not traded, or the venue does not answer.
+        """
+        ...
+
+
+class DescribingBroker(Broker, Protocol):
+    """A broker whose venue describes what is traded there; asked as `check` is, beside whoever has the session."""
+
+    async def instruments(self) -> dict[str, str]:
+        """The tables `[instruments.X]` of the symbols that are traded there, by our names, as TOML.
+
+        Raises:
+            LoginRefused: the venue refuses who we are.
+            StoreError: it cannot be asked now.
+        """
+        ...
+
+
+class Health(Struct, frozen=True, gc=False, kw_only=True):
+    """What a venue says when it is only asked. None: it did not say, or cannot be asked that.
+
+    Attributes:
+        reached: it answered.
+        login: it knows who we are.
+        clock_ahead_s: by how many seconds its clock is ahead of ours, negative if behind.
+        clock_most_s: how many seconds apart it takes requests at most.
+        permissions: what our key may do, as the venue calls it.
+        may_trade: it may send orders.
+        may_withdraw: it may take money out of the account: more than it should.
+        open_orders: how many orders work in the account, those of others among them.
+        statement: what is in the account can be read.
+        problems: what is wrong, each with what would be right; no secret is in there.
+        notes: what else a person may want to know.
+    """
+
+    reached: bool
+    login: bool | None = None
+    clock_ahead_s: Decimal | None = None
+    clock_most_s: Decimal | None = None
+    permissions: tuple[str, ...] | None = None
+    may_trade: bool | None = None
+    may_withdraw: bool | None = None
+    open_orders: int | None = None
+    statement: bool | None = None
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class CheckableBroker(Broker, Protocol):
+    """A broker that can be asked how it is, by a process that is not the owner of its session."""
+
+    async def check(self) -> Health:
+        """Asks the venue, read-only; `connect` need not have been called, and `close` is called afterwards.
+
+        Nothing raises for reasons of the venue or the network, a login that is refused included: that is
+        `login=False` and a problem that says what the venue said. No order is sent, none is touched, and the session
+        of another process goes on.
+        """
         ...

@@ -12,7 +12,7 @@ from ordergate.domain.instruments import Instrument
 from ordergate.domain.money import ONE, ZERO, plain
 from ordergate.domain.orders.commands import SubmitOrder
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import TERMINAL, Protection, RequestKind, Side
+from ordergate.domain.orders.states import TERMINAL, OrderType, Protection, RequestKind, Side
 
 CLOSES: Final[Mapping[Side, Side]] = {
     Side.BUY: Side.SELL,
@@ -32,6 +32,22 @@ def protection_of(order: SubmitOrder | Order, configured: Protection) -> Protect
         return order.protect
     asks = order.signal_id is not None and order.stop_loss is not None
     return configured if asks and configured is not Protection.NONE else None
+
+
+def has_opened(entry: Order, broker: str) -> bool:
+    """Whether an order may have opened a position at that broker: it was let through, and it is there."""
+    sent = entry.accepted_at is not None and entry.algo is None
+    return sent and entry.operation.is_trade and entry.broker == broker
+
+
+def level_at_broker(entry: Order, order_type: OrderType) -> Decimal | None:
+    """The level of the signal that stands at the broker beside an entry: its take profit, or (of a stop) its stop loss.
+
+    None where it has none, or its stops are ordergate's own.
+    """
+    if order_type is OrderType.LIMIT:
+        return entry.take_profit
+    return None if entry.protect is Protection.STOP else entry.stop_loss
 
 
 def level(price: Decimal, side: Side, instrument: Instrument) -> Decimal:

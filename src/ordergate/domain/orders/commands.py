@@ -16,7 +16,10 @@ from ordergate.domain.funds import Fund
 from ordergate.domain.identifiers import parse_key, parse_name, parse_order_id
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.money import parse_positive, plain
+from ordergate.domain.operations import Operation
+from ordergate.domain.orders.operations import OperationTerms, parse_operation, parse_terms, side_of
 from ordergate.domain.orders.states import Delay, OrderType, Remedy, Side, TimeInForce
+from ordergate.domain.orders.terms import check_max_slippage, check_prices, check_time_in_force
 from ordergate.domain.times import parse_time
 
 E = TypeVar("E", bound=StrEnum)
@@ -29,7 +32,7 @@ class SubmitOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
         order_id: None lets the gate name it.
         key_kind, key: what makes the request the same request; `idempotency_key` or `signal_id`.
         lots: ids of the tax lots that its fills close first; for funds whose method is `specific`.
-        order_manager, parent_order_id: as in `Order`; no door takes the latter.
+        order_manager, operation, terms, parent_order_id, slice: as in `Order`; no door takes the last two.
     """
 
     fund_id: str
@@ -58,10 +61,17 @@ class SubmitOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
     max_slippage_pips: Decimal | None = None
     parent_order_id: str | None = None
     order_manager: str | None = None
+    slice: int | None = None
+    operation: Operation = Operation.SPOT_TRADE
+    terms: OperationTerms | None = None
 
     def fingerprint(self) -> str:
         """SHA-256 of the normalised content: equal content, equal fingerprint, however it was written."""
         content = {name: value for name, value in asdict(self).items() if value is not None}
+        if self.operation is Operation.SPOT_TRADE:
+            del content[
+                "operation"
+            ]  # keys that were given before there were others go on standing for the same
         for name in _NUMBERS & content.keys():
             content[name] = plain(content[name])
         return hashlib.sha256(_FINGERPRINT.encode((_FINGERPRINT_VERSION, content))).hexdigest()
@@ -264,6 +274,8 @@ _FIELDS: Final[Mapping[str, Callable[[object, str], Any]]] = {
     "lots": _lots,
     "max_slippage_bps": parse_positive,
     "max_slippage_pips": parse_positive,
+    "operation": parse_operation,
+    "terms": parse_terms,
 }
 ORDER_FIELDS: Final = tuple(_FIELDS)
 _NEEDED: Final = ("idempotency_key", "fund_id", "symbol", "side", "quantity", "order_type")
@@ -292,10 +304,11 @@ def parse_order(body: object) -> SubmitOrder:
         Invalid: naming the field, its value and what would be right.
     """
     fields = check_fields(body, ORDER_FIELDS)
-    for name in _NEEDED:
-        if fields.get(name) is None:
-            raise Invalid(Code.MISSING, "is missing", f"#/{name}")
     values = {n: _FIELDS[n](v, f"#/{n}") for n, v in fields.items() if v is not None}
+    values = {**_implied(values.get("operation")), **values}
+    for name in _NEEDED:
+        if name not in values:
+            raise Invalid(Code.MISSING, "is missing", f"#/{name}")
     key = values.pop("idempotency_key")
     order = SubmitOrder(key_kind="idempotency_key", key=key, **values)
     check_prices(order.order_type, order.limit_price, order.stop_price)
@@ -304,44 +317,8 @@ def parse_order(body: object) -> SubmitOrder:
     return order
 
 
-def check_time_in_force(order_type: OrderType, tif: TimeInForce, expires_at: datetime | None) -> None:
-    """A GTD order says until when it works; an OPG order has no stop, for it trades at one moment.
-
-    Raises:
-        Invalid: naming the field.
-    """
-    if tif is TimeInForce.GTD and expires_at is None:
-        raise Invalid(Code.MISSING, "is missing: a gtd order says until when it works", "#/expires_at")
-    if tif is TimeInForce.OPG and order_type.has_stop:
-        detail = f"opg of a {order_type} order: what trades at the opening alone is a market or limit order"
-        raise Invalid(Code.BAD_VALUE, detail, "#/tif")
-
-
-def check_max_slippage(order_type: OrderType, bps: Decimal | None, pips: Decimal | None) -> None:
-    """A bound on slippage has one unit, and counts from the market when the order is created.
-
-    Raises:
-        Invalid: naming the field.
-    """
-    pointer = "#/max_slippage_bps" if bps is not None else "#/max_slippage_pips"
-    if bps is not None and pips is not None:
-        raise Invalid(Code.BAD_VALUE, "is given beside max_slippage_pips: write one of them", pointer)
-    if order_type.has_stop and (bps is not None or pips is not None):
-        detail = f"a {order_type} order trades at a market yet to come: write a stop_limit order's limit_price instead"
-        raise Invalid(Code.BAD_VALUE, detail, pointer)
-
-
-def check_prices(order_type: OrderType, limit: Decimal | None, stop: Decimal | None) -> None:
-    """A limit order has a limit price, a stop order a stop price, and the others none.
-
-    Raises:
-        Invalid: one is missing or too many.
-    """
-    for pointer, price, wanted in (
-        ("#/limit_price", limit, order_type.has_limit),
-        ("#/stop_price", stop, order_type.has_stop),
-    ):
-        if wanted and price is None:
-            raise Invalid(Code.PRICE_MISSING, f"a {order_type} order needs one", pointer)
-        if not wanted and price is not None:
-            raise Invalid(Code.PRICE_UNEXPECTED, f"{price} given, but a {order_type} order has none", pointer)
+def _implied(operation: Operation | None) -> dict[str, Any]:
+    """What an operation that is no trade need not say."""
+    if operation is None or operation.is_trade:
+        return {}
+    return {"side": side_of(operation), "order_type": OrderType.MARKET, "tif": TimeInForce.GTC}

@@ -11,6 +11,7 @@ class RiskCode(StrEnum):
 
     LIMITS = "RISK_LIMITS"
     BROKER = "RISK_BROKER"
+    OPERATION = "RISK_OPERATION"
     ORDER_TYPE = "RISK_ORDER_TYPE"
     ASSET_CLASS = "RISK_ASSET_CLASS"
     STRATEGY = "RISK_STRATEGY"
@@ -43,12 +44,13 @@ class RiskCode(StrEnum):
 
 
 class PriceSource(StrEnum):
-    """Where a reference price comes from."""
+    """Where a reference price comes from; a token that is moved is worth itself."""
 
     QUOTE = "quote"
     LIMIT = "limit"
     STOP = "stop"
     ENTRY = "entry"
+    ITSELF = "itself"
 
 
 class RiskRefusal(Struct, frozen=True, gc=False):

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from ordergate.domain.algos.terms import AlgoTerms
 from ordergate.domain.breaks import Break
 from ordergate.domain.funds import Fund
 from ordergate.domain.instruments import Instrument
@@ -95,6 +96,7 @@ class OrderJudged(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag
         decision, run, remember_s: as in `OrderEntered`.
         request: the submit; None where the gate refused.
         awaits, decide_by: the external gates that must agree before it may leave, and until when they are waited for.
+        algo: how it is worked from here on, as a parent.
     """
 
     decision: RiskDecision
@@ -103,10 +105,11 @@ class OrderJudged(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag
     decide_by: datetime | None = None
     run: int | None = None
     remember_s: int = 0
+    algo: AlgoTerms | None = None
 
 
 class OrderAdopted(OrderEvent, frozen=True, kw_only=True, omit_defaults=True, tag="OrderAdopted/1"):
-    """An order that works at a broker without our having sent it."""
+    """An order that a broker has without our having sent it: it works there, or has closed what an entry opened."""
 
     order: Order
 

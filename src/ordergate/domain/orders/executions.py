@@ -20,7 +20,10 @@ from ordergate.domain.orders.states import ExecutionKind, Side
 
 
 class Delta(Struct, frozen=True, gc=False, array_like=True):
-    """A change of one balance: `position_key` is `venue:type:symbol`, `source` is trade or fee."""
+    """A change of one balance: `position_key` is `venue:type:symbol`; `source` says why it moved.
+
+    Sources: trade, fee, transfer, funding, reward, initial.
+    """
 
     position_key: str
     amount: Decimal
@@ -39,6 +42,8 @@ class Fill(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
         superseded_by: exec_id of the execution that speaks for the same trade; None where this one does.
         awaited: only referred to so far; the broker has not reported it.
         late: it arrived after the order's end.
+        told: the deltas that the broker told, its fee not among them; None where it told none.
+        deltas: the balances that it has moved; none where it does not count.
     """
 
     fill_id: str
@@ -62,6 +67,7 @@ class Fill(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     awaited: bool = False
     late: bool = False
     deltas: tuple[Delta, ...] = ()
+    told: tuple[Delta, ...] | None = None
 
 
 def supersede(fill: Fill, known: Mapping[str, Fill]) -> tuple[Fill, ...]:
@@ -114,6 +120,7 @@ def _awaited(fill: Fill, exec_id: str) -> Fill:
         refers_to=None,
         awaited=True,
         deltas=(),
+        told=None,
     )
 
 

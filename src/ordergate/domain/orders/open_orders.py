@@ -16,7 +16,7 @@ Line = tuple[str, str, int]
 
 
 class Group(NamedTuple):
-    """What a halt tells orders apart by: it stops all of a group, or none. An order stays in its group."""
+    """What a halt tells orders apart by: it stops all of a group, or none."""
 
     fund_id: str
     symbol: str
@@ -54,11 +54,24 @@ class OpenOrders:
 
     def order_changed(self, before: Order | None, after: Order | None) -> None:
         """An order came, changed or went."""
+        if before is not None and after is not None and before.broker != after.broker:
+            self.order_changed(before, None)  # it is in another group from here on
+            before = None
+        if before is None and after is not None and after.state in WORKING and after.overdue is None:
+            self._file_as_new(after)  # as each does that is loaded
+            return
         if before is None or after is None or before.state is not after.state:
             self._file_as_closing(before, after)
         elif before.requests is after.requests and before.overdue is after.overdue:
             return  # all that counts here is as it was
         self._file_as_stoppable(before, after)
+
+    def _file_as_new(self, order: Order) -> None:
+        if _may_close(order):
+            line = order.fund_id, order.symbol, order.side.sign
+            self._closing.setdefault(line, {})[order.order_id] = None
+        if _can_be_stopped(order):
+            self._stoppable.setdefault(group_of(order), {})[order.order_id] = None
 
     def _file_as_closing(self, before: Order | None, after: Order | None) -> None:
         order, closes = after or before, after is not None and _may_close(after)
@@ -88,7 +101,8 @@ def _move(ids_of: dict[Name, dict[str, None]], name: Name, order_id: str, *, the
 
 
 def _may_close(order: Order) -> bool:
-    return order.parent_order_id is None and order.state is not State.CREATED and order.state not in TERMINAL
+    whole = not order.guards and order.slice is None  # a parent counts with its children
+    return whole and order.state is not State.CREATED and order.state not in TERMINAL
 
 
 def _can_be_stopped(order: Order) -> bool:

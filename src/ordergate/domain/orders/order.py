@@ -6,8 +6,11 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ordergate.domain.algos.terms import AlgoTerms
 from ordergate.domain.identifiers import client_order_id
 from ordergate.domain.money import ONE, ZERO, divide
+from ordergate.domain.operations import Operation
+from ordergate.domain.orders.operations import OperationTerms
 from ordergate.domain.orders.states import (
     TERMINAL,
     Delay,
@@ -75,8 +78,13 @@ class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
         max_slippage_bps, max_slippage_pips: how much worse than the arrival mid it may trade; None is any.
         overdue: delays that were noticed, one a kind.
         protect: what each of its fills is given; None where nothing is.
-        parent_order_id: the entry whose fills it protects; such an order gives way to others that close the position.
+        parent_order_id: the entry whose fills it protects or, at its broker, has closed; or (with a `slice`) the parent
+            that it is a part of.
+        slice: which slice of its parent it is; None of any other order.
+        algo: how a parent is worked, by children; no broker has the parent itself.
         order_manager: the identifier of what emitted it, such as a rebalance, of which there may be a record.
+        operation: what it does; `terms` what it needs for that, where it is no trade.
+        route: the brokers of the rule that chose its broker, in the order of failover; None where none did.
     """
 
     order_id: str
@@ -132,6 +140,21 @@ class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     protect: Protection | None = None
     parent_order_id: str | None = None
     order_manager: str | None = None
+    slice: int | None = None
+    algo: AlgoTerms | None = None
+    operation: Operation = Operation.SPOT_TRADE
+    terms: OperationTerms | None = None
+    route: tuple[str, ...] | None = None
+
+    @property
+    def guards(self) -> bool:
+        """Whether it protects what an entry has opened; such an order gives way to others that close the position."""
+        return self.parent_order_id is not None and self.slice is None
+
+    @property
+    def by_broker(self) -> bool:
+        """Whether its broker made it by itself, to close what an entry of ours had opened there."""
+        return self.guards and not self.request_count and self.broker_order_id is not None
 
     @property
     def waits(self) -> bool:
@@ -140,7 +163,9 @@ class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
 
     def noticed(self, why: Delay) -> Overdue | None:
         """The delay of that kind, where it was noticed."""
-        return next((one for one in self.overdue or () if one.why is why), None)
+        if self.overdue is None:
+            return None
+        return next((one for one in self.overdue if one.why is why), None)
 
     @property
     def leaves_quantity(self) -> Decimal:

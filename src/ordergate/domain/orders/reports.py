@@ -8,11 +8,16 @@ payload as it came.
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
 from ordergate.domain.money import ONE, ZERO
-from ordergate.domain.orders.states import ExecutionKind, Mark, Side
+from ordergate.domain.orders.executions import Delta
+from ordergate.domain.orders.states import ExecutionKind, Mark, OrderType, Side
+
+INSUFFICIENT_MARGIN: Final = "Insufficient margin"
+"""How the reason of a broker begins that refuses an order for lack of margin."""
 
 
 class Outcome(StrEnum):
@@ -88,6 +93,11 @@ class Executed(Report, frozen=True, kw_only=True, omit_defaults=True):
         symbol, side: checked against the order's where given.
         fee_currency: None is the instrument's.
         completes: the broker's own record says that the order is complete, so the fill is confirmed.
+        deltas: the balances that it moved, its fee not among them; None is what quantity and price say.
+        closes: where the broker by itself closed what an entry of ours had opened (a stop loss or take profit that
+            stood there with it, a stop-out): the entry's client id. `side` is told then, and a `broker_order_id`
+            that is not the entry's.
+        order_type: of the order by which it did so: stop of a stop loss, limit of a take profit; None is market.
     """
 
     exec_id: str
@@ -101,6 +111,9 @@ class Executed(Report, frozen=True, kw_only=True, omit_defaults=True):
     symbol: str | None = None
     side: Side | None = None
     completes: bool = False
+    deltas: tuple[Delta, ...] | None = None
+    closes: str | None = None
+    order_type: OrderType | None = None
 
 
 class Ended(Report, frozen=True, kw_only=True, omit_defaults=True):

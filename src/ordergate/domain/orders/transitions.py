@@ -17,6 +17,9 @@ stands, and a later, different one is a break; fills decide before ends where bo
 Which executions count does not depend on the order in which they arrive: an execution counts unless it is a
 bust or another execution refers to it (`domain.orders.executions`).
 
+A parent (an order that is worked by children) has the same states, and no broker: it is SUBMITTED once a
+child is, filled by what its children fill together, and ends when none of them is open. It is never unknown.
+
 `TABLE[event][state]` is the state after that event in that state. BY_QUANTITY: SUBMITTED, PARTIALLY_FILLED
 or FILLED, as the filled quantity says. A missing cell is illegal: a command is refused, a broker's report
 becomes a break and changes nothing. The edges of the diagram are derived from this table.
@@ -40,11 +43,13 @@ class Move(StrEnum):
     PASS_RISK = "pass_risk"  # noqa: S105  (no password)
     SEND = "send"
     DISPROVE_SEND = "disprove_send"
+    REROUTE = "reroute"
     ACKNOWLEDGE = "acknowledge"
     MARK = "mark"
     REQUEST = "request"
     REFUSE_REPLACE = "refuse_replace"
     SETTLE_REQUEST = "settle_request"
+    WORK = "work"
     FILL = "fill"
     CORRECT = "correct"
     REPLACE = "replace"
@@ -87,9 +92,10 @@ TABLE: Final[dict[Move, dict[State | None, Target]]] = {
     Move.PASS_RISK: {_PENDING: _ACCEPTED},
     Move.SEND: {
         _ACCEPTED: _SUBMITTED,
-        _SUBMITTED: _SUBMITTED,  # rerouted, or sent again after proof that the venue has nothing
+        _SUBMITTED: _SUBMITTED,  # sent again, to a venue that knows a repeat
     },
     Move.DISPROVE_SEND: {_SUBMITTED: _ACCEPTED},
+    Move.REROUTE: {_ACCEPTED: _ACCEPTED},  # to another broker, for nothing of it is at this one
     Move.ACKNOWLEDGE: {
         _ACCEPTED: _SUBMITTED,  # it had left after all
         **_EVERY_SENT,  # a late one still tells us the broker's order id
@@ -98,6 +104,7 @@ TABLE: Final[dict[Move, dict[State | None, Target]]] = {
     Move.REQUEST: {_SUBMITTED: _SUBMITTED, _PARTIAL: _PARTIAL, _FILLED: _FILLED},
     Move.REFUSE_REPLACE: {_SUBMITTED: _SUBMITTED, _PARTIAL: _PARTIAL, _FILLED: _FILLED},
     Move.SETTLE_REQUEST: {_ACCEPTED: _ACCEPTED, **_EVERY_SENT},
+    Move.WORK: {_ACCEPTED: _ACCEPTED, **_EVERY_SENT},  # a parent's child was made, or it makes no more
     Move.FILL: {_SUBMITTED: BY_QUANTITY, _PARTIAL: BY_QUANTITY, _FILLED: BY_QUANTITY, **_STAYS_ENDED},
     Move.CORRECT: {_SUBMITTED: BY_QUANTITY, _PARTIAL: BY_QUANTITY, _FILLED: BY_QUANTITY, **_STAYS_ENDED},
     Move.REPLACE: {_SUBMITTED: BY_QUANTITY, _PARTIAL: BY_QUANTITY, _FILLED: BY_QUANTITY},

@@ -5,6 +5,8 @@ from typing import Final
 
 from ordergate.domain.errors import Defect
 from ordergate.domain.orders import events as e
+from ordergate.domain.orders import parent_events as a
+from ordergate.domain.orders.rerouting import OrderRerouted
 from ordergate.domain.orders.states import State
 from ordergate.domain.orders.transitions import Move, targets
 
@@ -17,6 +19,7 @@ _MOVES: Final[Mapping[type, tuple[Move, ...]]] = {
     e.OrderSent: (Move.SEND,),
     e.RequestOpened: (Move.REQUEST,),
     e.SendDisproved: (Move.DISPROVE_SEND,),
+    OrderRerouted: (Move.REROUTE,),
     e.OrderAcknowledged: (Move.ACKNOWLEDGE,),
     e.OrderMarked: (Move.MARK,),
     e.ReplaceRefused: (Move.REFUSE_REPLACE,),
@@ -35,6 +38,8 @@ _MOVES: Final[Mapping[type, tuple[Move, ...]]] = {
     e.OrderConfirmed: (Move.CONFIRM,),
     e.OrderOverdue: (Move.MARK,),
     e.SlippageExceeded: (Move.MARK,),
+    a.ChildMoved: (Move.WORK, Move.SEND, Move.CORRECT),
+    a.WorkStopped: (Move.WORK,),
 }
 """What each event may do to an order's state, step by step of its path."""
 

@@ -20,6 +20,7 @@ class Difference(Struct, frozen=True, gc=False, kw_only=True):
         excused: something under way can explain it.
         look_up: the broker can be asked about the order, and what it says be booked.
         asks: orders that may explain it, where executions are not told.
+        closing: an execution by which the broker itself closed something, or what takes it back; it is booked as told.
     """
 
     kind: BreakKind
@@ -33,6 +34,7 @@ class Difference(Struct, frozen=True, gc=False, kw_only=True):
     excused: bool = False
     look_up: bool = False
     asks: tuple[str, ...] = ()
+    closing: Executed | None = None
 
 
 def is_since(ours: Ours, at: datetime | None) -> bool:
@@ -41,11 +43,16 @@ def is_since(ours: Ours, at: datetime | None) -> bool:
 
 
 def unknown(ours: Ours, client_id: str | None, what: str, said: Executed | None = None) -> Difference:
-    """An order that the broker has and we do not know. We commit before we send, so nothing under way explains it."""
+    """An order that the broker has and we do not know. We commit before we send, so nothing under way explains it.
+
+    One by which it closed what an order of ours had opened is as unknown as that.
+    """
     order_id = order_id_of(client_id) if client_id else ""
     name = client_id or (said.broker_order_id if said is not None else None) or "without a name"
-    is_elsewhere = order_id in ours.elsewhere
-    is_lost = client_id is not None and is_made_here(client_id) and not is_elsewhere
+    made = client_id or (said.closes if said is not None else None) or ""
+    made_id = order_id_of(made)
+    is_elsewhere = made_id in ours.elsewhere
+    is_lost = is_made_here(made) and not is_elsewhere and made_id not in ours.orders
     known = "has it at another broker" if is_elsewhere else "does not know it"
     return Difference(
         kind=BreakKind.UNKNOWN_ORDER,

@@ -1,16 +1,19 @@
 """The executions of an account: ours against those that a statement names, one by one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from ordergate.domain.breaks import BreakKind, Cause
+from ordergate.domain.contingencies.protection import CLOSES, has_opened
 from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.money import ZERO, text
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import Executed
-from ordergate.domain.orders.states import ExecutionKind, Side
+from ordergate.domain.orders.states import ExecutionKind, Side, State
 from ordergate.domain.recon.difference import Difference, is_since, unknown
 from ordergate.domain.recon.statement import Ours, Statement, Terms
 
@@ -30,12 +33,18 @@ def fills_of(ours: Ours, theirs: Statement, terms: Terms) -> Iterator[tuple[Diff
         order, fill = ours.orders.get(key[0]), ours.fills.get(key)
         stands = said.execution_kind is not ExecutionKind.BUST and key not in over
         booked: Moved = ((_as_fill(said, order), 1),) if stands else ()
-        if order is None:
+        entry = _closed(ours, said) if order is None else None
+        if entry is not None:
+            closed = replace(entry, order_id="", side=CLOSES[entry.side])
+            told = _of_broker(_missing(entry, said, excused=said.time > grace_from), said)
+            yield told, ((_as_fill(said, closed), 1),) if stands else ()
+        elif order is None:
             yield unknown(ours, said.client_id, "was filled there", said), booked
         elif fill is None or fill.awaited:
             before = ours.fills.get((order.order_id, said.refers_to or ""))
             undone: Moved = ((before, -1),) if before is not None and before.counts else ()
-            yield _missing(order, said, excused=said.time > grace_from), (*booked, *undone)
+            told = _missing(order, said, excused=said.time > grace_from)
+            yield _of_broker(told, said) if order.by_broker else told, (*booked, *undone)
         elif (wrong := _wrong(fill, said, terms)) is not None:
             yield wrong, ((fill, -1), (_as_fill(said, order), 1)) if fill.counts else ()
     since = theirs.executions_since
@@ -43,6 +52,35 @@ def fills_of(ours: Ours, theirs: Statement, terms: Terms) -> Iterator[tuple[Diff
         if name in there or not fill.counts or fill.awaited or (since is not None and fill.time < since):
             continue
         yield _extra(ours, fill), ((fill, -1),)
+
+
+def _closed(ours: Ours, said: Executed) -> Order | None:
+    """The entry of ours of which a broker closed something by itself, by an order that the journal does not know."""
+    if said.closes is None or said.client_id is not None or said.broker_order_id is None:
+        return None
+    entry = ours.orders.get(order_id_of(said.closes))
+    return entry if entry is not None and has_opened(entry, said.broker) else None
+
+
+def _of_broker(missing: Difference, said: Executed) -> Difference:
+    """The same of an order that the broker made by itself: it cannot be asked for by a name of ours."""
+    return replace(missing, look_up=False, closing=said)
+
+
+def whole_closings(ours: Ours, theirs: Statement, found: Iterable[Difference], terms: Terms) -> Iterator[str]:
+    """The broker's ids of orders that it made by itself and has in its record as they are booked, since a while."""
+    told: dict[str, set[str]] = {}
+    for said in theirs.executions or ():
+        told.setdefault(said.broker_order_id or "", set()).add(said.exec_id)
+    differs = {one.order_id for one in found}
+    until = theirs.as_of - timedelta(seconds=terms.grace_s)
+    for order_id, order in sorted(ours.orders.items()):
+        name = order.broker_order_id
+        if name is None or not order.by_broker or order.state is not State.FILLED or order_id in differs:
+            continue
+        booked = {fill.exec_id for fill in ours.fills.values() if fill.order_id == order_id and fill.counts}
+        if booked <= told.get(name, set()) and order.updated_at < until:
+            yield name
 
 
 def _extra(ours: Ours, fill: Fill) -> Difference:
@@ -125,6 +163,7 @@ def _as_fill(said: Executed, order: Order | None) -> Fill:
         price=said.price,
         fee=said.fee,
         fee_currency=said.fee_currency,
+        told=said.deltas,
     )
 
 

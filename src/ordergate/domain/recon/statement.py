@@ -1,6 +1,6 @@
 """What a broker tells of the account, and what we hold against it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.instruments import Instrument
-from ordergate.domain.money import ZERO
+from ordergate.domain.money import ZERO, is_sane, is_sum
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import Executed
@@ -22,6 +22,7 @@ class Statement(Struct, frozen=True, kw_only=True):
         positions: signed, by symbol, in the instrument's unit; a symbol that is left out is flat.
         balances: money by currency.
         paid_in: of the balances, what was paid in and never traded, by currency.
+        bound: what is lent, owed and staked, by position key; nothing is compared with it.
         working: client ids of the orders that work there.
         executions: all of the account since `executions_since`, busts and corrections too.
     """
@@ -31,15 +32,42 @@ class Statement(Struct, frozen=True, kw_only=True):
     positions: Mapping[str, Decimal] | None = None
     balances: Mapping[str, Decimal] | None = None
     paid_in: Mapping[str, Decimal] | None = None
+    bound: Mapping[str, Decimal] | None = None
     working: frozenset[str] | None = None
     executions: tuple[Executed, ...] | None = None
     executions_since: datetime | None = None
 
 
+def wrong_in(theirs: Statement) -> str | None:
+    """What of a statement cannot be compared: a number that is none or too long, a time without offset; else None."""
+    for name, number, is_right in _numbers(theirs):
+        if not isinstance(number, Decimal) or not is_right(number):
+            return f"{name} is {number}: no sane number"
+    times = [("as_of", theirs.as_of), ("executions_since", theirs.executions_since)]
+    times += [(f"the time of execution {one.exec_id}", one.time) for one in theirs.executions or ()]
+    for name, time in times:
+        if time is not None and (not isinstance(time, datetime) or time.tzinfo is None):
+            return f"{name} is {time}: no time with an offset"
+    return None
+
+
+def _numbers(theirs: Statement) -> Iterator[tuple[str, Decimal, Callable[[Decimal], bool]]]:
+    """Each with its name and what it must be: those of executions, which are multiplied, are as reports' are."""
+    for what in ("positions", "balances", "paid_in", "bound"):
+        for name, number in (getattr(theirs, what) or {}).items():
+            yield f"{what} of {name}", number, is_sum
+    for one in theirs.executions or ():
+        for what in ("quantity", "price", "fee"):
+            yield f"the {what} of execution {one.exec_id}", getattr(one, what), is_sane
+        for delta in one.deltas or ():
+            yield f"{delta.position_key} of execution {one.exec_id}", delta.amount, is_sane
+
+
 def named_orders(theirs: Statement) -> tuple[frozenset[str], frozenset[str]]:
     """The orders that a statement names: by our ids, and those that only the broker's ids name."""
     said = theirs.executions or ()
-    named = {*(theirs.working or ()), *(one.client_id for one in said if one.client_id is not None)}
+    by_us = (name for one in said for name in (one.client_id, one.closes) if name is not None)
+    named = {*(theirs.working or ()), *by_us}
     others = (
         one.broker_order_id for one in said if one.client_id is None and one.broker_order_id is not None
     )

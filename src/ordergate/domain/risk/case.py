@@ -3,25 +3,31 @@
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, Generic, TypeVar
+from typing import Final
 
 from msgspec import Struct
 
+from ordergate.domain.algos.terms import AlgoTerms
 from ordergate.domain.funds import Fund
 from ordergate.domain.instruments import Instrument
 from ordergate.domain.market import Quote, mid
 from ordergate.domain.money import ONE, ZERO, divide
+from ordergate.domain.operations import Operation
 from ordergate.domain.orders.decision import PriceSource
-from ordergate.domain.orders.states import OrderType, Side
+from ordergate.domain.orders.operations import OperationTerms, legs_of
+from ordergate.domain.orders.states import OrderType, Side, TimeInForce
 from ordergate.domain.risk.account import Account, Volume
 from ordergate.domain.risk.conversion import Rates
 from ordergate.domain.risk.exposure import Cell, Exposures, Group, Sums
 from ordergate.domain.risk.kill_switch import Halt
 from ordergate.domain.risk.limits import DEFAULT_QUOTE_AGE_S, NOTHING, Level, Limits, Scope, leverage_of
+from ordergate.domain.risk.once import once
+from ordergate.domain.risk.splitting import algo_of, may_be_split, sent_at_once
 from ordergate.domain.risk.throttles import Traffic
-from ordergate.domain.risk.worth import equity_usd
+from ordergate.domain.risk.worth import equity_usd, largest
 from ordergate.domain.slippage import MaxSlippage
 
+_PLACES: Final = 12
 USD: Final = "USD"
 
 
@@ -38,6 +44,8 @@ class Question(Struct, frozen=True, gc=False, kw_only=True):
         arrival: the reference mid of a change: the one when the order was created; None is the fresh quote's.
         guards: it protects a position: it gives way to others that close it.
         stop_to_come: the level of the stop that each of its fills will get; None where they get none.
+        of_parent: it is a slice of an order that the gate has let through as a whole.
+        operation, terms: what it does.
     """
 
     fund_id: str
@@ -57,14 +65,19 @@ class Question(Struct, frozen=True, gc=False, kw_only=True):
     arrival: Decimal | None = None
     guards: bool = False
     stop_to_come: Decimal | None = None
+    tif: TimeInForce = TimeInForce.DAY
+    of_parent: bool = False
+    operation: Operation = Operation.SPOT_TRADE
+    terms: OperationTerms | None = None
 
 
 class BrokerAccount(Struct, frozen=True, gc=False):
-    """What a broker says of the account: in which currency, what is free for margin, and when that was."""
+    """What a broker says of the account: in which currency, what is free for margin, when, and how far that reaches."""
 
     currency: str
     free_margin: Decimal
     at: datetime
+    leverage: Decimal = ONE
 
 
 class Ground(Struct, kw_only=True):
@@ -78,6 +91,7 @@ class Ground(Struct, kw_only=True):
         daily: what the fund has traded of the symbol on the present trading day; None for nothing.
         broker_account: what the broker says; None where it says nothing.
         switched_off: types of orders of which no new one is taken.
+        operations: what the broker can do.
     """
 
     fund: Fund
@@ -96,23 +110,7 @@ class Ground(Struct, kw_only=True):
     runs: int = 0
     broker_account: BrokerAccount | None = None
     switched_off: frozenset[OrderType] = frozenset()
-
-
-T = TypeVar("T")
-
-
-class once(Generic[T]):  # noqa: N801  (used as a decorator)
-    """A property that is computed once, when it is asked for; without the lock that Python 3.11 takes for that."""
-
-    def __init__(self, compute: Callable[[Any], T]) -> None:
-        self._compute, self.__doc__ = compute, compute.__doc__
-
-    def __set_name__(self, _owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, case: Any, _owner: type) -> T:
-        value = case.__dict__[self._name] = self._compute(case)
-        return value
+    operations: frozenset[Operation] = frozenset(Operation)
 
 
 class Case:
@@ -131,6 +129,8 @@ class Case:
     def reference(self) -> tuple[Decimal, PriceSource] | None:
         """The price that the order is measured at: the fresh quote, else its own, else the signal's entry price."""
         asked, quote = self.asked, self.fresh_quote
+        if not asked.operation.is_trade:
+            return ONE, PriceSource.ITSELF
         if quote is not None:
             return (quote.ask if asked.side.sign > 0 else quote.bid), PriceSource.QUOTE
         for price, source in (
@@ -172,20 +172,54 @@ class Case:
             return None
         return divide(amount * rate, ONE, _PLACES)
 
-    def _rate(self, currency: str) -> Decimal | None:
-        rate = self.ground.rates.rate(currency, USD)
-        if (
-            rate is None
-            and (self.instrument.base, self.instrument.currency) == (USD, currency)
-            and self.price
-        ):
-            return _divided(ONE, self.price)
-        return rate
+    def _rate(self, currency: str, target: str = USD) -> Decimal | None:
+        rate = self.ground.rates.rate(currency, target)
+        of_the_pair = (self.instrument.base, self.instrument.currency) == (target, currency)
+        return _divided(ONE, self.price) if rate is None and of_the_pair and self.price else rate
 
     @once
     def notional_usd(self) -> Decimal | None:
-        """What the whole order may be worth; None without a rate."""
-        return self.usd(self.asked.quantity * self.price * self.instrument.contract_size)
+        """What the whole order may be worth, of a bundle its largest leg where that is more; None without a rate."""
+        own = self.usd(self.asked.quantity * self.price * self.instrument.contract_size)
+        return largest([own, *(self.usd(leg.quantity, leg.token) for leg in legs_of(self.asked.terms))])
+
+    @property
+    def may_be_split(self) -> bool:
+        """Whether it is worked in slices if it is worth enough."""
+        asked = self.asked
+        is_whole = asked.is_new and asked.operation.is_trade and not asked.guards and not asked.of_parent
+        return is_whole and self.fund.split is not None and may_be_split(asked.order_type, asked.tif)
+
+    @once
+    def worth(self) -> Decimal | None:
+        """The whole order's, in the fund's currency; None without a price or a rate."""
+        base, size = self.fund.base_currency, self.asked.quantity * self.instrument.contract_size
+        if base == self.instrument.base:
+            return size
+        rate = self._rate(self.instrument.currency, base)
+        if rate is None or self.reference is None:
+            return None
+        return divide(size * self.price * rate, ONE, _PLACES)
+
+    @once
+    def algo(self) -> AlgoTerms | None:
+        """How it is worked as a parent; None where it is sent at once."""
+        terms = self.fund.split
+        if terms is None or not self.may_be_split or self.worth is None:
+            return None
+        return algo_of(terms, self.asked.quantity, self.worth, self.instrument)
+
+    @once
+    def at_once(self) -> Decimal:
+        """The most of it that leaves in one order."""
+        return sent_at_once(self.asked.quantity, self.algo, self.instrument)
+
+    @once
+    def at_once_usd(self) -> Decimal | None:
+        """What that may be worth; None without a rate."""
+        if self.algo is None:
+            return self.notional_usd
+        return self.usd(self.at_once * self.price * self.instrument.contract_size)
 
     @once
     def more(self) -> Decimal:
@@ -313,6 +347,3 @@ def _is_price(number: Decimal) -> bool:
 
 def _divided(amount: Decimal, by: Decimal) -> Decimal:
     return amount if by == 1 else divide(amount, by, _PLACES)
-
-
-_PLACES: Final = 12

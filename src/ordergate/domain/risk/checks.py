@@ -18,11 +18,13 @@ Check = Callable[[Case], RiskRefusal | None]
 CHECKS: Final[tuple[Check, ...]] = (
     order.limits,
     order.broker,
+    order.operation,
     order.order_type,
     order.order_kind,
     order.asset_class,
     order.strategy,
     order.restricted,
+    order.split,
     order.order_qty,
     order.price,
     order.rate,
@@ -46,6 +48,25 @@ CHECKS: Final[tuple[Check, ...]] = (
     conduct.shorting,
     conduct.kill_switch,
 )
+
+OF_OPERATIONS: Final[tuple[Check, ...]] = (
+    order.limits,
+    order.broker,
+    order.operation,
+    order.order_type,
+    order.order_kind,
+    order.asset_class,
+    order.strategy,
+    order.restricted,
+    order.order_qty,
+    order.rate,
+    order.order_notional,
+    conduct.message_rate,
+    conduct.repeated,
+    conduct.duplicate,
+    conduct.kill_switch,
+)
+"""Those of what is no trade: it opens no position, and is measured by the token that it moves."""
 
 
 OF_WORTH: Final = (
@@ -94,7 +115,8 @@ def needed(checks: tuple[Check, ...], stated: frozenset[str]) -> tuple[Check, ..
 
 def first_refusal(case: Case, waived: Container[RiskCode] = ()) -> tuple[str, RiskRefusal] | None:
     """The check that refuses, and what it says; None where all pass, or are waived."""
-    for check in needed(CHECKS, case.ground.stated):
+    checks = CHECKS if case.asked.operation.is_trade else OF_OPERATIONS
+    for check in needed(checks, case.ground.stated):
         refusal = check(case)
         if refusal is not None and refusal.code not in waived:
             return check.__name__, refusal

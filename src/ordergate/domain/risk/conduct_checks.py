@@ -66,14 +66,14 @@ def shorting(case: Case) -> RiskRefusal | None:
 
 
 def kill_switch(case: Case) -> RiskRefusal | None:
-    """Trading is not halted; where it is reduce-only, the order makes a position smaller."""
+    """Trading is not halted; where it is reduce-only, the order makes a position smaller, or takes something back."""
     halt = case.ground.halt
     if halt is None:
         return None
     scope = shown_scope(halt.scope)
     if halt.mode is Mode.HALT:
         return RiskRefusal(RiskCode.HALTED, f"{scope} is halted by {halt.by}: {halt.reason}")
-    if reduces(case):
+    if reduces(case) if case.asked.operation.is_trade else case.asked.operation.reduces:
         return None
     return RiskRefusal(RiskCode.REDUCE_ONLY, f"{scope} may only reduce, by {halt.by}: {halt.reason}")
 

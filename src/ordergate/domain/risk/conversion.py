@@ -27,6 +27,7 @@ class Rate(Struct, frozen=True, gc=False):
     time: datetime | None = None
 
 
+_COINS: Final = ("USDT", "USDC")
 SAME: Final = Rate(ONE, "same currency")
 
 
@@ -43,17 +44,17 @@ class Rates:
         self._known: dict[tuple[str, str], Rate | None] = {}
 
     def rate(self, source: str, target: str) -> Decimal | None:
-        """What one unit of `source` is worth in `target`; None where no rate leads there, directly or by the dollar."""
+        """What one unit of `source` is worth in `target`; None where no rate leads there: see `found`."""
         found = self.found(source, target)
         return None if found is None else found.rate
 
     def found(self, source: str, target: str) -> Rate | None:
-        """As `rate`, with where it comes from."""
+        """As `rate`, with where it comes from: a pair, or two by way of the dollar, or of a coin that stands for it."""
         if source == target:
             return SAME
         key = source, target
         if key not in self._known:
-            self._known[key] = self._direct(source, target) or self._by_the_dollar(source, target)
+            self._known[key] = self._near(source, target) or self._by_the_dollar(source, target)
         return self._known[key]
 
     def to_usd(self, currency: str) -> Decimal | None:
@@ -63,11 +64,15 @@ class Rates:
     def _by_the_dollar(self, source: str, target: str) -> Rate | None:
         if "USD" in (source, target):
             return None
-        first, second = self._direct(source, "USD"), self._direct("USD", target)
-        if first is None or second is None:
-            return None
-        times = [time for time in (first.time, second.time) if time is not None]
-        return Rate(first.rate * second.rate, f"{first.source}, {second.source}", min(times, default=None))
+        return _both(self._near(source, "USD"), self._near("USD", target))
+
+    def _near(self, source: str, target: str) -> Rate | None:
+        """Directly; from and to the dollar also by a coin that tokens are quoted in."""
+        found = self._direct(source, target)
+        for coin in _COINS if "USD" in (source, target) else ():
+            if found is None and coin not in (source, target):
+                found = _both(self._direct(source, coin), self._direct(coin, target))
+        return found
 
     def _direct(self, source: str, target: str) -> Rate | None:
         there = self._pair(source, target)
@@ -85,6 +90,13 @@ class Rates:
             if quote is not None and _is_price(quote.bid) and _is_price(quote.ask):
                 return Rate(mid(quote.bid, quote.ask), symbol, quote.time)
         return None
+
+
+def _both(first: Rate | None, second: Rate | None) -> Rate | None:
+    if first is None or second is None:
+        return None
+    times = [time for time in (first.time, second.time) if time is not None]
+    return Rate(first.rate * second.rate, f"{first.source}, {second.source}", min(times, default=None))
 
 
 def _is_price(number: Decimal) -> bool:

@@ -3,6 +3,7 @@
 Sums are kept as orders, positions and prices come and go; a question adds up a fund's groups (asset class, sector,
 country, currency), never its orders or positions. An order counts from when it is judged to its end with all that can
 still be filled of it, whether or not the broker has answered; of a replace under way, with the larger quantity.
+Of a parent and its children together that is the parent's (`parents`).
 Orders that guard a position are cut as others close it: of these and the others, only the larger quantity counts.
 
 A strategy's part of a fund's position is kept beside it, in quantities and without a mark; it is in no sum.
@@ -17,8 +18,10 @@ from msgspec import Struct
 from ordergate.domain.instruments import AssetClass, Instrument
 from ordergate.domain.money import ZERO, divide
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import TERMINAL, RequestKind, State
+from ordergate.domain.orders.states import TERMINAL
 from ordergate.domain.positions.position import Position, StrategyPosition
+from ordergate.domain.risk.parents import Parents
+from ordergate.domain.risk.reserving import reserved
 
 T = TypeVar("T")
 
@@ -181,10 +184,15 @@ def group_of(instrument: Instrument) -> Group:
 
 
 class Exposures:
-    """Every fund's, and the firm's."""
+    """Every fund's, and the firm's.
+
+    Attributes:
+        parents: knows which orders are parts of which.
+    """
 
     def __init__(self, instrument: Callable[[str], Instrument | None]) -> None:
         self._instrument = instrument
+        self.parents = Parents()
         self._cells: dict[tuple[str, str], Cell] = {}
         self._by_symbol: dict[str, list[Cell]] = {}
         self._of_strategies: dict[tuple[str, str, str], Cell] = {}
@@ -234,14 +242,14 @@ class Exposures:
         order = after or before
         if order is None:
             return
-        if order.parent_order_id is not None:
+        if order.guards:
             self._guard_changed(order, before, after)
-        was = (ZERO, ZERO) if before is None else reserved(before)
-        now = (ZERO, ZERO) if after is None else reserved(after)
-        if was == now:
+        was, now = _by_itself(before), _by_itself(after)
+        more, more_value = self.parents.order_changed(before, after)
+        if was == now and not more and not more_value:
             return
         cell = self._of(order.fund_id, order.symbol)
-        quantity, value = now[0] - was[0], now[1] - was[1]
+        quantity, value = now[0] - was[0] + more, now[1] - was[1] + more_value
         cell.add_order(order.side.sign, quantity, value)
         if cell.mark is None and order.reference_price is not None:
             cell.mark = order.reference_price
@@ -309,17 +317,9 @@ class Exposures:
         return instrument
 
 
-def reserved(order: Order) -> tuple[Decimal, Decimal]:
-    """What can still be filled of an order, and its worth at its own price: 0 before it is submitted and after its end.
+def _by_itself(order: Order | None) -> tuple[Decimal, Decimal]:
+    """What an order reserves; nothing of a parent, which does with its children."""
+    return _NOTHING if order is None or order.algo is not None else reserved(order)
 
-    A replace that is under way counts where it asks for more; an order without any price counts at the market's.
-    """
-    if order.state in TERMINAL or order.state is State.CREATED:
-        return ZERO, ZERO
-    quantity, price = order.quantity, order.limit_price or order.reference_price or ZERO
-    for request in order.requests:
-        if request.kind is RequestKind.REPLACE:
-            quantity = max(quantity, request.quantity or ZERO)
-            price = max(price, request.limit_price or ZERO)
-    left = quantity - order.filled_quantity
-    return (left, left * price) if left > 0 else (ZERO, ZERO)
+
+_NOTHING: Final = (ZERO, ZERO)

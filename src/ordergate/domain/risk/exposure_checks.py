@@ -36,10 +36,15 @@ OLDEST_FIGURE: Final = timedelta(seconds=60)
 
 
 def broker_margin(case: Case) -> RiskRefusal | None:
-    """The broker's own figure of free margin covers it, where the broker tells one."""
+    """The broker's own figure of free margin covers it, where the broker tells one.
+
+    By the leverage that limits state; where they state none, by the account's own.
+    """
     said = case.ground.broker_account
     if said is None or (more := case.more_margin_usd) is None or more <= 0:
         return None
+    if case.limits.leverage is None:
+        more /= said.leverage
     age = case.ground.now - said.at
     if age > OLDEST_FIGURE:
         reason = f"what {case.asked.broker} said of free margin is {age.total_seconds():.0f} s old"

@@ -17,6 +17,7 @@ from msgspec.structs import fields, replace
 from ordergate.domain.errors import Code, Invalid
 from ordergate.domain.instruments import AssetClass
 from ordergate.domain.money import ONE, is_sane
+from ordergate.domain.operations import Operation
 from ordergate.domain.orders.states import OrderType
 
 
@@ -78,9 +79,10 @@ class Limits(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
         max_rejections_per_min: orders that the broker rejects within a minute; more halt it.
         max_silence_s: how long the strategy may give no sign of life before it is halted.
         allowed_brokers: where orders may go; none named is any.
+        allowed_operations: what orders, and the legs of bundles, may do; none named is any.
         allowed_order_types: which types of order; none named is any.
         allowed_asset_classes: which asset classes; none named is any.
-        restricted_symbols: what may not be traded.
+        restricted_symbols: what may not be traded, given or got.
         enable_shorting: whether a position may become short; None is yes.
         gates: names of external gates that must agree, beside our own checks.
         approve_above_usd: an order that is worth more waits for a person.
@@ -117,6 +119,7 @@ class Limits(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     max_rejections_per_min: int | None = None
     max_silence_s: int | None = None
     allowed_brokers: tuple[str, ...] = ()
+    allowed_operations: tuple[Operation, ...] = ()
     allowed_order_types: tuple[OrderType, ...] = ()
     allowed_asset_classes: tuple[AssetClass, ...] = ()
     restricted_symbols: tuple[str, ...] = ()
@@ -129,8 +132,11 @@ class Limits(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
 _ORDER: Final = frozenset({"max_order_notional_usd", "max_order_qty", "price_collar_pct"})
 _RATES: Final = frozenset({"max_orders_per_s", "max_messages_per_s", "cancel_reserve"})
 _LISTS: Final = frozenset(
-    {"allowed_brokers", "allowed_order_types", "allowed_asset_classes", "restricted_symbols"}
-)
+    {
+        "allowed_brokers", "allowed_operations", "allowed_order_types", "allowed_asset_classes",
+        "restricted_symbols",
+    }
+)  # fmt: skip
 _POSITION: Final = frozenset({"max_position_usd", "max_position_qty"})
 DAILY: Final = frozenset({"max_daily_volume_qty", "max_daily_volume_usd", "max_adv_pct"})
 ALL: Final = tuple(field.name for field in fields(Limits))
@@ -144,7 +150,9 @@ LEVELS: Final[Mapping[Level, frozenset[str]]] = {
     | _POSITION
     | {"duplicate_window_s", "max_runs", "enable_shorting", "max_silence_s"},
     Level.SYMBOL: _ORDER | DAILY | _POSITION | {"max_quote_age_s", "enable_shorting"},
-    Level.BROKER: _ORDER | _RATES | {"allowed_order_types", "restricted_symbols", "max_rejections_per_min"},
+    Level.BROKER: _ORDER
+    | _RATES
+    | {"allowed_operations", "allowed_order_types", "restricted_symbols", "max_rejections_per_min"},
 }
 """Which limits each level knows."""
 

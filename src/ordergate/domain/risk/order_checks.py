@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from ordergate.domain.market import mid
 from ordergate.domain.orders.decision import RiskCode, RiskRefusal
+from ordergate.domain.orders.operations import operations_in, symbols_in
 from ordergate.domain.orders.states import OrderType
 from ordergate.domain.risk.case import Case
 from ordergate.domain.risk.conduct_checks import reduces
@@ -28,6 +29,17 @@ def limits(case: Case) -> RiskRefusal | None:
 def broker(case: Case) -> RiskRefusal | None:
     """The fund, strategy and firm may trade at the broker."""
     return _named(case, "allowed_brokers", case.asked.broker, RiskCode.BROKER)
+
+
+def operation(case: Case) -> RiskRefusal | None:
+    """The broker can do what the order asks for, and it is allowed; of a bundle also what its legs do."""
+    wanted = case.asked.operation
+    if wanted not in case.ground.operations:
+        known = ", ".join(sorted(case.ground.operations))
+        return RiskRefusal(RiskCode.OPERATION, f"{wanted}: broker {case.asked.broker} does {known}")
+    parts = operations_in(wanted, case.asked.terms)
+    refusals = (_named(case, "allowed_operations", one, RiskCode.OPERATION) for one in parts)
+    return next((refusal for refusal in refusals if refusal is not None), None)
 
 
 def order_type(case: Case) -> RiskRefusal | None:
@@ -87,12 +99,11 @@ def strategy(case: Case) -> RiskRefusal | None:
 
 
 def restricted(case: Case) -> RiskRefusal | None:
-    """The symbol is on no restricted list."""
+    """The symbol is on no restricted list, nor is a token that is given or got beside it."""
     for scope, stated in case.levels:
-        if case.asked.symbol in stated.restricted_symbols:
-            return RiskRefusal(
-                RiskCode.RESTRICTED, f"{case.asked.symbol} is restricted for {shown_scope(scope)}"
-            )
+        for symbol in symbols_in(case.asked.symbol, case.asked.terms) if stated.restricted_symbols else ():
+            if symbol in stated.restricted_symbols:
+                return RiskRefusal(RiskCode.RESTRICTED, f"{symbol} is restricted for {shown_scope(scope)}")
     return None
 
 
@@ -117,14 +128,26 @@ def rate(case: Case) -> RiskRefusal | None:
     )
 
 
+def split(case: Case) -> RiskRefusal | None:
+    """It is known whether the order is too large to be sent at once, where its fund works such orders in slices."""
+    if not case.may_be_split or case.worth is not None:
+        return None
+    refusal = price(case)
+    if refusal is not None:
+        return refusal
+    source, target = case.instrument.currency, case.fund.base_currency
+    reason = f"no rate leads from {source} to {target}, in which split_above is: quote a pair, or fix one in [rates]"
+    return RiskRefusal(RiskCode.NO_RATE, reason)
+
+
 def order_qty(case: Case) -> RiskRefusal | None:
-    """The order is not larger than one order may be."""
-    return at_most(case, "max_order_qty", case.asked.quantity, RiskCode.ORDER_QTY, f"{case.instrument.unit}")
+    """What leaves in one order is not larger than one order may be."""
+    return at_most(case, "max_order_qty", case.at_once, RiskCode.ORDER_QTY, f"{case.instrument.unit}")
 
 
 def order_notional(case: Case) -> RiskRefusal | None:
-    """The order is not worth more than one order may be."""
-    return at_most(case, "max_order_notional_usd", case.notional_usd, RiskCode.ORDER_NOTIONAL, "USD")
+    """What leaves in one order is not worth more than one order may be."""
+    return at_most(case, "max_order_notional_usd", case.at_once_usd, RiskCode.ORDER_NOTIONAL, "USD")
 
 
 def price_collar(case: Case) -> RiskRefusal | None:

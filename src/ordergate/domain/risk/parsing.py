@@ -12,6 +12,7 @@ from ordergate.domain.errors import Code, Invalid, quoted
 from ordergate.domain.identifiers import parse_key, parse_name
 from ordergate.domain.instruments import AssetClass
 from ordergate.domain.money import parse_decimal
+from ordergate.domain.operations import Operation
 from ordergate.domain.orders.commands import check_fields, parse_choice, parse_reason
 from ordergate.domain.orders.states import OrderType
 from ordergate.domain.risk.limits import ALL, LEVELS, Level, Limits, Scope
@@ -86,6 +87,7 @@ def _of(kind: type[StrEnum], value: object, pointer: str) -> StrEnum:
 
 _OF_LISTS: Final[Mapping[str, Parse]] = {
     "allowed_brokers": partial(_list, parse_name),
+    "allowed_operations": partial(_list, partial(_of, Operation)),
     "allowed_order_types": partial(_list, partial(_of, OrderType)),
     "allowed_asset_classes": partial(_list, partial(_of, AssetClass)),
     "restricted_symbols": partial(_list, parse_key),

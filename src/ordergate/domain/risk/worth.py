@@ -1,6 +1,6 @@
-"""What a fund is worth: what it began with, what it has made, and what it holds at the last prices."""
+"""What things are worth: a fund by what it began with, has made, and holds at the last prices."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from ordergate.domain.risk.account import Account
@@ -30,3 +30,9 @@ def equity_usd(
                 return None
             worth += amount * rate
     return worth
+
+
+def largest(worths: Sequence[Decimal | None]) -> Decimal | None:
+    """The largest of what things are worth; None where one of them is not known."""
+    known = [worth for worth in worths if worth is not None]
+    return max(known) if len(known) == len(worths) else None

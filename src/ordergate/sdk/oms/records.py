@@ -16,8 +16,10 @@ from ordergate.domain.errors import Code, Invalid
 from ordergate.domain.funds import Fund, TaxLotMethod
 from ordergate.domain.instruments import AssetClass
 from ordergate.domain.money import exact
+from ordergate.domain.operations import Operation
 from ordergate.domain.orders import executions, order
 from ordergate.domain.orders.commands import ORDER_FIELDS, SubmitOrder, parse_choice, parse_order
+from ordergate.domain.orders.operations import OperationTerms
 from ordergate.domain.orders.states import OrderType, Side, State, TimeInForce
 from ordergate.domain.risk.limits import (
     ENVELOPE,
@@ -65,6 +67,13 @@ Envelope = Annotated[Limits, BeforeValidator(_limits), PlainSerializer(_shown_li
 """A fund's limits, also from a mapping."""
 
 
+Terms = Annotated[
+    dict[str, Any],
+    BeforeValidator(lambda value: msgspec.to_builtins(value) if isinstance(value, OperationTerms) else value),
+]
+"""Of what is no trade; see `OperationTerms` of the REST reference."""
+
+
 class Record(BaseModel):
     """A frozen value."""
 
@@ -106,7 +115,10 @@ class Order(Record):
     lots: tuple[str, ...] | None = None
     max_slippage_bps: Exact | None = None
     max_slippage_pips: Exact | None = None
+    operation: Operation = Operation.SPOT_TRADE
+    terms: Terms | None = None
     parent_order_id: str | None = None
+    slice: int | None = None
     state: State | None = None
     filled_quantity: Exact | None = None
     leaves_quantity: Exact | None = None

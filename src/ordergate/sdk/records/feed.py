@@ -229,6 +229,7 @@ def _write(piece: _Piece) -> None:
             register_identifiers(session, AccountTable, _accounts(rows))
             register_identifiers(session, AssetTable, _assets(rows))
             _register_managers(session, rows.orders)
+            _leave_accounts(session, rows.orders)
             _put(session, OrdersTS, rows.orders)
             _put(session, OrderEventsTS, rows.events)
             _put(session, TradesTS, rows.trades)
@@ -285,6 +286,16 @@ def _register_managers(session: Session, orders: Iterable[OrderRow]) -> None:
             for name, order in sorted(wanted.items())
         ],
     )
+
+
+def _leave_accounts(session: Session, orders: Iterable[OrderRow]) -> None:
+    """An order that went on to another broker is in that account alone: what an earlier piece says goes."""
+    for order in orders:
+        if order.venue_metadata.get("route"):
+            elsewhere = OrdersTS.account_identifier != order.account_identifier
+            session.execute(
+                sa.delete(OrdersTS).where(OrdersTS.order_identifier == order.order_identifier, elsewhere)
+            )
 
 
 def _put(session: Session, storage: type[TimeIndexed], rows: Sequence[Struct]) -> None:

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from ordergate.bootstrap import Gate
+from ordergate.bootstrap.margin import has_margin
 from ordergate.domain.errors import Refused
 from ordergate.sdk.line import Line
 from ordergate.sdk.trading import orders
@@ -77,5 +78,17 @@ class GateBroker(BrokerInterface):
         return self._line.wait(lambda gate: orders.close(gate, order_id, self._deadline_s), patience)
 
     def has_sufficient_margin(self, volume: Any, symbol: str) -> bool:
-        """True: ordergate looks at the fund's margin and the broker's itself, and refuses an order that lacks it."""
-        return True
+        """False only where the broker behind the gate says that its margin is too small; it calculates by itself.
+
+        True also where it cannot say: ordergate looks at the fund's margin and the broker's with each order, and
+        refuses one that lacks it.
+
+        Raises:
+            OutcomeUnknown: the gate itself did not answer.
+        """
+
+        async def ask(gate: Gate) -> bool:
+            fund = self._fund_id or gate.config.signals.fund
+            return await has_margin(gate, fund, self._broker, volume, symbol, self._deadline_s)
+
+        return self._line.wait(ask, self._deadline_s + _SLACK_S)

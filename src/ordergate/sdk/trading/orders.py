@@ -5,13 +5,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from ordergate.adapters.brokers.sync.reading import INSUFFICIENT_MARGIN
 from ordergate.application.entry import Origin
 from ordergate.bootstrap import Gate
 from ordergate.domain.errors import Code, Conflict, Invalid, Refused
-from ordergate.domain.money import exact
+from ordergate.domain.money import ZERO, exact
 from ordergate.domain.orders.commands import CancelOrder, SubmitOrder, parse_choice, parse_order
 from ordergate.domain.orders.order import Order
+from ordergate.domain.orders.reports import INSUFFICIENT_MARGIN
 from ordergate.domain.orders.states import (
     TERMINAL,
     UNSENT,
@@ -101,8 +101,8 @@ async def place(gate: Gate, command: SubmitOrder, timeout_s: float, *, retry: bo
     """
     made = await gate.execute(command, _ORIGIN)
     order = await gate.answered(made.order.order_id, timeout_s)
-    by_gate = order.submitted_at is None
-    if order.state is State.REJECTED and (by_gate or order.reason == INSUFFICIENT_MARGIN):
+    no_margin = (order.reason or "").startswith(INSUFFICIENT_MARGIN)
+    if order.state is State.REJECTED and (order.submitted_at is None or no_margin):
         detail = order.reason or "the risk gate refused the order"
         raise RiskPolicyViolation(detail, order.reason_code, order.order_id)
     if retry and order.state is State.REJECTED:
@@ -131,10 +131,12 @@ async def _again(gate: Gate, command: SubmitOrder, rejected: Order, timeout_s: f
 
 
 async def status(gate: Gate, order_id: str) -> OrderStatus:
-    """How an order stands; CLOSED also where an opposite order has closed what it bought or sold."""
+    """How an order stands; CLOSED also where what it bought or sold was closed: by hand, by stops or by its broker."""
     order = await gate.queries.order(order_id)
     closing = await _closing(gate, order)
-    closed = closing is not None and closing.filled_quantity == order.filled_quantity
+    done = ZERO if closing is None else closing.filled_quantity
+    ended = order.filled_quantity and (order.state is State.FILLED or order.state in TERMINAL)
+    closed = ended and done + await _closed(gate, order) >= order.filled_quantity
     return OrderStatus(
         state=OrderState.CLOSED if closed else state_of(order.state),
         order_id=order_id,
@@ -149,6 +151,8 @@ async def status(gate: Gate, order_id: str) -> OrderStatus:
 async def close(gate: Gate, order_id: str, timeout_s: float) -> bool:
     """Cancels what works of an order, and closes what is filled by an opposite order; asked again, no second one.
 
+    What its stops or its broker have closed before is not closed once more.
+
     Returns:
         Whether nothing of it is left, or the opposite order is on its way. False: its end is not known yet.
     """
@@ -162,7 +166,10 @@ async def close(gate: Gate, order_id: str, timeout_s: float) -> bool:
     known = await _closing(gate, order)
     if known is not None:
         return known.state is not State.REJECTED
-    made = await gate.execute(_opposite(order), _ORIGIN)
+    left = order.filled_quantity - await _closed(gate, order)
+    if left <= 0:
+        return True
+    made = await gate.execute(_opposite(order, left), _ORIGIN)
     return (await gate.answered(made.order.order_id, timeout_s)).state is not State.REJECTED
 
 
@@ -180,12 +187,12 @@ async def _cancel(gate: Gate, order: Order, timeout_s: float) -> Order:
         await gate.clock.sleep(_PAUSE_S)
 
 
-def _opposite(order: Order) -> SubmitOrder:
+def _opposite(order: Order, quantity: Decimal) -> SubmitOrder:
     return SubmitOrder(
         fund_id=order.fund_id,
         symbol=order.symbol,
         side=_OPPOSITE[order.side],
-        quantity=order.filled_quantity,
+        quantity=quantity,
         order_type=OrderType.MARKET,
         key_kind=CLOSING,
         key=order.order_id,
@@ -193,6 +200,15 @@ def _opposite(order: Order) -> SubmitOrder:
         order_manager=order.order_manager,
         broker=order.broker,
     )
+
+
+async def _closed(gate: Gate, order: Order) -> Decimal:
+    """How much of what an order, or its slices, have opened was closed by stops, or at its levels by its broker."""
+    slices = await gate.queries.orders(parent_order_id=order.order_id) if order.algo is not None else []
+    opened = (order.order_id, *(one.order_id for one in slices))
+    others = await gate.queries.orders(parent_order_id=opened)
+    closed = (one.filled_quantity for one in others if one.guards and one.side.sign != order.side.sign)
+    return sum(closed, ZERO)
 
 
 async def _closing(gate: Gate, order: Order) -> Order | None:

@@ -157,7 +157,7 @@ def test_a_lock_that_the_journals_writer_waits_for_holds_no_renewal_up(postgres,
         await one.lock()
         waiting = asyncio.ensure_future(two.lock())
         await asyncio.sleep(0.1)
-        assert await asyncio.wait_for(a.renew([lease]), 10)
+        assert await asyncio.wait_for(a.renew([lease]), 30)
         await one.release()
         await waiting
         await one.close()

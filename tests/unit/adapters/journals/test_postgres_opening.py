@@ -203,6 +203,7 @@ asyncio.run(upgrade(sys.argv[1], "it"))
 """
 
 
+@pytest.mark.slow
 def test_a_set_up_that_is_killed_midway_leaves_nothing_and_the_next_one_resumes(postgres, database):
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     process = subprocess.Popen(

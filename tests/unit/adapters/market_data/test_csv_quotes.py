@@ -244,6 +244,7 @@ def test_merge_names_the_file_that_is_wrong(tmp_path: Path, path: Path) -> None:
         next(merge_quotes([path, tmp_path / "absent.csv"]))
 
 
+@pytest.mark.slow
 @NO_DATA
 def test_a_recorded_day_of_eurusd_is_read_whole() -> None:
     quotes = list(read_quotes(EURUSD))

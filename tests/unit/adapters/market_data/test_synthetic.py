@@ -57,6 +57,7 @@ def test_quotes_of_any_seed_are_in_session_by_time_on_tick_and_not_crossed(seed:
                 instrument.check_quantity(size)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.integers())
 def test_entry_prices_of_any_seed_are_the_touched_side_with_the_stop_behind(seed: int) -> None:

@@ -43,6 +43,7 @@ class Torn:
         return getattr(self._journal, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_two_nodes_in_turns_over_a_bad_line_say_the_same_as_one_over_a_good_one(seed: int) -> None:
     async def main() -> None:

@@ -22,6 +22,7 @@ from ordergate.domain.orders import reports as r
 from ordergate.domain.orders.decision import RiskDecision
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
+from ordergate.domain.orders.rerouting import OrderRerouted
 from ordergate.domain.orders.states import (
     TERMINAL,
     ExecutionKind,
@@ -108,11 +109,13 @@ answer_risk     .    . p . S P F . . . . .
 pass_risk       .    . a . . . . . . . . .
 send            .    . . S S . . . . . . .
 disprove_send   .    . . . a . . . . . . .
+reroute         .    . . a . . . . . . . .
 acknowledge     .    . . S S P F Z C R E X
 mark            .    . . . S P F Z C R E X
 request         .    . . . S P F . . . . .
 refuse_replace  .    . . . S P F . . . . .
 settle_request  .    . . a S P F Z C R E X
+work            .    . . a S P F Z C R E X
 fill            .    . . . q q q Z C R E X
 correct         .    . . . q q q Z C R E X
 replace         .    . . . q q q . . . . .
@@ -163,6 +166,7 @@ OrderAdopted      S    . . . . . . . . . . .
 OrderAdvanced     .    p a . . . . . . . . .
 OrderSent         .    . . S S . . . . . . .
 SendDisproved     .    . . . a . . . . . . .
+OrderRerouted     .    . . a . . . . . . . .
 OrderAcknowledged .    . . S S P F Z C R E X
 OrderMarked       .    . . . S P F Z C R E X
 RequestOpened     .    . . . S P F . . . . .
@@ -198,6 +202,10 @@ def events_of(order: Order) -> Iterator[e.OrderEvent]:
     yield e.OrderAdvanced(order_id=it)
     yield e.OrderSent(order_id=it, request=replace(request, kind=RequestKind.SUBMIT))
     yield e.SendDisproved(order_id=it, number=1)
+    submit = replace(request, kind=RequestKind.SUBMIT)
+    yield OrderRerouted(
+        order_id=it, broker="other", before=BROKER, request=submit, reason="r", decision=RiskDecision()
+    )
     yield e.OrderAcknowledged(order_id=it, time=START)
     yield e.OrderMarked(order_id=it, mark=Mark.STOPPED, on=True)
     yield e.RequestOpened(order_id=it, request=request)

@@ -1,7 +1,7 @@
 """The comparator alone: each difference is found, net of the others, and what is under way excuses what it can explain."""
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import pytest
 from hypothesis import given
@@ -12,12 +12,13 @@ from ordergate.adapters.ids import TimeIds
 from ordergate.domain.breaks import BreakKind, Cause
 from ordergate.domain.identifiers import client_order_id
 from ordergate.domain.instruments import built_in
-from ordergate.domain.orders.executions import Fill
+from ordergate.domain.money import EXACT
+from ordergate.domain.orders.executions import Delta, Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import Executed
 from ordergate.domain.orders.states import ExecutionKind, OrderType, RequestKind, Side, State, TimeInForce
 from ordergate.domain.recon.comparing import certain, compare, covers
-from ordergate.domain.recon.statement import Ours, Statement, Terms, Tolerance, named_orders
+from ordergate.domain.recon.statement import Ours, Statement, Terms, Tolerance, named_orders, wrong_in
 
 NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
 BEFORE = NOW - timedelta(minutes=5)
@@ -340,3 +341,43 @@ def test_what_was_explained_and_adjusted_agrees_whether_or_not_it_is_still_named
     if len(explained) == len(named):  # then it does not matter either that nothing names them any more
         silent = replace(account, executions=(), executions_since=NOW)
         assert compare(record, silent, TERMS) == ()
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [
+        ({"positions": {"AAPL": Decimal("NaN")}}, "positions of AAPL is NaN: no sane number"),
+        ({"balances": {"USD": Decimal("1e400")}}, "balances of USD is 1E"),
+        ({"balances": {"USD": Decimal("1e-400")}}, "balances of USD is 1E"),
+        ({"balances": {"USD": Decimal("1e9999999")}}, "balances of USD is 1E"),
+        ({"positions": {"AAPL": Decimal("1e36")}}, "positions of AAPL is 1E"),
+        ({"paid_in": {"USD": Decimal("-Infinity")}}, "paid_in of USD is -Inf"),
+        ({"bound": {"USD": Decimal("sNaN")}}, "bound of USD is sNaN"),
+        ({"positions": {"AAPL": 0.5}}, "positions of AAPL is 0.5: no sane number"),
+        ({"executions": (said(fill("a"), price=Decimal("NaN")),)}, "the price of execution x1 is NaN"),
+        ({"executions": (said(fill("a"), fee=Decimal("NaN")),)}, "the fee of execution x1 is NaN"),
+        ({"executions": (said(fill("a"), deltas=(Delta(position_key="v:t:s", amount=Decimal("NaN"), source="x"),)),)},
+         "v:t:s of execution x1 is NaN"),
+        ({"executions": (said(fill("a"), time=NOW.replace(tzinfo=None)),)},
+         "the time of execution x1 is 2026-03-02 15:00:00: no time with an offset"),
+        ({"executions_since": NOW.replace(tzinfo=None)}, "executions_since is 2026"),
+        ({"as_of": NOW.replace(tzinfo=None)}, "as_of is 2026"),
+    ],
+)  # fmt: skip
+def test_a_statement_that_cannot_be_compared(told, wrong):
+    assert (wrong_in(Statement(**{"as_of": NOW, "complete": True, **told})) or "").startswith(wrong)
+
+
+@pytest.mark.parametrize("number", ["-1", "0", "1E+3", f"{'9' * 36}.{'9' * 60}", f"-0.{'1' * 36}"])
+def test_a_statement_that_can_be_compared(number):
+    """Sums of products are longer than what is kept."""
+    sums = {"AAPL": Decimal(number)}
+    good = Statement(
+        as_of=NOW, complete=True, positions=sums, balances=sums, paid_in=sums, executions=(said(fill("a")),)
+    )
+    assert wrong_in(good) is None
+    terms = Terms(
+        quantities=Tolerance(relative=Decimal("0.0001")), balances=Tolerance(relative=Decimal("0.0001"))
+    )
+    with localcontext(EXACT):
+        compare(ours(fill("a")), good, terms)

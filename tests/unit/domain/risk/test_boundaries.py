@@ -12,6 +12,7 @@ from msgspec.structs import fields, replace
 from ordergate.domain.funds import Fund
 from ordergate.domain.instruments import AssetClass, Instrument, built_in
 from ordergate.domain.market import Quote
+from ordergate.domain.operations import Operation
 from ordergate.domain.orders.commands import Configure
 from ordergate.domain.orders.events import ReplaceRefused
 from ordergate.domain.orders.states import OrderType, Phase, RequestKind, Side, State
@@ -62,6 +63,7 @@ ELSEWHERE = {
     "max_quote_age_s": "test_a_quote_is_a_reference_until_it_is_too_old",
     "leverage": "test_margin",
     "allowed_brokers": "test_lists",
+    "allowed_operations": "test_lists",
     "allowed_order_types": "test_lists",
     "allowed_asset_classes": "test_lists",
     "restricted_symbols": "test_lists",
@@ -304,17 +306,22 @@ class TestRsk1:
     ("name", "names", "code"),
     [
         ("allowed_brokers", ("elsewhere",), "RISK_BROKER"),
+        ("allowed_operations", (Operation.SUPPLY,), "RISK_OPERATION"),
         ("allowed_order_types", (OrderType.LIMIT,), "RISK_ORDER_TYPE"),
         ("allowed_asset_classes", (AssetClass.FX, AssetClass.METALS), "RISK_ASSET_CLASS"),
         ("restricted_symbols", ("MSFT", "AAPL"), "RISK_RESTRICTED"),
     ],
-    ids=["RSK-11 brokers", "RSK-11 types", "RSK-11 classes", "RSK-11 restricted"],
+    ids=["RSK-11 brokers", "operations", "RSK-11 types", "RSK-11 classes", "RSK-11 restricted"],
 )
 @pytest.mark.parametrize("level", list(Level))
 def test_lists(level: Level, name: str, names: tuple[str, ...], code: str) -> None:
     if name not in LEVELS[level]:
         return
-    right = {"allowed_brokers": BROKER, "allowed_order_types": OrderType.MARKET}
+    right = {
+        "allowed_brokers": BROKER,
+        "allowed_operations": Operation.SPOT_TRADE,
+        "allowed_order_types": OrderType.MARKET,
+    }
     assert Limited().limits(Limits(**{name: names}), level).order_of(1).code == code
     if name == "restricted_symbols":
         allowed: tuple[Any, ...] = ("MSFT",)
@@ -380,6 +387,16 @@ class TestBrokersAccount:
         book = Limited(stated(nav_usd=1_000))
         book.engine.view.account = lambda _broker: BrokerAccount("USD", Decimal(10_000), book.now)
         assert book.order_of(11).code == "RISK_MARGIN"
+
+    def test_the_accounts_leverage_counts_where_none_is_stated(self) -> None:
+        book = Limited(stated(nav_usd=1_000_000))
+        book.engine.view.account = lambda _broker: BrokerAccount("USD", Decimal(1_000), book.now, Decimal(10))
+        assert book.order_of(101).code == "RISK_BROKER_MARGIN"
+        assert book.order_of(100).code is None
+        book = Limited(stated(nav_usd=1_000_000, leverage={AssetClass.EQUITIES: Decimal(2)}))
+        book.engine.view.account = lambda _broker: BrokerAccount("USD", Decimal(1_000), book.now, Decimal(10))
+        assert book.order_of(21).code == "RISK_BROKER_MARGIN"
+        assert book.order_of(20).code is None
 
     def test_in_another_currency(self) -> None:
         book = Limited(stated(nav_usd=10_000))

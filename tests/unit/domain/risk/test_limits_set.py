@@ -10,6 +10,7 @@ from msgspec.structs import fields, replace
 
 from ordergate.domain.errors import Code, Conflict, Invalid
 from ordergate.domain.instruments import AssetClass
+from ordergate.domain.operations import Operation
 from ordergate.domain.orders.states import OrderType
 from ordergate.domain.risk.commands import ConfigureLimits, SetLimits, ThrowSwitch, ValueFunds
 from ordergate.domain.risk.events import LimitsSet
@@ -269,6 +270,7 @@ CHANGES: dict[str, Change] = {
     "approve_above_usd": Change(Decimal(10), Decimal(11)),
     "leverage": Change({AssetClass.FX: Decimal(30)}, {AssetClass.FX: Decimal(31)}),
     "allowed_brokers": Change(("a",), ("a", "b")),
+    "allowed_operations": Change((Operation.SUPPLY,), (Operation.SUPPLY, Operation.REPAY)),
     "allowed_order_types": Change((OrderType.LIMIT,), (OrderType.LIMIT, OrderType.MARKET)),
     "allowed_asset_classes": Change((AssetClass.FX,), (AssetClass.METALS,)),
     "restricted_symbols": Change(("A", "B"), ("A", "C")),

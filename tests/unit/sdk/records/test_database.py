@@ -233,6 +233,7 @@ def test_no_password_is_shown_where_a_server_lets_nobody_in_any_more(
     assert canaries.found_in({"raised": raised, "engine": repr(engine())}) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_child_has_records_of_its_own_and_leaves_the_parents_alone() -> None:
     code = """

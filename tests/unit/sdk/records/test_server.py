@@ -122,7 +122,7 @@ def _psql(postgres: Postgres, port: int, statement: str, database: str = "postgr
         "-d",
         database,
     ]
-    done = subprocess.run([*said, "-c", statement], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([*said, "-c", statement], capture_output=True, text=True, check=True, timeout=180)
     return done.stdout.strip()
 
 
@@ -165,6 +165,7 @@ def _ways(authority: Path) -> dict[str, bool | str]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_tls_is_as_the_url_says(guarded: tuple) -> None:
     _, place, authority = guarded
     for asked, comes_to in _ways(authority).items():

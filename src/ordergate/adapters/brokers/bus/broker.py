@@ -1,18 +1,19 @@
 """A broker behind NATS: a connector in another process has the account, and we speak with it over subjects."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 import structlog
-from msgspec.structs import replace
 
 from ordergate.adapters.brokers.bus import wire
 from ordergate.adapters.brokers.bus.calling import Call, NotAnswered, NotAsked
 from ordergate.adapters.brokers.bus.following import Reports
+from ordergate.adapters.brokers.bus.health import health_of
+from ordergate.adapters.brokers.bus.naming import Names, remember
 from ordergate.adapters.brokers.bus.reading import Came, Unreadable, reports_of
 from ordergate.adapters.brokers.bus.settings import BusSettings, Way, reported_on, subjects_of
 from ordergate.adapters.nats.connection import Connection
@@ -22,6 +23,7 @@ from ordergate.application.ports.brokers import (
     Answer,
     Capabilities,
     Change,
+    Health,
     Lookup,
     OpenOrders,
     Presence,
@@ -33,7 +35,8 @@ from ordergate.application.ports.clock import Clock
 from ordergate.application.stopping import stopped
 from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.money import is_sane
-from ordergate.domain.orders.reports import AnyReport, Outcome, RequestRefused
+from ordergate.domain.orders.reports import Outcome
+from ordergate.domain.orders.states import RequestKind
 from ordergate.domain.recon.statement import Statement
 from ordergate.protocols.subjects import token
 
@@ -43,7 +46,6 @@ LARGEST: Final = 65_536
 _CLOSED: Final = "no session is open"
 _FIRST_S: Final = 3.0
 """How long the beginning of a session waits for the server."""
-_MOST: Final = 10_000
 _log = structlog.get_logger("ordergate.brokers.bus")
 
 
@@ -77,9 +79,7 @@ class BusBroker:
         self._lacks: str | None = None
         self._began = 0.0
         self._sent: dict[str, float] = {}
-        self._tickets: dict[str, str] = {}
-        self._changes: dict[str, str] = {}
-        self._under_way: dict[asyncio.Event, None] = {}
+        self._names = Names()
 
     @property
     def name(self) -> str:
@@ -122,31 +122,30 @@ class BusBroker:
             return Answer(outcome=Outcome.REJECTED, reason=wrong)
         if (deaf := self._deaf()) is not None:
             return deaf
-        async with self._doing():
-            self._remember(self._sent, send.client_id, asyncio.get_running_loop().time())
+        async with self._names.submitting():
             if self._settings.sends is Way.PUBLISH:
-                return await self._publish(wire.order_out(send, self._valid_until()))
-            answer = await self._request("submit", lambda: wire.order_out(send, self._valid_until()))
-            if answer.broker_order_id is not None:
-                self._remember(self._tickets, answer.broker_order_id, send.client_id)
+                return await self._publish(self._order(send))
+            self._leaves(send)
+            answer = await self._request("submit", lambda: self._order(send))
+            self._names.answered(answer.broker_order_id, send.client_id)
             return answer
 
     async def cancel(self, withdraw: Withdraw) -> Answer:
         """Asks for a cancel."""
-        return await self._change("cancel", withdraw)
+        return await self._change(RequestKind.CANCEL, withdraw)
 
     async def replace(self, change: Change) -> Answer:
         """Asks for new terms."""
         if not self._capabilities.replaces:
             reason = "this broker changes no orders: cancel and make a new one"
             return Answer(outcome=Outcome.REJECTED, reason=reason)
-        return self._deaf() or await self._change("replace", change)
+        return self._deaf() or await self._change(RequestKind.REPLACE, change)
 
-    async def _change(self, verb: str, change: Change | Withdraw) -> Answer:
+    async def _change(self, verb: RequestKind, change: Change | Withdraw) -> Answer:
         if self._settings.sends is Way.PUBLISH:
             reason = f'orders are only published to this broker: there is no {verb} without sends = "request"'
             return Answer(outcome=Outcome.REJECTED, reason=reason)
-        self._remember(self._changes, order_id_of(change.order), change.client_id)
+        self._names.changing(verb, change)
         return await self._request(verb, lambda: wire.change_out(change, self._valid_until()))
 
     async def lookup(self, client_id: str, broker_order_id: str | None = None) -> Lookup:
@@ -167,7 +166,7 @@ class BusBroker:
         return Lookup(presence=Presence.FOUND, reports=reports)
 
     def _proves(self, client_id: str) -> bool:
-        """Whether what is absent now stays absent."""
+        """Whether what is absent now stays absent: the grace is never shorter than a request is valid."""
         since = self._sent.get(client_id, self._began)
         waited = asyncio.get_running_loop().time() - since
         return self._capabilities.proves_absence and waited >= self._capabilities.grace_s
@@ -204,10 +203,24 @@ class BusBroker:
             executions_since=said.executions_since,
         )
 
+    async def check(self) -> Health:
+        """How the connector is, when it is only asked."""
+        return await health_of(self._call, self._subjects, self._settings.sends, self._capabilities)
+
+    def _leaves(self, send: Send) -> None:
+        remember(self._sent, send.client_id, asyncio.get_running_loop().time())
+
+    def _order(self, send: Send) -> wire.OrderOut:
+        """As it leaves now; the greeting may have taken a while."""
+        self._leaves(send)
+        return wire.order_out(send, self._valid_until())
+
     def _valid_until(self) -> datetime:
         return self._clock.now() + timedelta(seconds=self._deadline_s)
 
     def _wrong(self, send: Send) -> str | None:
+        if send.operation not in self._capabilities.operations:
+            return f"this broker does no {send.operation}"
         if send.order_type not in self._capabilities.order_types:
             return f"this broker takes no {send.order_type} orders"
         if send.tif not in self._capabilities.tifs:
@@ -283,23 +296,12 @@ class BusBroker:
             return Answer(outcome=Outcome.UNKNOWN, reason=str(error))
         return Answer(outcome=Outcome.DUPLICATE if known else Outcome.ACCEPTED)
 
-    @asynccontextmanager
-    async def _doing(self) -> AsyncIterator[None]:
-        """A submit is under way: a fill may come before its answer."""
-        done = asyncio.Event()
-        self._under_way[done] = None
-        try:
-            yield
-        finally:
-            del self._under_way[done]
-            done.set()
-
     async def _take(self, came: Came) -> None:
         """Tells what a message says; what says nothing becomes a dead letter, once that is kept."""
         try:
             if len(came.data) > LARGEST:
                 raise Unreadable("body_too_large", f"{len(came.data)} bytes: at most {LARGEST} are read")
-            report = await self._named(reports_of(self._name, self._subjects, came))
+            report = await self._names.named(reports_of(self._name, self._subjects, came))
         except Unreadable as wrong:
             if not await self._letters.is_told(came.subject, came.place, came.at):
                 await self._letters.bury(
@@ -310,25 +312,3 @@ class BusBroker:
         if self._sink is not None:
             tallying.messages[f"broker {self._name}", "done"] += 1
             self._sink.report(report)
-
-    async def _named(self, report: AnyReport) -> AnyReport:
-        """The report under our name of the order, as far as that is known.
-
-        A fill that has only the broker's own name of an order may come before the answer that tells us that name.
-        """
-        ticket, client_id = report.broker_order_id, report.client_id
-        if client_id is None and ticket is not None and ticket not in self._tickets:
-            for done in list(self._under_way):
-                await done.wait()  # each ends by its deadline
-        if ticket is not None and client_id is None:
-            client_id = self._tickets.get(ticket)
-            report = replace(report, client_id=client_id)
-        if isinstance(report, RequestRefused) and client_id is not None:
-            return replace(report, client_id=self._changes.get(client_id, client_id))
-        return report
-
-    @staticmethod
-    def _remember(memory: dict[str, T], name: str, value: T) -> None:
-        memory[name] = value
-        if len(memory) > _MOST:
-            del memory[next(iter(memory))]

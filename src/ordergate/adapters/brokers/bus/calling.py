@@ -53,7 +53,7 @@ class Call:
         try:
             text = reply.data.decode()
             return text, msgspec.json.decode(text, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise NotAnswered(f"the answer on {subject} cannot be read: {error}") from None
 
     async def put(self, subject: str, order: Any, message_id: str) -> bool:

@@ -158,7 +158,10 @@ class Reports:
                     batch = await subscription.fetch(_AT_ONCE, timeout=_WAIT_S)
                 except TimeoutError:
                     if client.is_connected:
-                        await subscription.consumer_info()  # raises where the server has lost it
+                        info = await subscription.consumer_info()  # raises where the server has lost it
+                        given_away = info.delivered.consumer_seq if info.delivered is not None else 0
+                        if given_away >= expected:  # to a connection that broke off; nothing else says so
+                            raise NatsError("a report was lost on its way: it is fetched again") from None
                         self._went_well()
                     continue
                 for given in batch:

@@ -15,17 +15,20 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from ordergate.adapters.brokers.bus import wire
 from ordergate.adapters.brokers.bus.settings import Subjects
-from ordergate.adapters.brokers.bus.wire import REPORT, report_of
 from ordergate.domain.errors import Invalid
 from ordergate.domain.exact_json import parse_json
 from ordergate.domain.identifiers import client_order_id, is_client_order_id
 from ordergate.domain.money import ZERO, exact
 from ordergate.domain.orders.reports import Answered, AnyReport, End, Ended, Executed, Outcome, RequestRefused
-from ordergate.domain.orders.states import Side
+from ordergate.domain.orders.states import RequestKind, Side
 from ordergate.domain.times import format_time, parse_time
 
 _COMMENT: Final = re.compile(r"order_id:\s*([A-Za-z0-9][A-Za-z0-9_.-]{0,35})")
+# An id of ours that a terminal has cut: its comments have room for 31 characters at most. What is shorter, or another
+# word, is an id that a caller has chosen.
+_CUT: Final = re.compile(r"ord-[0-9a-hjkmnp-tv-z]{7,25}")
 _EXEC_IDS: Final = ("fill_id", "exec_id", "execution_id", "deal_id", "deal_ticket", "deal", "trade_id")
 _ORDER_IDS: Final = ("client_id", "client_order_id", "order_id")
 _TICKETS: Final = ("broker_order_id", "ticket", "order_ticket", "order")
@@ -42,6 +45,11 @@ _REFUSALS: Final = frozenset(
 )  # fmt: skip
 _BY_NAME: Final = {side.value: side for side in Side}
 _REFUSED: Final = ("rejected", "refused", "reject")
+_REQUESTS: Final = {
+    "cancel": RequestKind.CANCEL,
+    "replace": RequestKind.REPLACE,
+    "modify": RequestKind.REPLACE,
+}
 _MESSAGE_ID: Final = "Nats-Msg-Id"
 _LARGEST_SECONDS: Final = 10**11
 """A larger number counts milliseconds."""
@@ -74,6 +82,12 @@ class Came(Struct, frozen=True, kw_only=True):
     place: str
 
 
+class Refused(RequestRefused, frozen=True, kw_only=True):
+    """In words that may name the order alone: its cancel or its replace was refused, as `request` says."""
+
+    request: RequestKind
+
+
 def reports_of(broker: str, subjects: Subjects, came: Came) -> AnyReport:
     """What a message says.
 
@@ -100,12 +114,14 @@ def reports_of(broker: str, subjects: Subjects, came: Came) -> AnyReport:
 
 def _ours(broker: str, came: Came, text: str) -> AnyReport:
     try:
-        said = REPORT.decode(text)
-    except msgspec.DecodeError as error:
+        said = wire.REPORT.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Unreadable("bad_report", f"it is no report: {error}") from None
+    if said.client_id is None and isinstance(said, wire.RequestRefused):
+        raise Unreadable("missing", "it names no request: client_id is not there")
     if said.client_id is None and said.broker_order_id is None:
         raise Unreadable("missing", "it names no order: neither client_id nor broker_order_id is there")
-    return report_of(said, broker, came.cursor, text)
+    return wire.report_of(said, broker, came.cursor, text)
 
 
 def _is_error(subject: str) -> bool:
@@ -144,8 +160,9 @@ def _error(broker: str, came: Came, text: str, fields: Mapping[str, Any]) -> Any
         "broker": broker, "client_id": client_id, "broker_order_id": ticket, "cursor": came.cursor, "raw": text,
         "reason": reason,
     }  # fmt: skip
-    if fields.get("request") in ("cancel", "replace", "modify"):
-        return RequestRefused(**common)
+    request = _REQUESTS.get(str(fields.get("request")))
+    if request is not None:
+        return Refused(request=request, **common)
     if code in _REFUSALS or str(fields.get("status", "")).lower() in _REFUSED:
         return Ended(end=End.REJECTED, **common)
     if client_id is not None and not is_client_order_id(client_id):
@@ -154,10 +171,13 @@ def _error(broker: str, came: Came, text: str, fields: Mapping[str, Any]) -> Any
 
 
 def _names(fields: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The order's name here, and at the broker."""
+    """The order's name here, and at the broker; what is left of a cut comment is no name where there is a ticket."""
     comment = _COMMENT.search(str(fields.get("comment", "")))
-    ours = _text(fields, _ORDER_IDS) or (comment[1] if comment else None)
     ticket = _text(fields, _TICKETS)
+    in_comment = comment[1] if comment else None
+    if in_comment is not None and ticket is not None and _CUT.fullmatch(in_comment):
+        in_comment = None
+    ours = _text(fields, _ORDER_IDS) or in_comment
     if ours is None and ticket is None:
         detail = "it names no order: order_id, a comment order_id:ID, or a ticket is needed"
         raise Unreadable("missing", detail)

@@ -36,7 +36,8 @@ class BusSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         kept_s: how long a stream that is made here keeps a report.
         deadline_ms: how long a call may take before what became of it counts as unknown; at most 25 s. The connector
             does nothing for a request that is older.
-        grace_ms: how long a request without an answer may still turn up.
+        grace_ms: how long a request without an answer may still turn up; where absences are proven, at least
+            `deadline_ms`: until then the connector may do it.
         order_types, tifs, deduplication, proves_absence, replaces, lists, statements, calls: what the connector can
             do; it must say so itself when a session begins.
     """
@@ -68,6 +69,11 @@ class BusSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             value: int = getattr(self, name)
             if not least <= value <= most:
                 raise ValueError(f"{name} is {value}: it must be from {least} to {most}")
+        if self.proves_absence and self.grace_ms < self.deadline_ms:
+            raise ValueError(
+                f"grace_ms is {self.grace_ms}: with proves_absence it must be at least deadline_ms, "
+                f"{self.deadline_ms}: until then a connector may do what it was asked"
+            )
         if self.sends is Way.PUBLISH:
             for name in ("proves_absence", "replaces", "lists", "statements"):
                 if getattr(self, name):

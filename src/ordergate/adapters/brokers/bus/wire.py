@@ -122,7 +122,12 @@ class Confirmed(Said, frozen=True, kw_only=True, tag="confirmed"):
 
 
 class Executed(Said, frozen=True, kw_only=True, tag="executed"):
-    """A trade, a correction or a bust; `completes` where the broker's own record has the order complete with it."""
+    """A trade, a correction or a bust; `completes` where the broker's own record has the order complete with it.
+
+    Where the broker by itself closed what an order had opened (at its stop loss, its take profit, or for want of
+    margin), `closes` is that order's client id. Then `broker_order_id` is the closing's own, `side` is told, no
+    `client_id` is, and `order_type` is stop, limit or market.
+    """
 
     exec_id: str
     time: datetime
@@ -135,6 +140,8 @@ class Executed(Said, frozen=True, kw_only=True, tag="executed"):
     symbol: str | None = None
     side: Side | None = None
     completes: bool = False
+    closes: str | None = None
+    order_type: OrderType | None = None
 
 
 class Ended(Said, frozen=True, kw_only=True, tag="ended"):

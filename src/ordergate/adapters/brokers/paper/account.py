@@ -13,26 +13,28 @@ from typing import Final
 
 from ordergate.adapters.brokers.paper.rows import Execution
 from ordergate.adapters.brokers.paper.stores import VenueStore, done
-from ordergate.domain.instruments import Instrument
+from ordergate.domain.instruments import TOKEN, Instrument
 from ordergate.domain.money import EXACT, plain
+from ordergate.domain.positions.ledger import BASE_TOKEN, PERP
 
 MOST_RECENT: Final = 10_000
 """Executions that a statement names at most."""
 
 
 class Account:
-    """Of one session.
+    """Of one session, at the venue of that name.
 
     Attributes:
         known: whether all of the record is added up.
     """
 
-    def __init__(self) -> None:
-        self.known = False
+    def __init__(self, name: str) -> None:
+        self._name, self.known = name, False
         self._reading, self._lock = False, asyncio.Lock()
         self._quantities: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._paid: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._fees: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self._deltas: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._meanwhile: dict[str, Execution] = {}
         self._recent: deque[Execution] = deque(maxlen=MOST_RECENT)
         self._recent_from: datetime | None = None
@@ -62,7 +64,7 @@ class Account:
 
     async def _read(self, store: VenueStore) -> None:
         after, recent = (0, 0), list[Execution]()
-        for sums in (self._quantities, self._paid, self._fees):
+        for sums in (self._quantities, self._paid, self._fees, self._deltas):
             sums.clear()  # of an earlier try
         while rows := await done(store.executions_after(after)):
             with localcontext(EXACT):
@@ -86,8 +88,12 @@ class Account:
 
     def _sum(self, row: Execution) -> None:
         quantity = row.quantity * row.side.sign
-        self._quantities[row.symbol] += quantity
-        self._paid[row.symbol] -= quantity * row.price
+        if not row.symbol.startswith(TOKEN):
+            self._quantities[row.symbol] += quantity
+        if row.deltas is None:
+            self._paid[row.symbol] -= quantity * row.price
+        for delta in row.deltas or ():
+            self._deltas[delta.position_key] += delta.amount
         if row.fee and row.fee_currency is not None:
             self._fees[row.fee_currency] -= row.fee
 
@@ -95,15 +101,36 @@ class Account:
         """What is held, by symbol."""
         return {symbol: plain(quantity) for symbol, quantity in self._quantities.items() if quantity}
 
-    def money(self, instruments: Mapping[str, Instrument | None]) -> dict[str, Decimal] | None:
-        """What trades and fees have moved, by currency; None where the terms of a symbol are not known any more."""
+    def money(
+        self, instruments: Mapping[str, Instrument | None], arrivals: Mapping[str, Decimal]
+    ) -> dict[str, Decimal] | None:
+        """What trades, operations and fees have moved, by currency; None where a symbol is not known any more.
+
+        Args:
+            arrivals: what came from elsewhere.
+        """
         moved: defaultdict[str, Decimal] = defaultdict(Decimal, self._fees)
+        for currency, amount in arrivals.items():
+            moved[currency] += amount
+        for key, amount in self._deltas.items():
+            venue, kind, currency = key.split(":", 2)
+            if venue == self._name and kind == BASE_TOKEN:
+                moved[currency] += amount
         for symbol, paid in self._paid.items():
             instrument = instruments.get(symbol)
             if instrument is None:
                 return None
             moved[instrument.currency] += paid * instrument.contract_size
         return {currency: plain(amount) for currency, amount in moved.items()}
+
+    def bound(self) -> dict[str, Decimal]:
+        """What is lent, owed and staked, by position key: neither money nor contracts."""
+        kinds = {key: key.split(":", 2)[1] for key in self._deltas}
+        return {
+            key: plain(amount)
+            for key, amount in self._deltas.items()
+            if amount and kinds[key] not in (BASE_TOKEN, PERP)
+        }
 
     @property
     def symbols(self) -> list[str]:

@@ -55,6 +55,7 @@ class PaperBroker:
 
     Attributes:
         settings: as configured; others than those before count from the next session on.
+        telling: makes its statements; what transfers bring is read of the neighbors that it is given.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class PaperBroker:
         else:
             self._store = Store(name, place)
         self._injector = Injector(settings.faults)
-        self._telling = Telling(name, settings, self._store, instruments)
+        self.telling = Telling(name, settings, self._store, instruments, self._board)
         self._session: Session | None = None
         self._opening = asyncio.Lock()
         self._reopening: asyncio.Task[None] | None = None
@@ -250,7 +251,7 @@ class PaperBroker:
 
     async def statement(self, since: datetime) -> Statement:
         """What is in the account now, by the venue's record of executions, and what was executed since then."""
-        return await self._telling.tell(self._arrive, since)
+        return await self.telling.tell(self._arrive, since)
 
     async def _mended(self) -> None:
         """Begins a session that broke off, for want of space or by a mistake of the venue, anew."""

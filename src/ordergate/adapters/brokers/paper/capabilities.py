@@ -3,6 +3,7 @@
 from typing import Final
 
 from ordergate.application.ports.brokers import Capabilities, Deduplication
+from ordergate.domain.operations import Operation
 from ordergate.domain.orders.states import OrderType, TimeInForce
 
 CAPABILITIES: Final = Capabilities(
@@ -14,4 +15,5 @@ CAPABILITIES: Final = Capabilities(
     replaces=True,
     calls=256,
     statements=True,
+    operations=frozenset(Operation),
 )

@@ -7,6 +7,8 @@ from enum import StrEnum
 from msgspec import Struct
 
 from ordergate.domain.money import ZERO, plain
+from ordergate.domain.operations import Operation
+from ordergate.domain.orders.operations import OperationTerms
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
 
 
@@ -28,7 +30,7 @@ class VenueOrder(Struct, kw_only=True):
         fills: how many executions it has had.
         triggered: whether its stop was reached; True where it has none.
         priority: place in time among the orders of its symbol, the smaller the earlier.
-        expires: when a DAY, GTD or OPG order ends.
+        expires: when a DAY, GTD or OPG order ends, or an operation that takes its time is done.
     """
 
     number: int
@@ -48,6 +50,8 @@ class VenueOrder(Struct, kw_only=True):
     fills: int = 0
     status: Status = Status.WORKING
     reason: str | None = None
+    operation: Operation = Operation.SPOT_TRADE
+    terms: OperationTerms | None = None
 
     @property
     def broker_order_id(self) -> str:

@@ -12,9 +12,11 @@ from msgspec import Struct
 from ordergate.adapters.brokers.paper.account import Account
 from ordergate.adapters.brokers.paper.orders import Status, VenueOrder, number_of
 from ordergate.adapters.brokers.paper.records import Record, with_raw
-from ordergate.adapters.brokers.paper.rows import Batch, Execution, QuoteRow, Request
+from ordergate.adapters.brokers.paper.rows import Batch, Contract, Execution, QuoteRow, Request
 from ordergate.adapters.brokers.paper.stores import VenueStore
+from ordergate.domain.money import ZERO, plain
 from ordergate.domain.orders.reports import AnyReport
+from ordergate.domain.positions.ledger import BASE_TOKEN
 
 
 class Commit(Struct, frozen=True):
@@ -29,13 +31,17 @@ class Register:
 
     Attributes:
         account: what the executions add up to.
+        contracts: what is open of perpetual contracts, by symbol.
+        sent: what transfers have taken elsewhere, in all.
     """
 
-    def __init__(self, store: VenueStore) -> None:
-        self._store, self.account = store, Account()
+    def __init__(self, name: str, store: VenueStore) -> None:
+        self._store, self.account = store, Account(name)
         self._batch = Batch()
         self._number, self._sequence = store.last()
         self.working = {order.number: order for order in store.working()}
+        self._name, self.sent = name, dict(store.sent())
+        self.contracts = {contract.symbol: contract for contract in store.contracts()}
 
     @property
     def last_sequence(self) -> int:
@@ -87,6 +93,15 @@ class Register:
         """A trade happened."""
         self._batch.executions.append(execution)
         self.account.add(execution)
+        for delta in execution.deltas or ():
+            venue, kind, token = delta.position_key.split(":", 2)
+            if kind == BASE_TOKEN and venue != self._name:
+                to = venue, token
+                self.sent[to] = self._batch.sent[to] = plain(self.sent.get(to, ZERO) + delta.amount)
+
+    def set_contract(self, contract: Contract) -> None:
+        """A fill has changed what is open of a perpetual contract."""
+        self.contracts[contract.symbol] = self._batch.contracts[contract.symbol] = contract
 
     def report(self, number: int, report: AnyReport) -> None:
         """Something is to be said of an order."""

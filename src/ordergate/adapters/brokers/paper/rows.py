@@ -9,14 +9,23 @@ from msgspec import Struct, field
 
 from ordergate.adapters.brokers.paper.orders import Status, VenueOrder
 from ordergate.adapters.brokers.paper.records import Record
+from ordergate.adapters.brokers.paper.terms_text import (
+    deltas_text,
+    operation_name,
+    read_deltas,
+    read_operation,
+    read_terms,
+    terms_text,
+)
 from ordergate.domain.market import Quote
 from ordergate.domain.money import text
+from ordergate.domain.orders.executions import Delta
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
 from ordergate.domain.times import format_time
 
 ORDER_COLUMNS: Final = (
     "number, client_id, symbol, side, quantity, order_type, tif, limit_price, stop_price, entered, expires,"
-    " triggered, priority, filled, fills, status, reason"
+    " triggered, priority, filled, fills, status, reason, operation, terms"
 )
 
 time_text = lru_cache(maxsize=64)(format_time)
@@ -56,6 +65,19 @@ class Execution(Struct, frozen=True, gc=False):
     fee_currency: str | None
     quote: Quote
     client_id: str = ""
+    deltas: tuple[Delta, ...] | None = None
+
+
+class Contract(Struct, frozen=True, gc=False):
+    """What is open of a perpetual contract: `quantity` in its unit, and what was agreed for that, both signed."""
+
+    symbol: str
+    quantity: Decimal
+    cost: Decimal
+
+
+Sent = tuple[str, str]
+"""Where transfers went, and of which token."""
 
 
 class Batch(Struct):
@@ -71,6 +93,8 @@ class Batch(Struct):
     executions: list[Execution] = field(default_factory=list)
     reports: list[tuple[int, Record]] = field(default_factory=list)
     quotes: dict[str, QuoteRow] = field(default_factory=dict)
+    contracts: dict[str, Contract] = field(default_factory=dict)
+    sent: dict[Sent, Decimal] = field(default_factory=dict)
     taken: list[int] = field(default_factory=list)
     pinned: bool = False
 
@@ -117,6 +141,7 @@ def execution_row(execution: Execution) -> tuple[Any, ...]:
         text(quote.bid),
         text(quote.ask),
         time_text(quote.time),
+        deltas_text(execution.deltas),
     )
 
 
@@ -136,6 +161,7 @@ def read_execution(row: tuple[Any, ...]) -> Execution:
         bid,
         ask,
         quoted_at,
+        deltas,
         client_id,
     ) = row
     return Execution(
@@ -151,6 +177,7 @@ def read_execution(row: tuple[Any, ...]) -> Execution:
         fee_currency=currency,
         quote=Quote(symbol, datetime.fromisoformat(quoted_at), Decimal(bid), Decimal(ask)),
         client_id=client_id,
+        deltas=read_deltas(deltas),
     )
 
 
@@ -177,6 +204,23 @@ def read_quote(row: tuple[Any, ...]) -> QuoteRow:
     return QuoteRow(quote, _number(bid_left), _number(ask_left))
 
 
+def contract_row(contract: Contract) -> tuple[Any, ...]:
+    """The columns of `contracts`."""
+    return contract.symbol, text(contract.quantity), text(contract.cost)
+
+
+def sent_row(entry: tuple[Sent, Decimal]) -> tuple[Any, ...]:
+    """The columns of `sent`."""
+    (target, token), amount = entry
+    return target, token, text(amount)
+
+
+def read_contract(row: tuple[Any, ...]) -> Contract:
+    """A row of `contracts`."""
+    symbol, quantity, cost = row
+    return Contract(symbol, Decimal(quantity), Decimal(cost))
+
+
 def order_row(order: VenueOrder) -> tuple[Any, ...]:
     """The columns of `orders`; SQLite takes long to find out what to do with a text that is not exactly str."""
     return (
@@ -197,6 +241,8 @@ def order_row(order: VenueOrder) -> tuple[Any, ...]:
         order.fills,
         str(order.status),
         order.reason,
+        operation_name(order.operation),
+        terms_text(order.terms),
     )
 
 
@@ -220,4 +266,6 @@ def read_order(row: tuple[Any, ...]) -> VenueOrder:
         fills=row[14],
         status=Status(row[15]),
         reason=row[16],
+        operation=read_operation(row[17]),
+        terms=read_terms(row[18]),
     )

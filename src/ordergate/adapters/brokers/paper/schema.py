@@ -3,7 +3,7 @@
 from typing import Final
 
 APPLICATION_ID: Final = 0x6F_67_70_76  # "ogpv": marks the file as a paper venue's
-VERSION: Final = 1
+VERSION: Final = 2
 
 TABLES: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -25,7 +25,9 @@ CREATE TABLE orders (
     filled      TEXT NOT NULL,
     fills       INTEGER NOT NULL,
     status      TEXT NOT NULL,
-    reason      TEXT
+    reason      TEXT,
+    operation   TEXT,                  -- NULL is spot_trade
+    terms       TEXT                   -- of the operation, as JSON
 );
 CREATE INDEX orders_working ON orders (number) WHERE status = 'working';
 
@@ -38,7 +40,7 @@ CREATE TABLE requests (
     time         TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- With the market that each was done at.
+-- With the market that each was done at; 0 where none had a part in it.
 CREATE TABLE executions (
     order_number INTEGER NOT NULL,
     number       INTEGER NOT NULL,
@@ -53,6 +55,7 @@ CREATE TABLE executions (
     bid          TEXT NOT NULL,
     ask          TEXT NOT NULL,
     quote_time   TEXT NOT NULL,
+    deltas       TEXT,                 -- the balances that it moved, as JSON; NULL where quantity and price say it
     PRIMARY KEY (order_number, number)
 ) WITHOUT ROWID;
 
@@ -76,4 +79,32 @@ CREATE TABLE quotes (
     bid_left TEXT,
     ask_left TEXT
 ) WITHOUT ROWID;
+
+-- What is open of perpetual contracts: signed, and what was agreed for it.
+CREATE TABLE contracts (
+    symbol   TEXT PRIMARY KEY,
+    quantity TEXT NOT NULL,
+    cost     TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- What transfers have taken to other venues, in all.
+CREATE TABLE sent (
+    target TEXT NOT NULL,
+    token  TEXT NOT NULL,
+    amount TEXT NOT NULL,
+    PRIMARY KEY (target, token)
+) WITHOUT ROWID;
 """
+
+UPGRADES: Final = {
+    1: """
+ALTER TABLE orders ADD COLUMN operation TEXT;
+ALTER TABLE orders ADD COLUMN terms TEXT;
+ALTER TABLE executions ADD COLUMN deltas TEXT;
+CREATE TABLE contracts (symbol TEXT PRIMARY KEY, quantity TEXT NOT NULL, cost TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE sent (
+    target TEXT NOT NULL, token TEXT NOT NULL, amount TEXT NOT NULL, PRIMARY KEY (target, token)
+) WITHOUT ROWID;
+"""
+}
+"""What makes a file of each earlier version one of the next."""

@@ -8,6 +8,8 @@ from msgspec import Struct
 from ordergate.domain.money import ZERO
 
 _ALL_BPS: Final = Decimal(10_000)
+LONGEST_DELAY_S: Final = 31_536_000
+"""A year."""
 
 
 class Faults(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
@@ -57,7 +59,9 @@ class PaperSettings(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_
         cash: what the account starts with, in `currency`; the venue refuses nothing for want of it.
         latency_ms: how long a request takes to the venue.
         slippage_bps: how far a fill is worse than the quote, never through a limit.
-        fee_bps: of quantity times price times contract size, in the instrument's currency, each fill.
+        fee_bps: of quantity times price times contract size, in the instrument's currency, each fill; of a swap, of
+            what comes out.
+        unstake_delay_s: how long an unstake works until it gives what was staked; 0 is at once.
     """
 
     cash: Decimal = Decimal(1_000_000)
@@ -65,6 +69,7 @@ class PaperSettings(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_
     latency_ms: int = 0
     slippage_bps: Decimal = ZERO
     fee_bps: Decimal = ZERO
+    unstake_delay_s: int = 0
     faults: Faults = Faults()
 
     def __post_init__(self) -> None:
@@ -72,6 +77,10 @@ class PaperSettings(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_
             raise ValueError(f"cash is {self.cash}: it must be a number")
         if self.latency_ms < 0:
             raise ValueError(f"latency_ms is {self.latency_ms}: it cannot be below 0")
+        if not 0 <= self.unstake_delay_s <= LONGEST_DELAY_S:
+            raise ValueError(
+                f"unstake_delay_s is {self.unstake_delay_s}: it must be from 0 to {LONGEST_DELAY_S}"
+            )
         for name in ("slippage_bps", "fee_bps"):
             value: Decimal = getattr(self, name)
             if not value.is_finite() or not 0 <= value < _ALL_BPS:

@@ -6,6 +6,7 @@ Without a path the database is in memory and lives as long as the object, also o
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -16,28 +17,35 @@ from ordergate.adapters.brokers.paper.records import Record, decode
 from ordergate.adapters.brokers.paper.rows import (
     ORDER_COLUMNS,
     Batch,
+    Contract,
     Execution,
     QuoteRow,
     Request,
+    Sent,
+    contract_row,
     execution_row,
     order_row,
     quote_row,
+    read_contract,
     read_execution,
     read_order,
     read_quote,
     read_request,
     report_row,
     request_row,
+    sent_row,
 )
-from ordergate.adapters.brokers.paper.schema import APPLICATION_ID, TABLES, VERSION
+from ordergate.adapters.brokers.paper.schema import APPLICATION_ID, TABLES, UPGRADES, VERSION
 from ordergate.adapters.brokers.paper.stores import History, Reads
 from ordergate.domain.errors import StoreBusy, StoreError
 
-_PUT_ORDER: Final = f"INSERT OR REPLACE INTO orders ({ORDER_COLUMNS}) VALUES ({', '.join('?' * 17)})"
+_PUT_ORDER: Final = f"INSERT OR REPLACE INTO orders ({ORDER_COLUMNS}) VALUES ({', '.join('?' * 19)})"
 _PUT_REQUEST: Final = "INSERT INTO requests VALUES (?, ?, ?, ?, ?)"
-_PUT_EXECUTION: Final = f"INSERT INTO executions VALUES ({', '.join('?' * 13)})"
+_PUT_EXECUTION: Final = f"INSERT INTO executions VALUES ({', '.join('?' * 14)})"
 _PUT_REPORT: Final = "INSERT INTO reports VALUES (?, ?, ?, ?)"
 _PUT_QUOTE: Final = f"INSERT OR REPLACE INTO quotes VALUES ({', '.join('?' * 9)})"
+_PUT_SENT: Final = "INSERT OR REPLACE INTO sent VALUES (?, ?, ?)"
+_PUT_CONTRACT: Final = "INSERT OR REPLACE INTO contracts VALUES (?, ?, ?)"
 _CHUNK: Final = 500
 
 
@@ -55,6 +63,11 @@ class Store:
         self._lock = None if path is None else filelock.FileLock(f"{path}.lock", timeout=0)
         self._image: bytes | None = None
         self._connection: sqlite3.Connection | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may be asked."""
+        return self._connection is not None
 
     def open(self) -> None:
         """Opens the file, making it where there is none.
@@ -102,6 +115,8 @@ class Store:
             db.executemany(_PUT_EXECUTION, map(execution_row, batch.executions))
             db.executemany(_PUT_REPORT, map(report_row, batch.reports))
             db.executemany(_PUT_QUOTE, map(quote_row, batch.quotes.values()))
+            db.executemany(_PUT_CONTRACT, map(contract_row, batch.contracts.values()))
+            db.executemany(_PUT_SENT, map(sent_row, batch.sent.items()))
             db.execute("COMMIT")
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):
@@ -132,6 +147,15 @@ class Store:
         return [
             read_quote(row) for row in self._db.execute("SELECT * FROM quotes WHERE pinned ORDER BY symbol")
         ]
+
+    def contracts(self) -> list[Contract]:
+        """What is open of perpetual contracts, or was."""
+        return [read_contract(row) for row in self._db.execute("SELECT * FROM contracts ORDER BY symbol")]
+
+    def sent(self) -> dict[Sent, Decimal]:
+        """What transfers have taken elsewhere."""
+        rows = self._db.execute("SELECT target, token, amount FROM sent")
+        return {(target, token): Decimal(amount) for target, token, amount in rows}
 
     def reports_after(self, sequence: int) -> list[Record]:
         """The next reports, not all at once."""
@@ -200,13 +224,16 @@ class Store:
         if not tables and not version:
             self._create()
             return
-        if (marked, version) != (APPLICATION_ID, VERSION):
+        if marked != APPLICATION_ID or version not in (*UPGRADES, VERSION):
             raise StoreError(
                 f"{self._path} is no paper venue's file of version {VERSION} (it says {version})"
             )
         (owner,) = self._db.execute("SELECT value FROM meta WHERE key = 'name'").fetchone()
         if owner != self._name:
             raise StoreError(f"{self._path} is the file of paper venue {owner!r}, not of {self._name!r}")
+        for earlier in range(version, VERSION):
+            steps = f"{UPGRADES[earlier]} PRAGMA user_version = {earlier + 1};"
+            self._db.executescript(f"BEGIN IMMEDIATE; {steps} COMMIT;")
 
     def _create(self) -> None:
         marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"

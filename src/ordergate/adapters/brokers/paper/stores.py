@@ -6,13 +6,14 @@ awaitables, and what requests read is fetched before they take effect.
 
 import inspect
 from collections.abc import Awaitable, Sequence
+from decimal import Decimal
 from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
 from ordergate.adapters.brokers.paper.orders import VenueOrder, number_of
 from ordergate.adapters.brokers.paper.records import Record
-from ordergate.adapters.brokers.paper.rows import Batch, Execution, QuoteRow, Request
+from ordergate.adapters.brokers.paper.rows import Batch, Contract, Execution, QuoteRow, Request, Sent
 from ordergate.application.ports.brokers import Change, Withdraw
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.reports import AnyReport
@@ -47,6 +48,11 @@ class VenueStore(Protocol):
     @property
     def inline(self) -> bool:
         """Whether all is done when a call returns; then `fetch` is never called."""
+        ...
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may be asked."""
         ...
 
     def open(self) -> Awaitable[None] | None:
@@ -105,6 +111,14 @@ class VenueStore(Protocol):
         """The quotes set by hand and not followed by another when it was opened."""
         ...
 
+    def contracts(self) -> list[Contract]:
+        """What was open of perpetual contracts when it was opened."""
+        ...
+
+    def sent(self) -> dict[Sent, Decimal]:
+        """What transfers had taken elsewhere when it was opened, in all."""
+        ...
+
     def last(self) -> tuple[int, int]:
         """The greatest order number and report sequence when it was opened."""
         ...
@@ -125,6 +139,21 @@ class VenueStore(Protocol):
 async def done(value: T | Awaitable[T]) -> T:
     """The value; only an awaitable is waited for."""
     return await value if inspect.isawaitable(value) else value
+
+
+def sent_by(store: VenueStore) -> dict[Sent, Decimal]:
+    """What transfers have taken elsewhere, by the record of a venue in a file, whether or not that is open.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    if store.is_open:
+        return store.sent()
+    store.open()  # a file's, and so open when this returns
+    try:
+        return store.sent()
+    finally:
+        store.close()
 
 
 def pin(store: VenueStore, quote: Quote) -> None:

@@ -1,16 +1,24 @@
-"""Turns what happened in a book into executions, reports and the orders' new status."""
+"""Turns what happened into executions, reports and the orders' new status."""
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ordergate.adapters.brokers.paper.contracts import moved, traded
 from ordergate.adapters.brokers.paper.matching import Step, Trade, Trigger
-from ordergate.adapters.brokers.paper.orders import Status, VenueOrder
+from ordergate.adapters.brokers.paper.orders import Status, VenueOrder, broker_order_id
 from ordergate.adapters.brokers.paper.pricing import fill_fee
 from ordergate.adapters.brokers.paper.register import Register
 from ordergate.adapters.brokers.paper.rows import Execution
 from ordergate.adapters.brokers.paper.settings import PaperSettings
 from ordergate.domain.instruments import Instrument
+from ordergate.domain.market import Quote
+from ordergate.domain.money import ZERO, plain
+from ordergate.domain.orders.executions import Delta
 from ordergate.domain.orders.reports import (
     Acknowledged,
     Confirmed,
@@ -28,6 +36,15 @@ _KILLED: Final[Mapping[TimeInForce, tuple[Status, str]]] = {
     TimeInForce.OPG: (Status.EXPIRED, "at the opening: the rest"),
 }
 """How orders end that may not rest."""
+
+
+class Move(Struct, frozen=True, gc=False, kw_only=True):
+    """One execution of what is no trade: so much of the order's quantity, which may be none, and what it moved."""
+
+    deltas: tuple[Delta, ...] = ()
+    quantity: Decimal = ZERO
+    fee: Decimal = ZERO
+    fee_currency: str | None = None
 
 
 class Teller:
@@ -100,44 +117,76 @@ class Teller:
         )
 
     def _executed(self, trade: Trade, instrument: Instrument, at: datetime) -> None:
-        order, quote = trade.order, trade.quote
-        name = order.broker_order_id
-        exec_id = f"{name}-{trade.number}"
+        order = trade.order
         fee = fill_fee(trade.quantity, trade.price, self._settings.fee_bps, instrument)
-        currency = instrument.currency if fee else None
-        if trade.completes:
+        execution = Execution(
+            order_number=order.number,
+            number=trade.number,
+            exec_id=f"{order.broker_order_id}-{trade.number}",
+            time=at,
+            symbol=order.symbol,
+            side=order.side,
+            quantity=trade.quantity,
+            price=trade.price,
+            fee=fee,
+            fee_currency=instrument.currency if fee else None,
+            quote=trade.quote,
+            client_id=order.client_id,
+            deltas=self._settled(trade, instrument) if instrument.perpetual else None,
+        )
+        self._tell(order, execution, completes=trade.completes)
+
+    def _settled(self, trade: Trade, instrument: Instrument) -> tuple[Delta, ...]:
+        """What a fill of a perpetual contract moves."""
+        quantity = trade.quantity * trade.order.side.sign
+        before = self._register.contracts.get(instrument.symbol)
+        after, made = traded(before, instrument.symbol, quantity, trade.price)
+        self._register.set_contract(after)
+        return moved(self._name, instrument, quantity, made)
+
+    def moved(self, order: VenueOrder, at: datetime, move: Move) -> None:
+        """What is no trade moved balances; the order is complete with the whole of its quantity."""
+        order.fills += 1
+        order.filled = plain(order.filled + move.quantity)
+        execution = Execution(
+            order_number=order.number,
+            number=order.fills,
+            exec_id=f"{order.broker_order_id}-{order.fills}",
+            time=at,
+            symbol=order.symbol,
+            side=order.side,
+            quantity=move.quantity,
+            price=ZERO,
+            fee=move.fee,
+            fee_currency=move.fee_currency,
+            quote=Quote(order.symbol, at, ZERO, ZERO),
+            client_id=order.client_id,
+            deltas=move.deltas,
+        )
+        self._tell(order, execution, completes=not order.leaves)
+
+    def _tell(self, order: VenueOrder, execution: Execution, *, completes: bool) -> None:
+        if completes:
             order.status = Status.FILLED
         self._register.change(order)
-        self._register.report(
-            order.number,
-            Executed(
-                broker=self._name,
-                client_id=order.client_id,
-                broker_order_id=name,
-                exec_id=exec_id,
-                time=at,
-                quantity=trade.quantity,
-                price=trade.price,
-                fee=fee,
-                fee_currency=currency,
-                symbol=order.symbol,
-                side=order.side,
-                completes=trade.completes,
-            ),
-        )
-        self._register.add_execution(
-            Execution(
-                order_number=order.number,
-                number=trade.number,
-                exec_id=exec_id,
-                time=at,
-                symbol=order.symbol,
-                side=order.side,
-                quantity=trade.quantity,
-                price=trade.price,
-                fee=fee,
-                fee_currency=currency,
-                quote=quote,
-                client_id=order.client_id,
-            )
-        )
+        said = executed(self._name, execution)
+        self._register.report(order.number, replace(said, completes=True) if completes else said)
+        self._register.add_execution(execution)
+
+
+def executed(name: str, row: Execution) -> Executed:
+    """An execution as the venue of that name reports it."""
+    return Executed(
+        broker=name,
+        client_id=row.client_id,
+        broker_order_id=broker_order_id(row.order_number),
+        exec_id=row.exec_id,
+        time=row.time,
+        quantity=row.quantity,
+        price=row.price,
+        fee=row.fee,
+        fee_currency=row.fee_currency,
+        symbol=row.symbol,
+        side=row.side,
+        deltas=row.deltas,
+    )

@@ -1,23 +1,26 @@
 """The statement of the account, as the venue makes it."""
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from ordergate.adapters.brokers.paper.account import Account
-from ordergate.adapters.brokers.paper.orders import broker_order_id
-from ordergate.adapters.brokers.paper.rows import Execution
 from ordergate.adapters.brokers.paper.session import Down
 from ordergate.adapters.brokers.paper.settings import PaperSettings
-from ordergate.adapters.brokers.paper.stores import VenueStore
+from ordergate.adapters.brokers.paper.stores import VenueStore, sent_by
+from ordergate.adapters.brokers.paper.teller import executed
 from ordergate.adapters.brokers.paper.venue import Instruments, Venue
 from ordergate.domain.errors import StoreError
 from ordergate.domain.money import ZERO
-from ordergate.domain.orders.reports import Executed
 from ordergate.domain.recon.statement import Statement
+
+if TYPE_CHECKING:
+    from ordergate.adapters.brokers.paper.postgres import Board
 
 Arrive = Callable[[Callable[[Venue, datetime], Any]], Awaitable[Any]]
 _log = structlog.get_logger("ordergate.brokers.paper")
@@ -26,14 +29,28 @@ _log = structlog.get_logger("ordergate.brokers.paper")
 class Telling:
     """Makes statements of one venue, whichever session it has.
 
+    What transfers have brought from other paper venues is read of their records: so it counts once, and from when
+    it counts there.
+
     Args:
         instruments: what a symbol is traded in.
+        board: of a venue in PostgreSQL.
+
+    Attributes:
+        neighbors: gives those of the paper venues that there are; itself may be among them.
     """
 
     def __init__(
-        self, name: str, settings: PaperSettings, store: VenueStore, instruments: Instruments
+        self,
+        name: str,
+        settings: PaperSettings,
+        store: VenueStore,
+        instruments: Instruments,
+        board: "Board | None",
     ) -> None:
         self._name, self._settings, self._store, self._instruments = name, settings, store, instruments
+        self.neighbors: Callable[[], Iterable[Telling]] = tuple
+        self._board = board
 
     async def tell(self, arrive: Arrive, since: datetime) -> Statement:
         """What is in the account at the moment of arriving, and what was executed since then.
@@ -47,13 +64,31 @@ class Telling:
             _log.warning("the paper venue cannot tell of the account", broker=self._name, error=str(error))
             return Statement(as_of=since, complete=False)
 
+    async def sent_to(self, target: str) -> Mapping[str, Decimal]:
+        """What transfers have taken from here to another venue, by token, in all, with or without a session here.
+
+        Raises:
+            StoreError: the record cannot be read.
+        """
+        if self._board is not None:
+            return await self._board.sent_to(target)
+        sent = sent_by(self._store)
+        return {token: amount for (to, token), amount in sent.items() if to == target}
+
     async def _tell(self, arrive: Arrive, since: datetime) -> Statement:
         account: Account = await arrive(lambda venue, _at: venue.register.account.begin(since))
         await account.read(self._store)
-        told: Statement = await arrive(lambda venue, at: self._look(venue, at, since))
+        arrivals: defaultdict[str, Decimal] = defaultdict(Decimal)
+        for neighbor in self.neighbors():
+            if neighbor is not self:
+                for token, amount in (await neighbor.sent_to(self._name)).items():
+                    arrivals[token] += amount
+        told: Statement = await arrive(lambda venue, at: self._look(venue, at, since, arrivals))
         return told
 
-    def _look(self, venue: Venue, at: datetime, since: datetime) -> Statement:
+    def _look(
+        self, venue: Venue, at: datetime, since: datetime, arrivals: Mapping[str, Decimal]
+    ) -> Statement:
         account = venue.register.account
         working = [order.client_id for order in venue.register.working.values()]
         if not account.known:  # of a session that began meanwhile
@@ -62,7 +97,8 @@ class Telling:
         if venue.injector.hits("incomplete_snapshot"):
             some = list(positions.items())[: len(positions) // 2]
             return Statement(as_of=at, complete=False, positions=dict(some), working=frozenset())
-        moved = account.money({symbol: self._instruments(symbol) for symbol in account.symbols})
+        instruments = {symbol: self._instruments(symbol) for symbol in account.symbols}
+        moved = account.money(instruments, arrivals)
         executions, since = account.recent(since)
         paid_in = {**dict.fromkeys(moved or (), ZERO), self._settings.currency: self._settings.cash}
         return Statement(
@@ -73,22 +109,8 @@ class Telling:
             if moved is None
             else {currency: paid + moved.get(currency, ZERO) for currency, paid in paid_in.items()},
             paid_in=paid_in,
+            bound=account.bound(),
             working=frozenset(working),
-            executions=tuple(map(self._executed, executions)),
+            executions=tuple(executed(self._name, row) for row in executions),
             executions_since=since,
-        )
-
-    def _executed(self, row: Execution) -> Executed:
-        return Executed(
-            broker=self._name,
-            client_id=row.client_id,
-            broker_order_id=broker_order_id(row.order_number),
-            exec_id=row.exec_id,
-            time=row.time,
-            quantity=row.quantity,
-            price=row.price,
-            fee=row.fee,
-            fee_currency=row.fee_currency,
-            symbol=row.symbol,
-            side=row.side,
         )

@@ -5,7 +5,7 @@ when `commit` has written it; answers and reports must not leave before. Calls a
 decimal context.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from ordergate.adapters.brokers.paper.desk import Desk, answer_of
@@ -13,13 +13,15 @@ from ordergate.adapters.brokers.paper.expiries import Expiries
 from ordergate.adapters.brokers.paper.faults import Injector
 from ordergate.adapters.brokers.paper.matching import Book, Kill, Trade
 from ordergate.adapters.brokers.paper.openings import Openings
+from ordergate.adapters.brokers.paper.operating import Operating
 from ordergate.adapters.brokers.paper.orders import Status, VenueOrder
+from ordergate.adapters.brokers.paper.rates import pairs_of
 from ordergate.adapters.brokers.paper.register import Commit, Register
 from ordergate.adapters.brokers.paper.rows import QuoteRow
 from ordergate.adapters.brokers.paper.settings import PaperSettings
 from ordergate.adapters.brokers.paper.stores import VenueStore
 from ordergate.adapters.brokers.paper.teller import Teller
-from ordergate.adapters.brokers.paper.terms import refused_change, refused_order
+from ordergate.adapters.brokers.paper.terms import refused_change, refused_of_operation, refused_order
 from ordergate.adapters.calendars import SessionCalendar
 from ordergate.application.ports.brokers import Answer, Change, Send, Withdraw
 from ordergate.domain.instruments import Instrument
@@ -45,14 +47,15 @@ class Venue:
     ) -> None:
         self._settings, self._instruments = settings, instruments
         self.injector = injector
-        self.register = Register(store)
+        self.register = Register(name, store)
         self._desk = Desk(self.register)
         self._teller = Teller(name, settings, self.register)
+        self._operating = Operating(name, settings, self._teller)
         self._books: dict[str, Book] = {}
         self._calendar, self._expiries, self._openings = SessionCalendar(), Expiries(), Openings()
         for order in self.register.working.values():
             self._expiries.add(order)
-            if order.tif is not TimeInForce.OPG or not self._wait(order):
+            if order.operation.is_trade and (order.tif is not TimeInForce.OPG or not self._wait(order)):
                 self._book(order.symbol).restore(order)
         for row in store.pinned():
             self.restore_quote(row)
@@ -97,6 +100,8 @@ class Venue:
             refused = refused or "the venue refuses (injected fault)"
         if refused is not None or instrument is None:
             return self._desk.refuse(send.client_id, RequestKind.SUBMIT, None, refused or "", at)
+        if not send.operation.is_trade:
+            return self._operate(send, instrument, at)
         order = self._new_order(send, instrument, at)
         self._desk.accept(send.client_id, RequestKind.SUBMIT, order.number, at)
         if order.tif is TimeInForce.OPG and self._wait(order):
@@ -107,11 +112,32 @@ class Venue:
             self._expiries.add(order)
         return answer_of(send.client_id, Outcome.ACCEPTED, order.number)
 
+    def _operate(self, send: Send, instrument: Instrument, at: datetime) -> Answer:
+        """What is no trade, at once."""
+        effect = self._operating.effect(send, pairs_of(self._markets()))
+        if isinstance(effect, str):
+            return self._desk.refuse(send.client_id, RequestKind.SUBMIT, None, effect, at)
+        order = self._new_order(send, instrument, at)
+        order.expires = None  # it has arrived in time
+        self._desk.accept(send.client_id, RequestKind.SUBMIT, order.number, at)
+        self._operating.start(order, effect, at)
+        self._expiries.add(order)
+        return answer_of(send.client_id, Outcome.ACCEPTED, order.number)
+
+    def _markets(self) -> Iterator[tuple[Instrument, Quote]]:
+        for symbol, book in sorted(self._books.items()):
+            instrument = book.instrument or self._instruments(symbol)
+            if book.quote is not None and instrument is not None:
+                yield instrument, book.quote
+
     def cancel(self, withdraw: Withdraw, at: datetime) -> Answer:
         """Ends a working order."""
         order, answer = self._desk.target(withdraw, RequestKind.CANCEL, at)
         if order is None:
             return answer
+        if not order.operation.is_trade:
+            refused = refused_of_operation(order)
+            return self._desk.refuse(withdraw.client_id, RequestKind.CANCEL, order.number, refused, at)
         self._desk.accept(withdraw.client_id, RequestKind.CANCEL, order.number, at)
         self._take_out(order)
         self._teller.ended(order, Status.CANCELED, "canceled on request")
@@ -142,10 +168,12 @@ class Venue:
         self._open(book, quote.symbol, at)
 
     def expire(self, until: datetime) -> None:
-        """Ends the orders whose time is over; a pinned market stands at an opening too."""
+        """Ends what has no time left, finishes what took its time; a pinned market stands at an opening too."""
         for number in self._expiries.due(until):
             order = self.register.working.get(number)
-            if order is not None:
+            if order is not None and not order.operation.is_trade:
+                self._operating.finish(order, until)
+            elif order is not None:
                 self._take_out(order)
                 what = "time" if order.tif is TimeInForce.GTD else "session"
                 self._teller.ended(order, Status.EXPIRED, f"its {what} ended at {format_time(until)}")
@@ -230,6 +258,8 @@ class Venue:
             entered=at,
             expires=over_at(send.tif, at, send.expires_at, instrument, self._calendar),
             triggered=not send.order_type.has_stop,
+            operation=send.operation,
+            terms=send.terms,
         )
 
 

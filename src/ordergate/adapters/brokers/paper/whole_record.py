@@ -13,6 +13,8 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "executions": ("order_number", "number"),
     "reports": ("sequence",),
     "quotes": ("symbol",),
+    "contracts": ("symbol",),
+    "sent": ("target", "token"),
 }
 """With their primary keys."""
 Row = tuple[Any, ...]

@@ -199,6 +199,8 @@ class SyncBroker:
         return Statement(as_of=asked_at, complete=True, positions=positions, balances=balances)
 
     def _wrong(self, send: Send) -> str | None:
+        if send.operation not in self._capabilities.operations:
+            return f"this broker does no {send.operation}"
         if send.order_type not in self._capabilities.order_types:
             return f"this broker takes no {send.order_type} orders"
         if send.tif not in self._capabilities.tifs:

@@ -4,24 +4,20 @@ An execution is written here before it is told, and told again after a restart u
 journal has not come that far. So a total that has grown while we were away is told as what came on top.
 """
 
-import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from ordergate.adapters.notebook import NotebookFile
 from ordergate.domain.errors import StoreError
 from ordergate.domain.money import ZERO, text
 from ordergate.domain.orders.reports import Executed
 
 _SCHEMA: Final = """
-PRAGMA journal_mode=WAL;
-PRAGMA synchronous=FULL;
-PRAGMA fullfsync=ON;
 CREATE TABLE IF NOT EXISTS orders (
     name TEXT PRIMARY KEY, client_id TEXT NOT NULL, broker_order_id TEXT NOT NULL, quantity TEXT NOT NULL
 ) WITHOUT ROWID;
@@ -64,40 +60,16 @@ class Known(Struct):
         return sum((execution.quantity * execution.price for execution in self.executions), ZERO)
 
 
-class Notebook:
+class Notebook(NotebookFile):
     """A file of one broker; in memory without a path."""
 
-    def __init__(self, broker: str, path: Path | None) -> None:
-        self._broker, self._path = broker, path
-        self._connection: sqlite3.Connection | None = None
-
-    def open(self) -> None:
-        """Opens the file, making it where there is none.
-
-        Raises:
-            StoreError: it cannot be used.
-        """
-        if self._connection is not None:
-            return
-        try:
-            if self._path is not None:
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self._path or ":memory:", isolation_level=None)
-            self._connection.executescript(_SCHEMA)
-        except (sqlite3.Error, OSError) as error:
-            raise self._error(error) from error
-
-    def close(self) -> None:
-        """Closes the file; what is only in memory stays for the next session."""
-        if self._path is not None and self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    schema = _SCHEMA
 
     def placed(self, known: Known) -> None:
         """Keeps an order. Raises StoreError where it cannot be written."""
         quantity = text(known.quantity) if known.quantity is not None else ""
         row = (known.name, known.client_id, known.broker_order_id, quantity)
-        self._run("INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?)", row)
+        self._run("INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?)", *row)
 
     def executed(self, name: str, execution: Executed) -> Executed:
         """Keeps an execution of an order, and gives it its place as a cursor. Raises StoreError."""
@@ -112,11 +84,11 @@ class Notebook:
             int(execution.completes),
             execution.raw,
         )
-        return replace(execution, cursor=str(self._run(_PUT_EXECUTION, row).lastrowid))
+        return replace(execution, cursor=str(self._run(_PUT_EXECUTION, *row).lastrowid))
 
     def find(self, name: str) -> Known | None:
         """An order by ordergate's name."""
-        for row in self._run("SELECT * FROM orders WHERE name = ?", (name,)):
+        for row in self._run("SELECT * FROM orders WHERE name = ?", name):
             known = Known(row[0], row[1], row[2], Decimal(row[3]) if row[3] else None)
             known.executions = self.executions(name)
             return known
@@ -124,7 +96,7 @@ class Notebook:
 
     def executions(self, name: str) -> list[Executed]:
         """What was told of an order, by ordergate's name: a broker may begin to count its own anew."""
-        found = self._run("SELECT * FROM executions WHERE name = ? ORDER BY sequence", (name,))
+        found = self._run("SELECT * FROM executions WHERE name = ? ORDER BY sequence", name)
         return [self._execution(row) for row in found]
 
     def after(self, cursor: str | None) -> Iterator[Executed]:
@@ -134,13 +106,13 @@ class Notebook:
             StoreError: that place was never reached: this is not the notebook that the journal was written with.
         """
         place = int(cursor) if cursor is not None and cursor.isdecimal() else 0
-        (last,) = self._run("SELECT coalesce(max(sequence), 0) FROM executions", ()).fetchone()
+        (last,) = self._run("SELECT coalesce(max(sequence), 0) FROM executions").fetchone()
         if place > last:
             raise StoreError(
                 f"the notebook of broker {self._broker} ({self._path}) has {last} executions, the journal has "
                 f"seen {place}: put the notebook back that belongs to it"
             )
-        for row in self._run("SELECT * FROM executions WHERE sequence > ? ORDER BY sequence", (place,)):
+        for row in self._run("SELECT * FROM executions WHERE sequence > ? ORDER BY sequence", place):
             yield self._execution(row)
 
     def _execution(self, row: tuple[Any, ...]) -> Executed:
@@ -157,14 +129,3 @@ class Notebook:
             price=Decimal(price),
             completes=bool(completes),
         )
-
-    def _run(self, statement: str, values: tuple[object, ...]) -> sqlite3.Cursor:
-        if self._connection is None:
-            raise StoreError(f"the notebook of broker {self._broker} is closed")
-        try:
-            return self._connection.execute(statement, values)
-        except sqlite3.Error as error:
-            raise self._error(error) from error
-
-    def _error(self, error: sqlite3.Error | OSError) -> StoreError:
-        return StoreError(f"the notebook of broker {self._broker} ({self._path}) cannot be used: {error}")

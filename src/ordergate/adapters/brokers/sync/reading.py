@@ -11,9 +11,8 @@ from ordergate.adapters.brokers.sync.ticket import Ticket
 from ordergate.application.ports.brokers import Answer
 from ordergate.domain.errors import Invalid
 from ordergate.domain.money import exact
-from ordergate.domain.orders.reports import End, Outcome
+from ordergate.domain.orders.reports import INSUFFICIENT_MARGIN, End, Outcome
 
-INSUFFICIENT_MARGIN: Final = "Insufficient margin"
 _LONGEST: Final = 2_000
 
 

@@ -6,13 +6,11 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import fields
 
-from ordergate.adapters.journals.rows import Code, RowCodec, json_text, micros
+from ordergate.adapters.journals.rows import Code, RowCodec, decoder, json_text, micros
 from ordergate.adapters.journals.schema import KEYS, ROW_TYPES, column_kind
-from ordergate.domain.money import without_exponent
 from ordergate.domain.times import format_time
 
 _SQL_TYPES: Final = {int: "bigint", str: "text", Decimal: "numeric", datetime: "timestamp with time zone"}
@@ -38,10 +36,6 @@ def _time_out(value: datetime) -> datetime:
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
-def _duration_out(value: int) -> timedelta:
-    return timedelta(microseconds=value)
-
-
 def _encoder(kind: Any) -> Code | None:
     if not isinstance(kind, type) or issubclass(kind, tuple | Struct):
         return json_text
@@ -52,26 +46,14 @@ def _encoder(kind: Any) -> Code | None:
     return micros if issubclass(kind, timedelta) else None
 
 
-# asyncpg gives 100000 as 1.0E+5, and what is computed with that would be written with other digits.
-_DECODERS: Final = (
-    (str, text_out),
-    (bool, bool),
-    (Decimal, without_exponent),
-    (datetime, _time_out),
-    (timedelta, _duration_out),
-)
-
-
 def _decoder(kind: Any) -> Code | None:
-    if not isinstance(kind, type) or issubclass(kind, tuple | Struct):
-        return msgspec.json.decode
-    return next((code for types, code in _DECODERS if issubclass(kind, types)), None)
+    return _time_out if kind is datetime else decoder(kind)
 
 
 @cache
 def codec(table: str) -> RowCodec:
     """Of a projection."""
-    return RowCodec(ROW_TYPES[table], KEYS[table], _encoder, _decoder)
+    return RowCodec(ROW_TYPES[table], KEYS[table], _encoder, _decoder, (_SIGN, text_out))
 
 
 @cache
@@ -84,6 +66,4 @@ def as_in_sqlite(value: Any) -> Any:
     """A stored value in the one form that dumps of all stores have."""
     if isinstance(value, str):
         return text_out(value)
-    if isinstance(value, Decimal):
-        return format(value, "f")
     return format_time(_time_out(value)) if isinstance(value, datetime) else value

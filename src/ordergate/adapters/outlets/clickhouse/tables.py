@@ -139,7 +139,11 @@ ORDERS_TABLE: Final = Table(
             "order",
             ("actor", v.MAYBE_WORD, "who wanted it"),
             ("retry_of", v.MAYBE_TEXT, "the rejected order that it is tried for again"),
-            ("parent_order_id", v.MAYBE_TEXT, "the entry whose fills it protects"),
+            (
+                "parent_order_id",
+                v.MAYBE_TEXT,
+                "the entry whose fills it protects, or the parent that it is a slice of",
+            ),
             ("version", v.COUNT, "counts its changes"),
         ),
     ),

@@ -12,7 +12,9 @@ from ordergate.application.entry import kind_of
 from ordergate.application.naming import LogName
 from ordergate.application.steps import Step
 from ordergate.application.telling import Told
+from ordergate.domain.operations import Operation
 from ordergate.domain.orders.executions import Fill
+from ordergate.domain.orders.operations import OperationTerms
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import TERMINAL, ExecutionKind, OrderType, Side, State, TimeInForce
 
@@ -148,6 +150,8 @@ class OrderMessage(Said, frozen=True, kw_only=True):
     fund_id: str
     strategy_id: str | None
     order_manager: str | None
+    parent_order_id: str | None
+    slice: int | None
     signal_id: str | None
     actor: str | None
     symbol: str
@@ -163,6 +167,8 @@ class OrderMessage(Said, frozen=True, kw_only=True):
     broker_order_id: str | None
     version: int
     created_at: Instant
+    operation: Operation
+    terms: OperationTerms | None
     order_state: State
     reason_code: str | None
     reason: str | None
@@ -202,6 +208,8 @@ class MtsFill(Said, frozen=True, kw_only=True):
     fund_id: str
     strategy_id: str | None
     order_manager: str | None
+    parent_order_id: str | None
+    slice: int | None
     signal_id: str | None
     symbol: str
     side: Side
@@ -219,7 +227,7 @@ class MtsFill(Said, frozen=True, kw_only=True):
 _OF_ORDER: Final = (
     "order_id", "idempotency_key", "fund_id", "strategy_id", "signal_id", "actor", "symbol", "side", "order_type",
     "tif", "quantity", "limit_price", "stop_price", "filled_quantity", "average_price", "broker", "broker_order_id",
-    "version", "created_at", "order_manager",
+    "version", "created_at", "order_manager", "parent_order_id", "slice", "operation", "terms",
 )  # fmt: skip
 
 
@@ -274,6 +282,8 @@ def fill_message(common: dict[str, Any], order: Order, fill: Fill) -> MtsFill:
         fund_id=fill.fund_id,
         strategy_id=order.strategy_id,
         order_manager=order.order_manager,
+        parent_order_id=order.parent_order_id,
+        slice=order.slice,
         signal_id=order.signal_id,
         symbol=fill.symbol,
         side=fill.side,

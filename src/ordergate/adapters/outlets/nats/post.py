@@ -112,7 +112,7 @@ def _refusal(message: "Msg") -> str | None:
         return "no stream takes that subject"
     try:
         ack = _READ(message.data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return f"answered with {message.data[:80]!r}, not by JetStream"
     if ack.error is not None:
         return ack.error.description

@@ -5,6 +5,7 @@ from typing import Final
 from ordergate.api.rest.operation import Operation
 from ordergate.api.rest.routes import (
     around,
+    brokering,
     configuring,
     following,
     overriding,
@@ -23,6 +24,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *risking.OPERATIONS,
     *overriding.OPERATIONS,
     *reconciling.OPERATIONS,
+    *brokering.OPERATIONS,
     *configuring.OPERATIONS,
     *around.OPERATIONS,
 )

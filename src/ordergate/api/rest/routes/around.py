@@ -3,7 +3,7 @@
 from typing import Final
 
 from ordergate.api.problems import DoorCode
-from ordergate.api.rest import answers, audit, paper, requests, service
+from ordergate.api.rest import answers, audit, broker_answers, paper, requests, service
 from ordergate.api.rest import examples as x
 from ordergate.api.rest.operation import Answer, Header, Operation, Parameter
 from ordergate.api.rest.routes import shared as s
@@ -119,7 +119,14 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         title="May it be sent work?",
         meaning="Not while it closes, not while its database cannot be used, and not after a journal has failed.",
         handler=service.ready,
-        answers=(Answer(status=200, meaning="It may.", model=answers.Status, example={"status": "ready"}),),
+        answers=(
+            Answer(
+                status=200,
+                meaning="It may.",
+                model=broker_answers.Ready,
+                example={"status": "ready", "brokers_down": {"acme": "it is not connected"}},
+            ),
+        ),
         problems={**s.EVERYWHERE, 503: (DoorCode.NOT_READY,)},
     ),
     Operation(

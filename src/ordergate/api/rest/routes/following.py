@@ -60,7 +60,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         problems={
             **s.WITH_BODY,
             404: (Code.ORDER_NOT_FOUND,),
-            409: (Code.ORDER_FINISHED, Code.BELOW_FILLED, Code.TOO_MANY_REQUESTS, Code.REPLACE_WAITS),
+            409: (
+                Code.ORDER_FINISHED,
+                Code.BELOW_FILLED,
+                Code.TOO_MANY_REQUESTS,
+                Code.REPLACE_WAITS,
+                Code.NOT_CHANGEABLE,
+            ),
             412: (Code.ORDER_VERSION,),
             422: (*s.CONTENT, *s.TERMS, Code.NOTHING_TO_CHANGE, *s.RISK),
             428: (DoorCode.IF_MATCH_MISSING,),

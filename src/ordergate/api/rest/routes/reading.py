@@ -41,6 +41,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
                 schema=s.TEXT,
                 example="rebalance-2026-05-26",
             ),
+            Parameter(
+                name="parent_order_id",
+                place="query",
+                meaning="The slices of this parent, or the stops that protect this entry.",
+                schema=s.TEXT,
+                example="ord-abc",
+            ),
             s.OF_SHARD,
             *s.PAGE,
         ),

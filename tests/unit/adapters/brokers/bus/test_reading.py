@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from ordergate.adapters.brokers.bus.reading import Came, Unreadable, reports_of
+from ordergate.adapters.brokers.bus.reading import Came, Refused, Unreadable, reports_of
 from ordergate.adapters.brokers.bus.settings import BusSettings, Way, subjects_of
 from ordergate.adapters.brokers.bus.wire import HelloIn, lacking
 from ordergate.application.ports.brokers import Deduplication
-from ordergate.domain.orders.reports import Answered, End, Ended, Executed, Outcome, Replaced, RequestRefused
+from ordergate.domain.orders.reports import Answered, End, Ended, Executed, Outcome, Replaced
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
 
 SUBJECTS = subjects_of("desk", BusSettings())
@@ -65,6 +65,12 @@ def test_the_example_s_own_words() -> None:
         ({"comment": "order_id:ord-1"}, "ord-1", "901"),
         ({"comment": "x order_id: ord-1.2 y"}, "ord-1.2", "901"),
         ({"comment": "by hand"}, None, "901"),
+        ({"comment": "order_id:ord-01kc000000e6b7w2mn"}, None, "901"),  # cut after 31 characters
+        ({"comment": "order_id:ord-01kc000000e6b7w2"}, None, "901"),  # after 29
+        ({"comment": "order_id:ord-01kc000000e6b7w2mn", "order_id": "ord-1"}, "ord-1", "901"),
+        ({"comment": "order_id:ord-01kc000000e6b7w2mnp4qrstvx"}, "ord-01kc000000e6b7w2mnp4qrstvx", "901"),
+        ({"comment": "order_id:ord-000001"}, "ord-000001", "901"),
+        ({"comment": "order_id:ord-my-own-order-id"}, "ord-my-own-order-id", "901"),
         ({"client_id": "ord-1.3", "order_id": "ord-1"}, "ord-1.3", "901"),
         ({"ticket": None, "order": 33, "order_id": "ord-1"}, "ord-1", "33"),
     ],
@@ -115,7 +121,8 @@ ERRORS = [
     ({"retcode": 10012}, Answered),  # a timeout: it may have been done
     ({"retcode": 10031, "message": "no connection"}, Answered),
     ({"message": "something"}, Answered),
-    ({"request": "cancel", "retcode": 10036}, RequestRefused),
+    ({"request": "cancel", "retcode": 10036}, Refused),
+    ({"request": ["cancel"], "retcode": 10036}, Ended),
 ]
 
 
@@ -127,6 +134,21 @@ def test_errors_prove_a_refusal_or_nothing(said: dict[str, Any], kind: type) -> 
         assert (report.end, report.client_id) == (End.REJECTED, "ord-1")
     if isinstance(report, Answered):
         assert (report.outcome, report.client_id) == (Outcome.UNKNOWN, "ord-1.1")
+
+
+@pytest.mark.parametrize(
+    ("subject", "body", "code"),
+    [
+        (SUBJECTS.reports, {"report": "request_refused", "broker_order_id": "901"}, "missing"),
+        (SUBJECTS.reports, b'{"report":"acknowledged","client_id":"a","note":' + b"[" * 3000, "bad_report"),
+        ("broker.fill.X", b'{"note":' + b"[" * 3000, "bad_value"),
+    ],
+)
+def test_what_is_no_report(subject: str, body: Any, code: str) -> None:
+    """A refusal that does not name its request; one that is nested too deep to be read."""
+    with pytest.raises(Unreadable) as wrong:
+        read(subject, body)
+    assert wrong.value.code == code
 
 
 def test_our_own_words() -> None:
@@ -191,6 +213,10 @@ def test_what_a_connector_lacks_is_named() -> None:
         ({"deadline_ms": 0}, "deadline_ms is 0"),
         ({"deadline_ms": 26_000}, "from 1 to 25000"),
         ({"calls": 0}, "calls is 0"),
+        (
+            {"deadline_ms": 25_000, "proves_absence": True},
+            "grace_ms is 10000: with proves_absence it must be at least deadline_ms, 25000",
+        ),
         ({"sends": Way.PUBLISH, "lists": True}, 'lists needs sends = "request"'),
         ({"subjects": ("a b",)}, "is no subject"),
         ({"subjects": ("a..b",)}, "is no subject"),

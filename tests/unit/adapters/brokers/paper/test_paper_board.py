@@ -14,7 +14,7 @@ from ordergate.domain.market import Quote
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
 

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paperkit import Bench, describe
@@ -102,6 +103,7 @@ class Naive:
             self.step(order["sign"])
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(TRAFFIC)
 def test_the_venue_trades_as_the_naive_model(traffic: list[tuple[Any, ...]]) -> None:

@@ -169,6 +169,7 @@ def test_an_opening_waits_for_the_transaction_under_way(shared: Any, paused: boo
     shared.run(main())
 
 
+@pytest.mark.slow
 def test_who_holds_the_row_and_does_not_go_on_is_ended(shared: Any) -> None:
     async def main() -> None:
         older, newer = await two(shared)
@@ -372,8 +373,8 @@ def test_a_step_of_the_store_keeps_nobody_busy(shared: Any) -> None:
         await reached.wait()
         second = asyncio.create_task(buy(bench, "B.1"))
         began = time.process_time()
-        await asyncio.sleep(0.5)
-        assert time.process_time() - began < 0.25  # one who looks again and again needs all of it
+        await asyncio.sleep(1)
+        assert time.process_time() - began < 0.7  # one who looks again and again needs all of it
         go_on.set()
         assert [answer.outcome for answer in await asyncio.gather(first, second)] == ["accepted"] * 2
 
@@ -447,7 +448,7 @@ def test_schemas_of_others_are_refused(shared: Any) -> None:
         bench = await Bench(path=shared.place).open()
         await bench.broker.close()
         shared.rows("UPDATE meta SET version = 9")
-        with pytest.raises(StoreError, match=r"no paper venue's of version 1 \(it says 9\)"):
+        with pytest.raises(StoreError, match=r"no paper venue's of version 2 \(it says 9\)"):
             await bench.another().connect(Sink(), None)
         shared.rows("CREATE SCHEMA paper_mine; SELECT 1")
         with pytest.raises(StoreError, match="schema paper_mine cannot be used"):

@@ -7,16 +7,18 @@ transaction that makes it count. NOTIFY wakes whoever waits, and a look every so
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any, Final
 
 import structlog
 
-from ordergate.adapters.brokers.paper.postgres.link import Address, Connection
+from ordergate.adapters.brokers.paper.postgres.link import ANSWER_S, Address, Connection
 from ordergate.adapters.brokers.paper.postgres.rows import read_quote
 from ordergate.adapters.brokers.paper.session import Session
 from ordergate.application.ports.brokers import Sink
 from ordergate.domain.errors import StoreError
 from ordergate.domain.market import Quote
+from ordergate.domain.money import without_exponent
 
 LOOK_S: Final = 1.0
 """Between two looks where nobody tells of anything."""
@@ -86,6 +88,18 @@ class Board:
         self._seen.clear()
         self.start()
         await self.looked()
+
+    async def sent_to(self, target: str) -> dict[str, Decimal]:
+        """What transfers have taken from the venue to another, by token, whichever node has its session.
+
+        Raises:
+            StoreError: the database cannot be used.
+        """
+        sql = f"SELECT token, amount FROM {self._at.sql}.sent WHERE target = $1"
+        async with self._at.connected() as connection:
+            with self._at.failures("cannot be read"):
+                rows = await connection.fetch(sql, target, timeout=ANSWER_S)
+        return {row["token"]: without_exponent(row["amount"]) for row in rows}
 
     async def hand(self, quote: Quote) -> None:
         """Hands a quote to the owner of the session; returns when it has been taken and counts.

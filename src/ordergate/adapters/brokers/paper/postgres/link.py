@@ -5,7 +5,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
-from ordergate.adapters.brokers.paper.postgres.tables import LONGEST_NAME, VERSION, creation, quoted
+from ordergate.adapters.brokers.paper.postgres.tables import (
+    LONGEST_NAME,
+    VERSION,
+    creation,
+    quoted,
+    upgrades,
+)
 from ordergate.adapters.journals.postgres.connecting import FAILURES, connect, store_error
 from ordergate.domain.errors import StoreError
 
@@ -95,6 +101,9 @@ class Address:
         if found is None:
             await self._create(connection)
             found = await self._meta(connection)
+        if found is not None and found["name"] == self.venue and found["version"] in upgrades(self.sql):
+            await self._upgrade(connection)
+            found = await self._meta(connection)
         if found is None or found["version"] != VERSION:
             raise StoreError(
                 f"schema {self.schema} is no paper venue's of version {VERSION} (it says {found and found['version']})"
@@ -110,11 +119,24 @@ class Address:
             return None
         return await connection.fetchrow(f"SELECT name, version FROM {self.sql}.meta")
 
-    async def _create(self, connection: Connection) -> None:
-        """All of it or nothing, by one node at a time."""
+    @asynccontextmanager
+    async def _alone(self, connection: Connection) -> AsyncIterator[None]:
+        """One transaction: all of it or nothing, by one node at a time."""
         lock = int.from_bytes(hashlib.sha256(self.schema.encode()).digest()[:8], signed=True)
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", lock)
+            yield
+
+    async def _upgrade(self, connection: Connection) -> None:
+        steps = upgrades(self.sql)
+        async with self._alone(connection):
+            found = await self._meta(connection)
+            for version in range(found["version"], VERSION):
+                await connection.execute(steps[version])
+            await connection.execute(f"UPDATE {self.sql}.meta SET version = $1", VERSION)
+
+    async def _create(self, connection: Connection) -> None:
+        async with self._alone(connection):
             if await self._meta(connection) is None:
                 await connection.execute(creation(self.sql))
                 await connection.execute(

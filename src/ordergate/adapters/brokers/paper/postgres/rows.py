@@ -7,7 +7,15 @@ from typing import Any, Final
 
 from ordergate.adapters.brokers.paper.orders import Status, VenueOrder
 from ordergate.adapters.brokers.paper.records import Record, decode
-from ordergate.adapters.brokers.paper.rows import Batch, Execution, QuoteRow, Request
+from ordergate.adapters.brokers.paper.rows import Batch, Contract, Execution, QuoteRow, Request
+from ordergate.adapters.brokers.paper.terms_text import (
+    deltas_text,
+    operation_name,
+    read_deltas,
+    read_operation,
+    read_terms,
+    terms_text,
+)
 from ordergate.domain.market import Quote
 from ordergate.domain.money import without_exponent
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
@@ -24,10 +32,12 @@ def columns_of(batch: Batch) -> list[Sequence[Any]]:
     """The lists that the writing statement takes, table after table."""
     return [
         *_turned(map(_request, batch.requests.values()), 5),
-        *_turned(map(_order, batch.orders.values()), 17),
-        *_turned(map(_execution, batch.executions), 13),
+        *_turned(map(_order, batch.orders.values()), 19),
+        *_turned(map(_execution, batch.executions), 14),
         *_turned(map(_report, batch.reports), 4),
         *_turned(map(_quote, batch.quotes.values()), 9),
+        *_turned(map(_contract, batch.contracts.values()), 3),
+        *_turned(((*to, amount) for to, amount in batch.sent.items()), 3),
     ]
 
 
@@ -62,6 +72,8 @@ def read_order(row: Row) -> VenueOrder:
         fills=row["fills"],
         status=_STATUSES[row["status"]],
         reason=row["reason"],
+        operation=read_operation(row["operation"]),
+        terms=read_terms(row["terms"]),
     )
 
 
@@ -81,6 +93,7 @@ def read_execution(row: Row) -> Execution:
         fee_currency=row["fee_currency"],
         quote=Quote(row["symbol"], _utc(row["quote_time"]), bid, ask),
         client_id=row["client_id"],
+        deltas=read_deltas(row["deltas"]),
     )
 
 
@@ -99,6 +112,11 @@ def read_quote(row: Row) -> Quote:
 def read_quote_row(row: Row) -> QuoteRow:
     """A row of `quotes`."""
     return QuoteRow(read_quote(row), bid_left=_number(row["bid_left"]), ask_left=_number(row["ask_left"]))
+
+
+def read_contract(row: Row) -> Contract:
+    """A row of `contracts`."""
+    return Contract(row["symbol"], without_exponent(row["quantity"]), without_exponent(row["cost"]))
 
 
 def _number(value: Decimal | None) -> Any:
@@ -137,6 +155,8 @@ def _order(order: VenueOrder) -> tuple[Any, ...]:
         order.fills,
         order.status,
         order.reason,
+        operation_name(order.operation),
+        terms_text(order.terms),
     )
 
 
@@ -156,7 +176,12 @@ def _execution(execution: Execution) -> tuple[Any, ...]:
         quote.bid,
         quote.ask,
         quote.time,
+        deltas_text(execution.deltas),
     )
+
+
+def _contract(contract: Contract) -> tuple[Any, ...]:
+    return contract.symbol, contract.quantity, contract.cost
 
 
 def _report(entry: tuple[int, Record]) -> tuple[Any, ...]:

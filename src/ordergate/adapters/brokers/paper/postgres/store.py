@@ -7,6 +7,7 @@ session that was paused while another node opened the venue can wake, but not tr
 import asyncio
 import os
 from collections.abc import Awaitable, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import asyncpg
@@ -15,6 +16,7 @@ from ordergate.adapters.brokers.paper.orders import VenueOrder
 from ordergate.adapters.brokers.paper.postgres.link import ANSWER_S, Address, Connection
 from ordergate.adapters.brokers.paper.postgres.rows import (
     columns_of,
+    read_contract,
     read_execution,
     read_order,
     read_quote_row,
@@ -23,9 +25,10 @@ from ordergate.adapters.brokers.paper.postgres.rows import (
 )
 from ordergate.adapters.brokers.paper.postgres.tables import reading, writing
 from ordergate.adapters.brokers.paper.records import Record
-from ordergate.adapters.brokers.paper.rows import Batch, Execution, QuoteRow, Request
+from ordergate.adapters.brokers.paper.rows import Batch, Contract, Execution, QuoteRow, Request, Sent
 from ordergate.adapters.brokers.paper.stores import History, Reads
 from ordergate.domain.errors import StoreBusy, StoreError
+from ordergate.domain.money import without_exponent
 
 _AT_ONCE: Final = 5_000
 _CHUNK: Final = 500
@@ -55,7 +58,14 @@ class PostgresStore:
         self._orders: dict[int, VenueOrder | None] = {}
         self._working: list[VenueOrder] = []
         self._pinned: list[QuoteRow] = []
+        self._contracts: list[Contract] = []
+        self._sent: dict[Sent, Decimal] = {}
         self._last = 0, 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may be asked."""
+        return self._connection is not None
 
     async def open(self) -> None:
         """Takes the venue from whoever has it.
@@ -134,6 +144,14 @@ class PostgresStore:
     def pinned(self) -> list[QuoteRow]:
         """The quotes set by hand and not followed by another when it was opened."""
         return self._pinned
+
+    def contracts(self) -> list[Contract]:
+        """What was open of perpetual contracts when it was opened."""
+        return self._contracts
+
+    def sent(self) -> dict[Sent, Decimal]:
+        """What transfers had taken elsewhere when it was opened, in all."""
+        return self._sent
 
     def last(self) -> tuple[int, int]:
         """The greatest order number and report sequence when it was opened."""
@@ -217,6 +235,10 @@ class PostgresStore:
             await asyncio.sleep(0)  # leases are renewed meanwhile
         rows = await connection.fetch(f"SELECT * FROM {sql}.quotes WHERE pinned ORDER BY symbol")
         self._pinned = [read_quote_row(row) for row in rows]
+        rows = await connection.fetch(f"SELECT * FROM {sql}.contracts ORDER BY symbol")
+        self._contracts = [read_contract(row) for row in rows]
+        rows = await connection.fetch(f"SELECT target, token, amount FROM {sql}.sent")
+        self._sent = {(row["target"], row["token"]): without_exponent(row["amount"]) for row in rows}
 
     async def _write(self, columns: list[Sequence[Any]], taken: list[int], tell: bool) -> None:
         values = (self.epoch, *columns, taken, self._at.schema, tell)

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from ordergate.application.clock_check import LARGEST_DIFFERENCE
 
-VERSION: Final = 1
+VERSION: Final = 2
 _CLOCKS_DIFFER_S: Final = LARGEST_DIFFERENCE.total_seconds()
 LONGEST_NAME: Final = 63
 """Bytes of an identifier; PostgreSQL cuts off what is longer, so that two names could be one."""
@@ -46,7 +46,9 @@ ORDERS: Final = Table(
     filled      numeric NOT NULL,
     fills       bigint NOT NULL,
     status      text NOT NULL,
-    reason      text
+    reason      text,
+    operation   text,
+    terms       text
     """,
     replaces="number",
 )
@@ -76,6 +78,7 @@ EXECUTIONS: Final = Table(
     bid          numeric NOT NULL,
     ask          numeric NOT NULL,
     quote_time   timestamptz NOT NULL,
+    deltas       text,
     PRIMARY KEY (order_number, number)
     """,
 )
@@ -103,7 +106,26 @@ QUOTES: Final = Table(
     """,
     replaces="symbol",
 )
-WRITTEN: Final = (REQUESTS, ORDERS, EXECUTIONS, REPORTS, QUOTES)
+CONTRACTS: Final = Table(
+    "contracts",
+    """
+    symbol   text PRIMARY KEY,
+    quantity numeric NOT NULL,
+    cost     numeric NOT NULL
+    """,
+    replaces="symbol",
+)
+SENT: Final = Table(
+    "sent",
+    """
+    target text NOT NULL,
+    token  text NOT NULL,
+    amount numeric NOT NULL,
+    PRIMARY KEY (target, token)
+    """,
+    replaces="target, token",
+)
+WRITTEN: Final = (REQUESTS, ORDERS, EXECUTIONS, REPORTS, QUOTES, CONTRACTS, SENT)
 """What a batch writes, in the order of the statement's parameters."""
 
 
@@ -141,6 +163,18 @@ CREATE INDEX orders_working ON {schema}.orders (number) WHERE status = 'working'
 CREATE INDEX reports_of_order ON {schema}.reports (order_number);
 CREATE INDEX quotes_pinned ON {schema}.quotes (symbol) WHERE pinned;
 """
+
+
+def upgrades(schema: str) -> dict[int, str]:
+    """What makes a schema of each earlier version one of the next; all that is there stays."""
+    return {
+        1: f"""
+ALTER TABLE {schema}.orders ADD COLUMN operation text, ADD COLUMN terms text;
+ALTER TABLE {schema}.executions ADD COLUMN deltas text;
+CREATE TABLE {schema}.contracts ({CONTRACTS.body});
+CREATE TABLE {schema}.sent ({SENT.body});
+"""
+    }
 
 
 def writing(schema: str) -> str:
@@ -193,5 +227,6 @@ def reading(schema: str) -> str:
 def _replacing(table: Table) -> str:
     if table.replaces is None:
         return ""
-    changed = ", ".join(f"{name} = excluded.{name}" for name, _ in table.columns if name != table.replaces)
+    keys = table.replaces.split(", ")
+    changed = ", ".join(f"{name} = excluded.{name}" for name, _ in table.columns if name not in keys)
     return f" ON CONFLICT ({table.replaces}) DO UPDATE SET {changed}"

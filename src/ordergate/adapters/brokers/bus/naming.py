@@ -1,0 +1,86 @@
+"""What a connector's reports are about: its broker's names of orders, made ours as far as this process knows them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar
+
+from msgspec.structs import asdict, replace
+
+from ordergate.adapters.brokers.bus.reading import Refused
+from ordergate.application.ports.brokers import Change, Withdraw
+from ordergate.domain.identifiers import client_order_id, is_client_order_id, order_id_of
+from ordergate.domain.orders.reports import AnyReport, RequestRefused
+from ordergate.domain.orders.states import RequestKind
+
+K = TypeVar("K")
+T = TypeVar("T")
+_MOST: Final = 10_000
+
+
+def remember(memory: dict[K, T], name: K, value: T) -> None:
+    """Keeps it, and forgets the first where there are too many."""
+    memory[name] = value
+    if len(memory) > _MOST:
+        del memory[next(iter(memory))]
+
+
+class Names:
+    """Of the orders of one account, and of the requests that were made of them."""
+
+    def __init__(self) -> None:
+        self._tickets: dict[str, str] = {}
+        self._changes: dict[tuple[str, RequestKind], tuple[str, ...]] = {}
+        self._under_way: dict[asyncio.Event, None] = {}
+
+    @asynccontextmanager
+    async def submitting(self) -> AsyncIterator[None]:
+        """A submit is under way: a fill may come before its answer."""
+        done = asyncio.Event()
+        self._under_way[done] = None
+        try:
+            yield
+        finally:
+            del self._under_way[done]
+            done.set()
+
+    def answered(self, ticket: str | None, client_id: str) -> None:
+        """The broker has said what it calls an order."""
+        if ticket is not None:
+            remember(self._tickets, ticket, client_id)
+
+    def changing(self, kind: RequestKind, change: Change | Withdraw) -> None:
+        """A cancel or a replace leaves."""
+        key = order_id_of(change.order), kind
+        made = self._changes.get(key, ())
+        if change.client_id not in made:
+            remember(self._changes, key, (*made, change.client_id))
+        self.answered(change.broker_order_id, change.order)
+
+    async def named(self, report: AnyReport) -> AnyReport:
+        """The report under our name of the order or request, as far as that is known.
+
+        A fill that has only the broker's own name of an order may come before the answer that tells us that name.
+        """
+        ticket = report.broker_order_id
+        if report.client_id is None and ticket is not None:
+            if ticket not in self._tickets:
+                for done in list(self._under_way):
+                    await done.wait()  # each ends by its deadline
+            report = replace(report, client_id=self._tickets.get(ticket))
+        return self._request(report) if isinstance(report, Refused) else report
+
+    def _request(self, refused: Refused) -> RequestRefused:
+        """The refusal of the last such request of the order, where it does not name one itself.
+
+        Where none was made in this process, whoever asked is asking again: it drops nothing.
+        """
+        said = asdict(refused)
+        kind, name = said.pop("request"), refused.client_id
+        if name is not None:
+            made = self._changes.get((order_id_of(name), kind))
+            if made is not None and name not in made:
+                said["client_id"] = made[-1]
+            elif not is_client_order_id(name):
+                said["client_id"] = client_order_id(name, 1)
+        return RequestRefused(**said)

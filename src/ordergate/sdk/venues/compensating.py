@@ -1,0 +1,165 @@
+"""Undoing what a group has done: opposite orders, in the opposite order. Runs on the gate's loop.
+
+What is not known is canceled first. What cannot be undone is a break, until a person has seen to it.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from decimal import Decimal
+
+import structlog
+from msgspec import Struct, field
+
+from ordergate.bootstrap import Gate
+from ordergate.domain.breaks import Break, BreakKind
+from ordergate.domain.errors import OrdergateError
+from ordergate.domain.money import text
+from ordergate.domain.orders.commands import CancelOrder
+from ordergate.domain.orders.order import Order
+from ordergate.domain.orders.states import TERMINAL, State
+from ordergate.domain.recon.commands import Reconcile
+from ordergate.domain.recon.difference import Difference
+from ordergate.sdk.venues import placing
+from ordergate.sdk.venues.handshakes import ExecutionHandshake, ExecutionHandshakeStatus
+from ordergate.sdk.venues.names import canonical, known_as
+from ordergate.sdk.venues.opposites import COMPENSATES, key_of, opposite_of
+from ordergate.sdk.venues.registry import Place
+from ordergate.sdk.venues.wanted import KEY
+
+_log = structlog.get_logger("ordergate.sdk.venues")
+
+
+class Undone(Struct):
+    """What undoing came to.
+
+    Attributes:
+        handshakes: as they are then, by their place in the group.
+        triggered: there was something to undo.
+        complete: all of it was undone.
+        breaks: ids of those that were raised.
+    """
+
+    handshakes: dict[int, ExecutionHandshake] = field(default_factory=dict)
+    triggered: bool = False
+    complete: bool = True
+    breaks: list[str] = field(default_factory=list)
+
+
+async def undo(
+    gate: Gate, fund_id: str, group: str, done: Sequence[ExecutionHandshake], timeout_s: float
+) -> Undone:
+    """Undoes what was executed, the last first. What keeps one of them from that keeps no other."""
+    result = Undone()
+    for at in reversed(range(len(done))):
+        handshake = done[at]
+        try:
+            order_id = await _order_id_of(gate, fund_id, handshake)
+            if order_id is not None:
+                result.handshakes[at] = await _undo_one(gate, group, handshake, order_id, timeout_s, result)
+            elif handshake.is_pending():
+                result.triggered, result.complete = True, False
+                result.breaks += await _not_found(gate, group, handshake)
+        except Exception as error:
+            _log.error("an order of a group could not be undone", group=group, at=at, error=repr(error))
+            result.triggered, result.complete = True, False
+    return result
+
+
+async def undone_by(gate: Gate, group: str | None, order: Order) -> Order | None:
+    """The order that was made to undo it; None where its group did not."""
+    keys = await gate.journal.get("keys", [(order.fund_id, COMPENSATES, key_of(group or "", order))])
+    return await gate.queries.order(keys[0].order_id) if keys else None
+
+
+async def _order_id_of(gate: Gate, fund_id: str, handshake: ExecutionHandshake) -> str | None:
+    """The order that a handshake is of, also where nobody has told its name; None where there is none yet."""
+    told = handshake.venue_metadata
+    if "order_id" in told or KEY not in told:
+        name: str | None = told.get("order_id")
+        return name
+    await gate.runner.settled()
+    keys = await gate.journal.get("keys", [(fund_id, KEY, told[KEY])])
+    return keys[0].order_id if keys else None
+
+
+async def _undo_one(
+    gate: Gate, group: str, handshake: ExecutionHandshake, order_id: str, timeout_s: float, result: Undone
+) -> ExecutionHandshake:
+    order = await _ended(gate, order_id, timeout_s)
+    opposite, why = None, None
+    if order.state not in TERMINAL and order.state is not State.FILLED:
+        result.triggered, why = True, f"it is {order.state}, and may still be executed"
+    elif order.filled_quantity:
+        result.triggered = True
+        opposite, why = await _oppose(gate, group, order, timeout_s)
+    if why is not None:
+        result.complete = False
+        result.breaks += await _raise_break(gate, group, order, opposite, why)
+    return await _as_it_is(gate, handshake, order, opposite, undone=why is None)
+
+
+async def _ended(gate: Gate, order_id: str, timeout_s: float) -> Order:
+    """The order at its end; what works is canceled. As it is, where neither is known in time."""
+    order = await gate.queries.order(order_id)
+    if order.state in TERMINAL or order.state is State.FILLED:
+        return order
+    with suppress(OrdergateError):  # it has ended meanwhile, or may have been canceled
+        await gate.execute(CancelOrder(order_id=order_id, reason="its group is undone"), placing.ORIGIN)
+    return await placing.ended(gate, order_id, timeout_s)
+
+
+async def _oppose(gate: Gate, group: str, order: Order, timeout_s: float) -> tuple[Order | None, str | None]:
+    """The opposite order, and why it has not undone all; the same however often it is asked for."""
+    fills = await placing.fills_of(gate, [order.order_id])
+    command = opposite_of(order, fills, group, gate.in_force.catalogue(order.symbol))
+    if command is None or (command.broker or "") not in gate.brokers:
+        return None, f"nothing undoes a {order.operation} such as this"
+    try:
+        made = await gate.execute(command, placing.ORIGIN)
+    except OrdergateError as error:
+        return None, str(error)
+    opposite = await placing.ended(gate, made.order.order_id, timeout_s)
+    if opposite.filled_quantity >= command.quantity:
+        return opposite, None
+    reason = opposite.reason or f"{opposite.order_id} is {opposite.state}"
+    return opposite, f"{text(opposite.filled_quantity)} of {text(command.quantity)} undone: {reason}"
+
+
+async def _raise_break(gate: Gate, group: str, order: Order, opposite: Order | None, why: str) -> list[str]:
+    undone = Decimal(0) if opposite is None else opposite.filled_quantity
+    key = f"group/{group}/{order.order_id}"
+    found = Difference(
+        kind=BreakKind.NOT_UNDONE,
+        key=key,
+        detail=f"it is not undone, and its group {group} has failed: {why}",
+        order_id=order.order_id,
+        symbol=order.symbol,
+        ours=undone,
+        theirs=order.filled_quantity,
+    )
+    return await _raise(gate, order.broker, found)
+
+
+async def _not_found(gate: Gate, group: str, handshake: ExecutionHandshake) -> list[str]:
+    """Of what may have been made, for all that is known, and is not in the journal."""
+    told = handshake.venue_metadata
+    found = Difference(
+        kind=BreakKind.NOT_UNDONE,
+        key=f"group/{group}/{told.get(KEY)}",
+        detail=f"its group {group} has failed, and whether it was made is not known: {told.get('reason')}",
+    )
+    return await _raise(gate, told.get("broker") or canonical(handshake.order.venue), found)
+
+
+async def _raise(gate: Gate, broker: str, found: Difference) -> list[str]:
+    breaks: tuple[Break, ...] = await gate.execute(Reconcile(broker=broker, found=(found,)), placing.ORIGIN)
+    return [item.break_id for item in breaks if item.key == found.key]
+
+
+async def _as_it_is(
+    gate: Gate, handshake: ExecutionHandshake, order: Order, opposite: Order | None, *, undone: bool
+) -> ExecutionHandshake:
+    place = Place(known_as(handshake.order.venue, order.broker), order.broker, handshake.simulated)
+    told = await placing.handshake_of(gate, handshake.order, place, order, opposite)
+    rolled_back = undone and opposite is not None
+    return told.model_copy(update={"status": ExecutionHandshakeStatus.ROLLED_BACK}) if rolled_back else told
