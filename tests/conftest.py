@@ -6,6 +6,7 @@ otherwise: to compile the tests anew takes as long as to import them.
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator
 
@@ -16,6 +17,10 @@ from hypothesis import HealthCheck, settings
 from ordergate.bootstrap.logs import show_no_locals
 from tests.dealing import longest_first
 from tests.services.memory import in_memory
+
+# A shell's job in the background ignores Control-C, and so would all that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
