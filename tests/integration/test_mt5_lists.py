@@ -66,7 +66,7 @@ class Long:
         self.now, self.most, self.text = now, most, text
 
     async def open(self) -> Hello:
-        return Hello("500", 1, "Demo", float(self.now), "journal", 1)
+        return Hello("500", 1, "Demo", float(self.now), "journal", 1, 0.0, 90 * 86_400.0)
 
     async def ask(self, _name: str, since_s: int, until_s: int) -> Reply:
         first = -(-since_s // 3_600) * 3_600

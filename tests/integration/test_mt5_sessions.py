@@ -162,6 +162,107 @@ def test_after_a_while_the_new_journal_counts(monkeypatch: pytest.MonkeyPatch) -
     play(scene)
 
 
+@pytest.mark.parametrize("client_id", ["mine.1", MADE_HERE])
+def test_an_order_that_the_terminal_has_is_not_absent_whatever_the_journal_says(client_id: str) -> None:
+    """The first order ever, so that no cursor names a journal: its answer is lost, and the journal."""
+
+    async def scene(desk: Desk) -> None:
+        await _lose_the_answer(desk, order(client_id))
+        _lose_the_journal(desk)
+        desk.machine.reachable = True
+        await desk.connect()
+        await desk.pass_time(1)
+        assert isinstance((await desk.found(client_id))[0], Executed)
+        assert (await desk.broker.submit(order(client_id))).outcome is Outcome.DUPLICATE
+        assert len(desk.sent) == 1
+
+    play(scene)
+
+
+@pytest.mark.parametrize("client_id", ["mine.1", MADE_HERE])
+def test_a_journal_that_is_an_older_copy_proves_no_absence(client_id: str) -> None:
+    async def scene(desk: Desk) -> None:
+        await desk.accepted(order("before.1"))
+        cursor = desk.sink.reports[-1].cursor
+        await desk.accepted(resting(client_id))
+        _forget(desk, client_id)
+        await desk.connect(cursor)
+        assert len(await desk.found(client_id)) == 1
+        assert (await desk.broker.open_orders()).client_ids == {client_id}
+        assert (await desk.submit(resting(client_id))).outcome is Outcome.DUPLICATE
+        assert len(desk.machine.state.orders) == 1
+
+    play(scene)
+
+
+def test_a_journal_that_becomes_an_older_copy_under_a_session() -> None:
+    """What was cut off is sealed there then; the terminal has it all the same, and whole."""
+
+    async def scene(desk: Desk) -> None:
+        await _lose_the_answer(desk, order("mine.1"))
+        _forget(desk, "mine.1")
+        desk.machine.reachable = True
+        await desk.pass_time(6)
+        assert isinstance((await desk.found("mine.1"))[-1], Confirmed)
+        assert desk.ends() == []
+        assert (await desk.submit(order("mine.1"))).outcome is Outcome.DUPLICATE
+
+    play(scene)
+
+
+@pytest.mark.parametrize("hidden", ["history_deals", "positions"])
+def test_a_trace_of_an_order_that_the_journal_does_not_have_is_no_absence(hidden: str) -> None:
+    """Where the terminal tells the deal, or the position, before it lists the order."""
+
+    async def scene(desk: Desk) -> None:
+        await _lose_the_answer(desk, order("mine.1"))
+        _lose_the_journal(desk)
+        for what in ("history_orders", hidden):
+            desk.machine.garbled |= {f"{what}_get": [], f"{what}_total": 0}
+        desk.machine.reachable = True
+        await desk.connect()
+        assert (await desk.broker.lookup("mine.1")).presence is Presence.UNPROVEN
+
+    play(scene)
+
+
+def test_how_long_the_journal_remembers_is_what_the_core_is_told() -> None:
+    """A new journal, which no cursor names, proves nothing of what was sent before it was made."""
+
+    async def scene(desk: Desk) -> None:
+        def remembers_s() -> float:
+            return desk.broker.capabilities.remembers_s or 0.0
+
+        await desk.machine.clock.sleep(100)
+        assert 100 <= remembers_s() < 110
+        _lose_the_journal(desk)
+        await desk.connect()
+        await desk.machine.clock.sleep(5)
+        assert 5 <= remembers_s() < 10
+        desk.machine.keeps_s = 2.0
+        await desk.connect()
+        assert remembers_s() == 2.0
+
+    play(scene)
+
+
+async def _lose_the_answer(desk: Desk, send: Any) -> None:
+    """The terminal carries it out, and the agent is away then."""
+
+    def cut(where: str) -> None:
+        desk.machine.reachable = where != "done"
+
+    desk.machine.dies = cut
+    assert (await desk.broker.submit(send)).outcome is Outcome.UNKNOWN
+    desk.machine.dies = lambda _where: None
+    await desk.machine.clock.sleep(1)
+
+
+def _forget(desk: Desk, client_id: str) -> None:
+    """As a file does that was brought back from a copy."""
+    desk.machine.journal._file.execute("DELETE FROM commands WHERE id = ?", [client_id])
+
+
 def _lose_the_journal(desk: Desk) -> None:
     desk.machine.journal = type(desk.machine.journal)(_memory())
 

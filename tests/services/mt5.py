@@ -65,6 +65,7 @@ class Machine:
         hidden: calls that give an empty list.
         garbled: what calls give that nobody can read.
         start_s: how long it takes to open the terminal.
+        keeps_s: how long the journal remembers commands.
         lost_rows: lists whose last row is left out, while their counts have it.
     """
 
@@ -82,7 +83,7 @@ class Machine:
         self.lost_rows: set[str] = set()
         self.garbled: dict[str, Any] = {}
         self.dies: Callable[[str], None] = lambda _where: None
-        self.deadline_s, self.start_s = 0.8, 0.0
+        self.deadline_s, self.start_s, self.keeps_s = 0.8, 0.0, 90 * 86_400.0
 
     @property
     def state(self) -> State:
@@ -115,7 +116,18 @@ class Beside:
         account = self._package.account_info()
         self._open = True
         now = self.machine.terminal.clock() / 1000
-        return Hello("500 5260", account.login, account.server, now, self.machine.journal.id, self.epoch)
+        journal = self.machine.journal
+        began = journal.began(now)
+        return Hello(
+            "500 5260",
+            account.login,
+            account.server,
+            now,
+            journal.id,
+            self.epoch,
+            began,
+            self.machine.keeps_s,
+        )
 
     def _initialize(self) -> None:
         if not self._package.initialize(login=LOGIN, password="secret"):

@@ -38,6 +38,13 @@ def test_what_is_written_is_there_again(tmp_path: Path) -> None:
     assert Journal(tmp_path / "other.db").id != journal.id
 
 
+def test_it_knows_since_when_it_has_been_there(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.db")
+    assert [journal.began(5.5), journal.began(7.0)] == [5.5, 5.5]
+    journal.close()
+    assert Journal(tmp_path / "j.db").began(9.0) == 5.5
+
+
 def test_the_last_commands_stay_whatever_the_clock_says(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j.db")
     journal._file.execute("BEGIN")

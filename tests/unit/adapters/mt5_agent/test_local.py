@@ -45,13 +45,15 @@ def test_it_says_where_it_is_and_answers_plainly(desk: Desk) -> None:
         )
         assert abs(hello.now - time.time()) < 60
         assert len(hello.journal_id) == 32
+        assert hello.now - 60 < hello.began <= hello.now
+        assert hello.keeps_s == 7 * 86_400
         reply = await terminal.ask("positions_get", 1, group="*")
         assert reply.error == (1, "Success")
         assert reply.value == [{"login": 1, "server": "(1,)", "currency": "[('group', '*')]"}]
         with pytest.raises(ValueError, match="order_send cannot be asked"):
             await terminal.ask("order_send", {})
 
-    run(desk, test, login=Login("C:/t.exe", 5, "secret", "Demo", portable=True), start_s=30)
+    run(desk, test, login=Login("C:/t.exe", 5, "secret", "Demo", portable=True), start_s=30, retention_days=7)
     args, kwargs = json.loads((desk.folder / "initialized").read_text())
     assert args == ["C:/t.exe"]
     assert kwargs == {"login": 5, "password": "secret", "server": "Demo", "portable": True, "timeout": 30_000}

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from ordergate.adapters.brokers.mt5 import constants as c
 from ordergate.adapters.brokers.mt5.account import statement_of
@@ -80,8 +81,12 @@ class Mt5Broker:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What a terminal behind a journal can do."""
-        return CAPABILITIES
+        """What a terminal behind a journal can do; a journal that was made only now remembers nothing yet."""
+        session = self.session
+        if session is None or not session.begun:
+            return CAPABILITIES
+        kept_s = min(CAPABILITIES.remembers_s or 0.0, session.link.remembers_s())
+        return replace(CAPABILITIES, remembers_s=kept_s)
 
     @property
     def taken_over(self) -> bool:

@@ -1,8 +1,9 @@
 """What became of a request: its record in the journal first, then what the terminal lists.
 
-Absence is proven by the journal: an id that it does not have is sealed, and never sent any more. What it has, and
-cannot tell the end of, is looked for in orders and deals. It is absent only where the call has ended, and nothing of it
-is listed half a minute later, during all of which the terminal was connected and got prices.
+Absence is proven by the journal: an id that it does not have is sealed, and never sent any more; but only where the
+terminal lists nothing that bears the id's magic, for a file may be an older one than was thought. What the journal has,
+and cannot tell the end of, is looked for in orders and deals. It is absent only where the call has ended, and nothing
+of it is listed half a minute later, during all of which the terminal was connected and got prices.
 """
 
 import asyncio
@@ -24,6 +25,8 @@ _OTHERS: Final = 8
 """Requests of an order that are looked for by their number."""
 _BACK_S: Final = 86_400
 """How long before a command was given its order is looked for: the server's clock may be behind."""
+_WEEK_S: Final = 7 * _BACK_S
+"""How far back what the journal does not have is looked for."""
 
 
 def candidates(client_id: str) -> list[str]:
@@ -53,9 +56,7 @@ class Finder:
         for candidate in candidates(client_id):
             if commands.steps(candidate):
                 return await self._by_order(candidate)
-        if not self._session.trusted:
-            return await self._without_journal(client_id)
-        return await self._seal(client_id)
+        return await self._unsent(client_id)
 
     async def ticket(self, broker_order_id: str | None) -> Kept | None:
         """The order of ours that the terminal has under a ticket; None where it has none. Raises as `lookup`."""
@@ -65,6 +66,25 @@ class Finder:
         if row is None or by_server(row):
             return None
         return self._session.telling.see(ticket_of(row, works=works))
+
+    async def _unsent(self, client_id: str) -> Lookup:
+        """Nothing was sent, as far as the journal knows: that is so where nothing speaks against it."""
+        session, names = self._session, candidates(client_id)
+        for name in names:
+            session.commands.learn(name)
+        since_s = session.server.server_s(session.now()) - _WEEK_S
+        rows = await self._lists(since_s)
+        for name in names:
+            kept, _seen = await self._listed(name, rows)
+            if kept.tickets:
+                return await self._by_order(name)
+        trace = await self._traces(names, since_s)
+        if trace is not None:
+            return Lookup(presence=Presence.UNPROVEN, reason=trace)
+        if not session.trusted and not session.commands.steps(client_id):
+            reason = "the terminal's journal was lost, and it lists nothing of the order"
+            return Lookup(presence=Presence.UNPROVEN, reason=reason)
+        return await self._seal(client_id)
 
     async def _seal(self, id_: str) -> Lookup:
         """The next attempt at a command is proven never to be sent, or turns out to have been."""
@@ -78,18 +98,6 @@ class Finder:
             return Lookup(presence=Presence.ABSENT, reason=reason_of(record))
         return await self._by_order(id_)
 
-    async def _without_journal(self, client_id: str) -> Lookup:
-        """A journal that was lost proves nothing; what bears the id's magic is there all the same."""
-        for candidate in candidates(client_id):
-            self._session.commands.learn(candidate)
-        since_s = self._session.server.server_s(self._session.now()) - 7 * _BACK_S
-        for candidate in candidates(client_id):
-            kept, _seen = await self._listed(candidate, since_s)
-            if kept.tickets:
-                return await self._told(kept)
-        reason = "the terminal's journal was lost, and it lists nothing of the order"
-        return Lookup(presence=Presence.UNPROVEN, reason=reason)
-
     async def _by_order(self, client_id: str) -> Lookup:
         session, began = self._session, asyncio.get_running_loop().time()
         if session.is_sending(client_id):
@@ -101,7 +109,7 @@ class Finder:
         if not there and (kept is None or not kept.tickets):
             return await self._not_there(client_id, steps)
         since_s = self._earliest_s(there)
-        kept, seen = await self._listed(client_id, since_s)
+        kept, seen = await self._listed(client_id, await self._lists(since_s))
         gone = [one.number for one in kept.tickets.values() if not one.ended and one.number not in seen]
         if gone:
             reason = f"order {gone[0]} worked, and is listed nowhere now"
@@ -109,19 +117,22 @@ class Finder:
         missing = self._missing(there, kept)
         if not missing:
             return await self._told(kept)
-        not_yet = await self._traces(kept, since_s) or self._waiting_for(missing, began)
+        not_yet = await self._traces([client_id], since_s) or self._waiting_for(missing, began)
         if not_yet is not None:
             return Lookup(presence=Presence.UNAVAILABLE, reason=not_yet)
         return await self._doubt(client_id, missing, kept)
 
-    async def _traces(self, kept: Kept, since_s: int) -> str | None:
-        """What there is of an order that is not listed itself: a deal of it, or the position that it opened."""
+    async def _traces(self, names: list[str], since_s: int) -> str | None:
+        """What there is of orders that are not listed themselves: a deal of one, or the position that it opened."""
         session = self._session
+        tickets = {name: session.telling.order(name).tickets for name in names}
         for deal in await session.link.whole_history("deals", since_s):
-            if deal.get("order") not in kept.tickets and session.looking.owner(deal) == kept.client_id:
+            owner = session.looking.owner(deal)
+            if owner in tickets and deal.get("order") not in tickets[owner]:
                 return f"deal {deal.get('ticket')} is of it, and the terminal does not list its order yet"
-        for row in [] if kept.tickets else await session.link.positions():
-            if session.telling.owner(row) == kept.client_id:
+        for row in await session.link.positions():
+            owner = session.telling.owner(row)
+            if owner in tickets and not tickets[owner]:
                 return f"position {row.get('ticket')} is of it, and the terminal does not list its order yet"
         return None
 
@@ -138,7 +149,7 @@ class Finder:
         """Nothing of it was taken: it was refused, or can be sent again."""
         refused = [past for past in steps if past.verdict not in (NOT_TAKEN,)]
         if not refused or refused[-1].record is None:
-            return await self._seal(client_id)
+            return await self._unsent(client_id)
         reason = reason_of(refused[-1].record)
         ended = Ended(broker=self._broker, client_id=client_id, end=End.REJECTED, reason=reason)
         return Lookup(presence=Presence.FOUND, reports=(ended,), reason=reason)
@@ -151,15 +162,19 @@ class Finder:
             return session.server.server_s(session.now()) - _BACK_S
         return int(min(at)) + server_s - _BACK_S
 
-    async def _listed(self, client_id: str, since_s: int) -> tuple[Kept, set[int]]:
-        """Takes what the terminal lists of an order now, and which of its orders that is.
+    async def _lists(self, since_s: int) -> list[tuple[Row, bool]]:
+        """What the terminal lists, and whether it works.
 
         Raises Failed where lists are not whole: what is not in them proves nothing then.
         """
-        session, found = self._session, set[int]()
-        link, telling = session.link, session.telling
+        link = self._session.link
         rows = [(row, True) for row in await link.working()]
-        rows += [(row, False) for row in await link.whole_history("orders", since_s)]
+        return rows + [(row, False) for row in await link.whole_history("orders", since_s)]
+
+    async def _listed(self, client_id: str, lists: list[tuple[Row, bool]]) -> tuple[Kept, set[int]]:
+        """Takes what the terminal lists of an order now, and which of its orders that is."""
+        session, found = self._session, set[int]()
+        link, telling, rows = session.link, session.telling, list(lists)
         known = telling.known(client_id)
         listed = {row.get("ticket") for row, _works in rows}
         for ticket in [] if known is None else list(known.tickets):

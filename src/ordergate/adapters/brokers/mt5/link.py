@@ -55,7 +55,7 @@ class Link:
         self.terminal, self.clock_jumped = terminal, False
         self._deadline_s = deadline_s
         self._hello: Hello | None = None
-        self._opened_at = 0.0
+        self._opened_at = self._heard_at = 0.0
 
     @property
     def taken_over(self) -> bool:
@@ -66,7 +66,16 @@ class Link:
         """Begins, or begins again. Raises Refused and Unreachable."""
         self._opened_at = asyncio.get_running_loop().time()
         self._hello, self.clock_jumped = await self.terminal.open(), False
+        self._heard_at = asyncio.get_running_loop().time()
         return self._hello
+
+    def remembers_s(self) -> float:
+        """How far back, at least, the journal has all that was given to the terminal."""
+        hello = self._hello
+        if hello is None:
+            return 0.0
+        passed_s = asyncio.get_running_loop().time() - self._heard_at
+        return min(hello.now - hello.began + passed_s, hello.keeps_s)
 
     def there_s(self) -> float:
         """The agent's clock, at least: it was said after the question began to wait."""

@@ -77,7 +77,11 @@ class Sender:
         """The answer to an order that was sent before; None where it may be sent."""
         attempts = self._session.commands.attempts(client_id)
         if not attempts or attempts[-1].verdict is NOT_TAKEN:
-            return None
+            kept = self._session.telling.known(client_id)
+            if kept is None or not kept.tickets:
+                return None
+            name, reason = str(min(kept.tickets)), "the terminal has it already"
+            return Answer(outcome=Outcome.DUPLICATE, broker_order_id=name, reason=reason)
         last = attempts[-1]
         if last.verdict in (REFUSED, NOTHING) and last.record is not None:
             return answer_of(last.record)

@@ -16,7 +16,7 @@ _LIMITS: Final = (
 )
 _ADDRESS: Final = re.compile(r"(?P<host>[^\s:]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 _KEPT_DAYS: Final = 90
-"""The journal forgets commands that ended longer ago."""
+"""The journal forgets commands that ended longer ago, as its agent is set by default; see Mt5Broker.capabilities."""
 _LONGEST_NAME: Final = 29
 """UTF-16 units that the package takes of a symbol."""
 _OF_TERMINAL: Final = ("terminal_path", "server", "password_env", "password_file", "password_secret")

@@ -209,7 +209,9 @@ class Telling:
         if kept.sending or not kept.is_over:
             return self._acknowledged(kept)
         name, steps = self._name(kept), self.commands.steps(kept.client_id)
-        whole_steps = len(steps) == 0 or sum(map(may_be_there, steps)) >= max(past.steps for past in steps)
+        # What is listed counts, also where the journal, an older copy, says that it was never given.
+        there = max(sum(map(may_be_there, steps)), len(tickets))
+        whole_steps = len(steps) == 0 or there >= max(past.steps for past in steps)
         ends = [one for one in tickets if one.end is not None]
         shrunk = not kept.ended and not self._taken_back.isdisjoint(kept.told)
         if not ends and whole_steps and not shrunk:

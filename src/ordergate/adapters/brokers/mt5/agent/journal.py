@@ -128,6 +128,14 @@ class Journal:
             self._execute("UPDATE facts SET value = ? WHERE name = 'epoch'", [str(epoch)])
             self.epoch = epoch
 
+    def began(self, now: float) -> float:
+        """When it was first asked this, which is before anything is given; what was given since then it has had."""
+        with contextlib.suppress(JournalFailed), self._turn:
+            self._execute("INSERT OR IGNORE INTO facts VALUES ('began', ?)", [repr(now)])
+        with self._turn:
+            said = self._execute("SELECT value FROM facts WHERE name = 'began'", []).fetchone()
+        return now if said is None else float(said[0])
+
     def drop(self, before: float) -> None:
         """Forgets what is older and known to the end, but the last ones. Raises JournalFailed."""
         with self._turn:

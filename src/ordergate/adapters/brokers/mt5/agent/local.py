@@ -127,9 +127,10 @@ class LocalTerminal:
         journal = self.hold()
         with contextlib.suppress(Unreachable):  # a full disk can be read
             await self._write(journal.drop, self._now() - self._retention_s)
+        began = await self._write(journal.began, self._now())
         async with self._turn():
             version, login, server = await self._link.open()
-        return Hello(version, login, server, self._now(), journal.id, journal.epoch)
+        return Hello(version, login, server, self._now(), journal.id, journal.epoch, began, self._retention_s)
 
     async def _ask(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reply:
         async with self._turn():

@@ -42,6 +42,8 @@ class Hello:
         journal_id: made with the journal. Another one than before: that journal is lost, and what it does not have
             is not proven absent.
         epoch: of this session.
+        began: on the agent's clock, when the journal was made, or later: of what was given before it knows nothing.
+        keeps_s: how long the journal remembers what it knows the end of.
     """
 
     version: str
@@ -50,6 +52,8 @@ class Hello:
     now: float
     journal_id: str
     epoch: int
+    began: float
+    keeps_s: float
 
 
 @dataclass(frozen=True)
