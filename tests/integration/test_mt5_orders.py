@@ -53,6 +53,12 @@ def at(
             {"action": ACTION["deal"], "price": 1.10002, "deviation": 8},
         ),
         (
+            INSTANT,
+            at(LIMIT, Side.BUY, limit="1.1001", tif=IOC),
+            {"action": ACTION["deal"], "deviation": 8, "type_filling": OF_FOK},
+        ),
+        (INSTANT, order("x.1", tif=IOC), {"type_filling": OF_FOK}),
+        (
             EXCHANGE,
             at(LIMIT, Side.BUY, limit="1.1001", tif=IOC),
             {"action": ACTION["pending"], "type": mt5.ORDER_TYPE_BUY_LIMIT, "type_filling": OF_IOC},
@@ -570,6 +576,40 @@ def test_what_should_close_and_adds_takes_no_level_away(side: Side, more: Side) 
         assert (position.volume, position.sl) == (D("0.2"), stop)
 
     play(scene, NETTING)
+
+
+@pytest.mark.parametrize("tif", [IOC, FOK])
+@pytest.mark.parametrize(
+    ("side", "more"), [(Side.BUY, Side.BUY), (Side.BUY, Side.COVER), (Side.SHORT, Side.SELL)]
+)
+def test_a_bound_on_slippage_takes_no_level_away(side: Side, more: Side, tif: TimeInForce) -> None:
+    """At an exchange it is a pending order, whose levels are the position's once it has filled."""
+    stop, target = D("1.1") - D("0.05") * side.sign, D("1.1") + D("0.05") * side.sign
+    bound = str(D("1.1") + D("0.001") * more.sign)
+
+    async def scene(desk: Desk) -> None:
+        await desk.accepted(order("in.1", side, stop_loss=stop, take_profit=target))
+        await desk.accepted(at(LIMIT, more, limit=bound, tif=tif))
+        (position,) = desk.machine.state.positions.values()
+        assert (position.volume, position.sl, position.tp) == (D("0.2"), stop, target)
+
+    play(scene, NETTING, EXCHANGE)
+
+
+def test_hedging_refuses_a_bound_on_what_would_close_at_an_exchange() -> None:
+    """A pending order cannot name the position: it would open another one."""
+
+    async def scene(desk: Desk) -> None:
+        await desk.accepted(order("in.1"))
+        answer = await desk.submit(at(LIMIT, Side.SELL, limit="1.0999", tif=IOC))
+        assert (answer.outcome, "cannot close a position" in (answer.reason or "")) == (
+            Outcome.REJECTED,
+            True,
+        )
+        await desk.accepted(replace(at(LIMIT, Side.COVER, limit="1.1001", tif=IOC), client_id="y.1"))
+        assert len(desk.machine.state.positions) == 2
+
+    play(scene, HEDGING, EXCHANGE)
 
 
 def test_an_order_the_other_way_has_levels_of_its_own() -> None:

@@ -1,17 +1,21 @@
 """Cancels and changes of orders that work: the order is looked at first, for "not found" proves nothing."""
 
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
 from ordergate.adapters.brokers.mt5 import constants as c
 from ordergate.adapters.brokers.mt5.agent.port import Refused, Unreachable
 from ordergate.adapters.brokers.mt5.finding import candidates
 from ordergate.adapters.brokers.mt5.link import Failed
 from ordergate.adapters.brokers.mt5.outcomes import DONE, NOTHING
 from ordergate.adapters.brokers.mt5.reading import Ticket, by_server, replaced, ticket_of
-from ordergate.adapters.brokers.mt5.requests import Refusal, Request, change_of
+from ordergate.adapters.brokers.mt5.requests import Refusal, Request, on_tick
 from ordergate.adapters.brokers.mt5.sending import command
 from ordergate.adapters.brokers.mt5.sessions import Session
-from ordergate.adapters.brokers.mt5.symbols import Unreadable, volume_of
+from ordergate.adapters.brokers.mt5.symbols import Symbol, Unreadable, volume_of
 from ordergate.application.ports.brokers import Answer, Change, Withdraw
-from ordergate.domain.money import text
+from ordergate.domain.money import is_sane, text
 from ordergate.domain.orders.reports import Outcome
 
 _NO_ANSWER = (Failed, Unreachable, Unreadable, Refused, ValueError)
@@ -119,3 +123,39 @@ class Changer:
 
     def _is_ours(self, number: int, order: str, owner: str | None) -> bool:
         return (self._session.telling.of_ticket(number) or owner) in candidates(order)
+
+
+def change_of(row: Mapping[str, Any], limit: Decimal | None, stop: Decimal | None, symbol: Symbol) -> Request:
+    """New prices of an order that waits, as it is listed; all else stays.
+
+    Raises:
+        Refusal: it has no such price, or the symbol does not take it.
+    """
+    kind = int(row["type"])
+    both = kind in (c.BUY_STOP_LIMIT, c.SELL_STOP_LIMIT)
+    has_limit, has_stop = (
+        both or kind in (c.BUY_LIMIT, c.SELL_LIMIT),
+        both or kind in (c.BUY_STOP, c.SELL_STOP),
+    )
+    for name, value, is_there in (("limit_price", limit, has_limit), ("stop_price", stop, has_stop)):
+        if value is None:
+            continue
+        if not is_there:
+            raise Refusal(f"{name}: the order has none at the terminal")
+        if not is_sane(value) or value <= 0:
+            raise Refusal(f"{name}: {value} is no number above zero")
+        on_tick(name, value, symbol)
+    first = stop if has_stop else limit
+    request: Request = {
+        "action": c.ACTION_MODIFY,
+        "order": int(row["ticket"]),
+        "symbol": symbol.name,
+        "price": float(row["price_open"]) if first is None else float(first),
+        "sl": float(row["sl"]),
+        "tp": float(row["tp"]),
+        "type_time": int(row["type_time"]),
+        "expiration": int(row["time_expiration"]),
+    }
+    if both:
+        request["stoplimit"] = float(row["price_stoplimit"]) if limit is None else float(limit)
+    return request

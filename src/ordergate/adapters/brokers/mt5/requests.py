@@ -3,7 +3,7 @@
 Numbers become floats in the request alone, which the package wants so.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final
 
@@ -32,7 +32,8 @@ _MASKS: Final = {
     OrderType.STOP_LIMIT: c.MASK_STOP_LIMIT,
 }
 _AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.FOK)
-_OPENS: Final = (Side.BUY, Side.SHORT)
+OPENS: Final = (Side.BUY, Side.SHORT)
+"""Sides that close nothing, on an account that has several positions in a symbol."""
 Request = dict[str, Any]
 
 
@@ -97,8 +98,15 @@ def request_of(send: Send, step: Step, symbol: Symbol, deviation: int, expiratio
     else:
         request |= _pending(send, symbol, expiration)
     if step.position is None:
-        request |= step.standing | (_levels(send, symbol) if send.side in _OPENS else {})
+        request |= step.standing | (_levels(send, symbol) if send.side in OPENS else {})
     return request
+
+
+def ends_at_once(send: Send) -> bool:
+    """Whether it is a market order, or a limit order that does not wait, as a bound on slippage makes of one."""
+    return send.order_type is OrderType.MARKET or (
+        send.order_type is OrderType.LIMIT and send.tif in _AT_ONCE
+    )
 
 
 def deals_at_once(send: Send, symbol: Symbol) -> bool:
@@ -109,7 +117,7 @@ def deals_at_once(send: Send, symbol: Symbol) -> bool:
     """
     if send.order_type is OrderType.MARKET:
         return True
-    if send.order_type is not OrderType.LIMIT or send.tif not in _AT_ONCE:
+    if not ends_at_once(send):
         return False
     if symbol.execution == c.EXECUTION_MARKET:
         raise Refusal(
@@ -124,7 +132,7 @@ def _deal(send: Send, symbol: Symbol, deviation: int) -> Request:
     buys, touch = send.side.sign > 0, _touch(send, symbol)
     if send.limit_price is not None and send.order_type is OrderType.LIMIT:
         room = (send.limit_price - touch) * send.side.sign
-        _on_tick("limit_price", send.limit_price, symbol)
+        on_tick("limit_price", send.limit_price, symbol)
         if room < 0:
             raise Refusal(_not_reached(send.limit_price, touch))
         deviation = int(room / symbol.point)
@@ -152,6 +160,8 @@ def _not_reached(limit: Decimal, touch: Decimal) -> str:
 
 def _filling(send: Send, symbol: Symbol) -> int:
     """By the symbol's mask: what must be filled at once does not become what may be filled in part."""
+    if symbol.execution not in (c.EXECUTION_MARKET, c.EXECUTION_EXCHANGE):
+        return c.FILLING_FOK  # at a price asked for there is nothing else (MetaTrader 5 help, Fill Policy)
     wanted = {TimeInForce.FOK: (c.FILLING_FOK, c.MASK_FOK), TimeInForce.IOC: (c.FILLING_IOC, c.MASK_IOC)}
     if send.tif in wanted:
         filling, mask = wanted[send.tif]
@@ -170,11 +180,11 @@ def _pending(send: Send, symbol: Symbol, expiration: int | None) -> Request:
     sign = send.side.sign
     request: Request = {"action": c.ACTION_PENDING, "type": _TYPES[send.order_type, sign]}
     if send.stop_price is not None and send.order_type.has_stop:
-        _on_tick("stop_price", send.stop_price, symbol)
+        on_tick("stop_price", send.stop_price, symbol)
         _away("stop_price", send.stop_price, (send.stop_price - _touch(send, symbol)) * sign, symbol)
         request["price"] = float(send.stop_price)
     if send.limit_price is not None and send.order_type.has_limit:
-        _on_tick("limit_price", send.limit_price, symbol)
+        on_tick("limit_price", send.limit_price, symbol)
         if send.order_type is OrderType.STOP_LIMIT:
             request["stoplimit"] = float(send.limit_price)
         else:
@@ -240,7 +250,7 @@ def _levels(send: Send, symbol: Symbol) -> Request:
             continue
         if not symbol.orders & mask:
             raise Refusal(f"{name}: {symbol.name} takes none: let ordergate protect the fills")
-        _on_tick(name, value, symbol)
+        on_tick(name, value, symbol)
         room = (value - reference) * sign
         if room <= 0 or room < symbol.distance:
             side = "above" if sign > 0 else "below"
@@ -251,7 +261,8 @@ def _levels(send: Send, symbol: Symbol) -> Request:
     return levels
 
 
-def _on_tick(name: str, price: Decimal, symbol: Symbol) -> None:
+def on_tick(name: str, price: Decimal, symbol: Symbol) -> None:
+    """Raises Refusal where the symbol does not take that price."""
     if not is_multiple(price, symbol.tick):
         below = plain(price // symbol.tick * symbol.tick)
         raise Refusal(
@@ -281,11 +292,6 @@ def volume_in(send: Send, symbol: Symbol, instrument: Instrument) -> Decimal:
     return volume
 
 
-def closes(send: Send, symbol: Symbol) -> bool:
-    """Whether the order closes positions of its own, on an account that has several in a symbol."""
-    return deals_at_once(send, symbol) and send.side not in _OPENS
-
-
 def steps_of(volume: Decimal, positions: Iterable[tuple[int, Decimal]], symbol: Symbol) -> list[Step]:
     """Positions that are closed, the first first, and what is left of it, which opens one.
 
@@ -311,39 +317,3 @@ def steps_of(volume: Decimal, positions: Iterable[tuple[int, Decimal]], symbol: 
                 f"minimum of {text(symbol.least)}"
             )
     return steps
-
-
-def change_of(row: Mapping[str, Any], limit: Decimal | None, stop: Decimal | None, symbol: Symbol) -> Request:
-    """New prices of an order that waits, as it is listed; all else stays.
-
-    Raises:
-        Refusal: it has no such price, or the symbol does not take it.
-    """
-    kind = int(row["type"])
-    both = kind in (c.BUY_STOP_LIMIT, c.SELL_STOP_LIMIT)
-    has_limit, has_stop = (
-        both or kind in (c.BUY_LIMIT, c.SELL_LIMIT),
-        both or kind in (c.BUY_STOP, c.SELL_STOP),
-    )
-    for name, value, is_there in (("limit_price", limit, has_limit), ("stop_price", stop, has_stop)):
-        if value is None:
-            continue
-        if not is_there:
-            raise Refusal(f"{name}: the order has none at the terminal")
-        if not is_sane(value) or value <= 0:
-            raise Refusal(f"{name}: {value} is no number above zero")
-        _on_tick(name, value, symbol)
-    first = stop if has_stop else limit
-    request: Request = {
-        "action": c.ACTION_MODIFY,
-        "order": int(row["ticket"]),
-        "symbol": symbol.name,
-        "price": float(row["price_open"]) if first is None else float(first),
-        "sl": float(row["sl"]),
-        "tp": float(row["tp"]),
-        "type_time": int(row["type_time"]),
-        "expiration": int(row["time_expiration"]),
-    }
-    if both:
-        request["stoplimit"] = float(row["price_stoplimit"]) if limit is None else float(limit)
-    return request

@@ -20,12 +20,13 @@ from ordergate.adapters.brokers.mt5.outcomes import (
     said_by,
 )
 from ordergate.adapters.brokers.mt5.requests import (
+    OPENS,
     Refusal,
     Request,
     Step,
     check_terms,
-    closes,
     deals_at_once,
+    ends_at_once,
     request_of,
     steps_of,
     volume_in,
@@ -80,8 +81,8 @@ class Sender:
             kept = self._session.telling.known(client_id)
             if kept is None or not kept.tickets:
                 return None
-            name, reason = str(min(kept.tickets)), "the terminal has it already"
-            return Answer(outcome=Outcome.DUPLICATE, broker_order_id=name, reason=reason)
+            listed, why = str(min(kept.tickets)), "the terminal has it already"
+            return Answer(outcome=Outcome.DUPLICATE, broker_order_id=listed, reason=why)
         last = attempts[-1]
         if last.verdict in (REFUSED, NOTHING) and last.record is not None:
             return answer_of(last.record)
@@ -104,13 +105,20 @@ class Sender:
     async def _steps(self, send: Send, symbol: Symbol) -> list[Step]:
         """Raises Refusal."""
         volume = volume_in(send, symbol, self._session.reader.instrument(send.symbol))
-        if not deals_at_once(send, symbol):
+        names_positions = deals_at_once(send, symbol)
+        if not ends_at_once(send):
             return [Step(volume)]
         if not self._session.hedging:
             return [Step(volume, standing=await self._standing(send, symbol))]
-        if not closes(send, symbol):
+        if send.side in OPENS:
             return [Step(volume)]
-        return steps_of(volume, await self._held(send, symbol), symbol)
+        held = await self._held(send, symbol)
+        if held and not names_positions:
+            raise Refusal(
+                f"order_type: a limit order, or one with a bound on slippage, cannot close a position in "
+                f"{symbol.name}: send a market order without one"
+            )
+        return steps_of(volume, held, symbol)
 
     async def _standing(self, send: Send, symbol: Symbol) -> Request:
         """Levels of the one position of it on a netting account, where the order adds to that: else they would go."""
