@@ -367,6 +367,25 @@ def test_another_account_gets_no_command_and_no_question(desk: Desk) -> None:
     assert len(desk.sent()) == 1
 
 
+@pytest.mark.parametrize("login", [Login(login=5), Login(server="Demo"), Login(login=5, server="Demo")])
+def test_an_account_that_was_wrong_at_first_does_not_become_home(desk: Desk, login: Login) -> None:
+    async def test() -> None:
+        terminal = desk.terminal(login)
+        desk.account(999, "Other-Live")
+        with pytest.raises(
+            Refused, match=r"at 999 on 'Other-Live', and not at (5|any account) on ('Demo'|any)"
+        ):
+            await terminal.open()
+        desk.account(5, "Demo")
+        assert (await terminal.open()).server == "Demo"
+        desk.account(5, "Other-Live")
+        with pytest.raises(Refused, match="at 5 on 'Other-Live', and not at 5 on 'Demo'"):
+            await terminal.open()
+        await terminal.close()
+
+    asyncio.run(test())
+
+
 def test_a_module_that_is_not_there(desk: Desk) -> None:
     async def test() -> None:
         terminal = LocalTerminal(Login(), desk.journal, module="there_is_no_such_module")

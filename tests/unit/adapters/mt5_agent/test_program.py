@@ -53,7 +53,7 @@ def test_the_longest_configuration(tmp_path: Path) -> None:
         ("", "either key_env or key_file"),
         ('key_env = "KEY"\nkey_file = "k"', "either key_env or key_file"),
         ('key_env = "NONE"', "key_env names the variable 'NONE', which is not set"),
-        ('key_env = "SHORT"', "has 31 characters"),
+        ('key_env = "SHORT"', "SHORT: .*has 31 characters"),
         ('key_file = "none"', "none"),
         ('key_env = "KEY"\npassword_env = "NONE"', "password_env names the variable 'NONE'"),
         ('key_env = "KEY"\npassword = "x"', "password is unknown: must be one of path, "),
@@ -73,6 +73,21 @@ def test_the_longest_configuration(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, wrong: str) -> None:
     with pytest.raises(Wrong, match=wrong):
         settings(tmp_path, text)
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(KEY, encoding="utf-8-sig")
+    (tmp_path / "agent.toml").write_text('key_file = "key"', encoding="utf-8-sig")
+    assert read(tmp_path / "agent.toml", {}).key == KEY
+
+
+@pytest.mark.parametrize("name", ["key", "agent.toml"])
+def test_a_file_that_is_not_in_utf_8_is_named(tmp_path: Path, name: str) -> None:
+    """As Windows PowerShell writes with >."""
+    for file, text in (("key", KEY), ("agent.toml", 'key_file = "key"')):
+        (tmp_path / file).write_text(text, encoding="utf-16" if file == name else "utf-8")
+    with pytest.raises(Wrong, match=f"{name} is not in UTF-8: write it so"):
+        read(tmp_path / "agent.toml", {})
 
 
 def test_no_file(tmp_path: Path) -> None:

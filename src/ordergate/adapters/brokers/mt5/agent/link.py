@@ -103,8 +103,17 @@ class Link:
                 raise Refused(f"the terminal refuses the login: {error[1]} ({error[0]})")
             raise Unreachable(f"initialize failed: {error[1]} ({error[0]})", sent=False)
         if self._home is None:
-            login, server = await self._account()
-            self._home = self._login.login or login, self._login.server or server
+            await self._find_home()
+
+    async def _find_home(self) -> None:
+        """The account that is there, if it is what was asked for: it is home for good. Raises Refused, Unreachable."""
+        account, asked = await self._account(), self._login
+        if account != (asked.login or account[0], asked.server or account[1]):
+            await self.end()
+            server = "any server" if asked.server is None else repr(asked.server)
+            home = f"{asked.login or 'any account'} on {server}"
+            raise Refused(f"the terminal is at {_named(account)}, and not at {home}")
+        self._home = account
 
     async def _account(self) -> tuple[int, str]:
         value, error = await self._told("account_info")

@@ -59,7 +59,7 @@ _WORDS: dict[Any, str] = {str: "text", int: "an integer", bool: "true or false",
 def read(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     """Reads the file; paths in it are relative to it. Raises Wrong."""
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
+        said = tomllib.loads(_text(path))
     except (OSError, ValueError) as error:
         raise Wrong(f"{path}: {error}") from error
     for name, value in said.items():
@@ -84,6 +84,14 @@ def read(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
         key=key,
         tls=_tls(given, path.parent),
     )
+
+
+def _text(path: Path) -> str:
+    """A file's; a byte order mark is none of it. Raises Wrong, and OSError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Wrong(f"{path} is not in UTF-8: write it so, which > of Windows PowerShell does not") from error
 
 
 def _check(name: str, value: Any) -> None:
@@ -112,10 +120,12 @@ def _key(given: dict[str, Any], folder: Path, environment: Mapping[str, str]) ->
         if given["key_env"] is not None:
             key = _variable(given, "key_env", environment)
         else:
-            key = (folder / given["key_file"]).read_text(encoding="utf-8").strip()
+            key = _text(folder / given["key_file"]).strip()
         wire.checked_key(key)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise Wrong(str(error)) from error
+    except ValueError as error:
+        raise Wrong(f"{given['key_file'] or given['key_env']}: {error}") from error
     return key
 
 
