@@ -834,7 +834,9 @@ change 10025 is a change that is done. Where `order_send` returns nothing, by `l
 
 {table(("error", "what it says", "outcome"), errors)}
 An order without a clear answer is looked for: in the journal, then in what works and in the history. One that the
-journal does not know is sealed there, so that it can never be sent any more, and is absent. One that was given to the
+journal does not know is absent where the terminal lists nothing of it from the last seven days either; then it is
+sealed, so that it can never be sent any more. What was sent before the journal was made, or longer ago than it
+remembers, is for a person where it does not show. One that was given to the
 terminal, and that is listed nowhere, is absent where the call came back and {MT5_SETTLE_S:.0f} s have passed since,
 during all of which the terminal had a connection and got prices, and where its lists are as long as it says that they
 are. Where the call did not come back (the process died in
@@ -856,10 +858,12 @@ what comes from a telephone or the web.
   both numbers. `ordergate brokers check NAME` tells the same, and `ordergate brokers instruments NAME` prints the
   tables to be written.
 - A market order is FOK where the symbol takes that, else IOC; on an exchange what is not filled goes on working. `ioc`
-  and `fok` are sent as such, or rejected where the symbol does not take them.
+  and `fok` are sent as such, or rejected where the symbol does not take them. Where the server executes at the price
+  asked for (request and instant execution) MetaTrader knows FOK alone: `ioc` is sent as that, all or nothing.
 - A limit order that ends at once (`ioc`, `fok`; also what a bound on slippage makes of a market order) is sent to an
   exchange as one, and is a market order with that much deviation where the server executes at the price asked for.
-  Where it executes at the market, at any price, such an order is rejected.
+  Where it executes at the market, at any price, such an order is rejected. So is, on a hedging account at an exchange,
+  a `sell` or `cover` of that kind while there are positions that it would close: no such order can name them.
 - A limit order that would trade at once is a limit order on an exchange alone; elsewhere it is rejected.
 - Stop loss and take profit are attached to what opens (`buy`, `short`), where the order has them. What the server
   closes by them, or for want of margin, is told with the order that had opened it: of several that have opened into one
