@@ -17,7 +17,7 @@ from ordergate.domain.contingencies.protection import protection_of
 from ordergate.domain.errors import Code, Conflict, Defect, Invalid, OrderMoved
 from ordergate.domain.funds import Fund, TaxLotMethod
 from ordergate.domain.instruments import Instrument
-from ordergate.domain.orders.commands import SubmitOrder
+from ordergate.domain.orders.commands import COMPENSATES, SubmitOrder
 from ordergate.domain.orders.decision import RiskCode, RiskDecision
 from ordergate.domain.orders.events import OrderEntered
 from ordergate.domain.orders.operations import check_operation, operation_of
@@ -231,6 +231,7 @@ def question_of(
         stop_to_come=command.stop_loss if protected else None,
         tif=command.tif,
         of_parent=parent is not None,
+        undoes=isinstance(command, SubmitOrder) and command.key_kind == COMPENSATES,
     )
 
 

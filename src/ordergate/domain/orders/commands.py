@@ -23,6 +23,8 @@ from ordergate.domain.orders.terms import check_max_slippage, check_prices, chec
 from ordergate.domain.times import parse_time
 
 E = TypeVar("E", bound=StrEnum)
+COMPENSATES: Final = "compensates"
+"""The kind of the key of an order that undoes another; the key is that one's id. It leaves in one piece."""
 
 
 class SubmitOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -30,7 +32,8 @@ class SubmitOrder(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
 
     Attributes:
         order_id: None lets the gate name it.
-        key_kind, key: what makes the request the same request; `idempotency_key` or `signal_id`.
+        key_kind, key: what makes the request the same request; `idempotency_key` or `signal_id`;
+            `COMPENSATES` and other kinds are ordergate's own.
         lots: ids of the tax lots that its fills close first; for funds whose method is `specific`.
         order_manager, operation, terms, parent_order_id, slice: as in `Order`; no door takes the last two.
     """

@@ -44,7 +44,7 @@ class Question(Struct, frozen=True, gc=False, kw_only=True):
         arrival: the reference mid of a change: the one when the order was created; None is the fresh quote's.
         guards: it protects a position: it gives way to others that close it.
         stop_to_come: the level of the stop that each of its fills will get; None where they get none.
-        of_parent: it is a slice of an order that the gate has let through as a whole.
+        of_parent, undoes: it is a slice of an order that the gate has let through as a whole; it undoes another.
         operation, terms: what it does.
     """
 
@@ -67,6 +67,7 @@ class Question(Struct, frozen=True, gc=False, kw_only=True):
     stop_to_come: Decimal | None = None
     tif: TimeInForce = TimeInForce.DAY
     of_parent: bool = False
+    undoes: bool = False
     operation: Operation = Operation.SPOT_TRADE
     terms: OperationTerms | None = None
 
@@ -186,9 +187,9 @@ class Case:
     @property
     def may_be_split(self) -> bool:
         """Whether it is worked in slices if it is worth enough."""
-        asked = self.asked
-        is_whole = asked.is_new and asked.operation.is_trade and not asked.guards and not asked.of_parent
-        return is_whole and self.fund.split is not None and may_be_split(asked.order_type, asked.tif)
+        asked, splits = self.asked, self.fund.split is not None
+        in_one = asked.guards or asked.of_parent or asked.undoes or not asked.operation.is_trade
+        return splits and asked.is_new and not in_one and may_be_split(asked.order_type, asked.tif)
 
     @once
     def worth(self) -> Decimal | None:

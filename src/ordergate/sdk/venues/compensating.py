@@ -6,6 +6,7 @@ What is not known is canceled first. What cannot be undone is a break, until a p
 from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal
+from typing import Final
 
 import structlog
 from msgspec import Struct, field
@@ -14,18 +15,21 @@ from ordergate.bootstrap import Gate
 from ordergate.domain.breaks import Break, BreakKind
 from ordergate.domain.errors import OrdergateError
 from ordergate.domain.money import text
-from ordergate.domain.orders.commands import CancelOrder
+from ordergate.domain.orders.commands import COMPENSATES, CancelOrder
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import TERMINAL, State
-from ordergate.domain.recon.commands import Reconcile
+from ordergate.domain.recon.commands import Reconcile, ResolveBreak
 from ordergate.domain.recon.difference import Difference
 from ordergate.sdk.venues import placing
 from ordergate.sdk.venues.handshakes import ExecutionHandshake, ExecutionHandshakeStatus
+from ordergate.sdk.venues.made import made_by
 from ordergate.sdk.venues.names import canonical, known_as
-from ordergate.sdk.venues.opposites import COMPENSATES, key_of, opposite_of
+from ordergate.sdk.venues.opposites import opposite_of
 from ordergate.sdk.venues.registry import Place
-from ordergate.sdk.venues.wanted import KEY
+from ordergate.sdk.venues.wanted import KEY, named_key
 
+_KEYS: Final = "group/"
+"""What the breaks of orders are about that were not undone: one for each order, whichever groups it was in."""
 _log = structlog.get_logger("ordergate.sdk.venues")
 
 
@@ -54,7 +58,9 @@ async def undo(
         handshake = done[at]
         try:
             order_id = await _order_id_of(gate, fund_id, handshake)
-            if order_id is not None:
+            if order_id is not None and handshake.was_failed() and "order_id" not in handshake.venue_metadata:
+                await _other(gate, group, handshake, order_id, result)
+            elif order_id is not None:
                 result.handshakes[at] = await _undo_one(gate, group, handshake, order_id, timeout_s, result)
             elif handshake.is_pending():
                 result.triggered, result.complete = True, False
@@ -65,21 +71,36 @@ async def undo(
     return result
 
 
-async def undone_by(gate: Gate, group: str | None, order: Order) -> Order | None:
-    """The order that was made to undo it; None where its group did not."""
-    keys = await gate.journal.get("keys", [(order.fund_id, COMPENSATES, key_of(group or "", order))])
+async def undone_by(gate: Gate, order: Order) -> Order | None:
+    """The order that was made to undo it, whichever group asked for that; None where none did."""
+    keys = await gate.journal.get("keys", [(order.fund_id, COMPENSATES, order.order_id)])
     return await gate.queries.order(keys[0].order_id) if keys else None
 
 
 async def _order_id_of(gate: Gate, fund_id: str, handshake: ExecutionHandshake) -> str | None:
     """The order that a handshake is of, also where nobody has told its name; None where there is none yet."""
     told = handshake.venue_metadata
-    if "order_id" in told or KEY not in told:
-        name: str | None = told.get("order_id")
-        return name
-    await gate.runner.settled()
-    keys = await gate.journal.get("keys", [(fund_id, KEY, told[KEY])])
-    return keys[0].order_id if keys else None
+    name: str | None = told.get("order_id")
+    key: str | None = told.get(KEY) or named_key(handshake.order)
+    return name if name is not None or key is None else await made_by(gate, fund_id, key)
+
+
+async def _other(
+    gate: Gate, group: str, handshake: ExecutionHandshake, order_id: str, result: Undone
+) -> None:
+    """Of what was refused, though its key made an order: that is left to a person, unless nothing is left of it."""
+    order = await gate.queries.order(order_id)
+    opposite = await undone_by(gate, order)
+    if order.state in TERMINAL and not order.filled_quantity:
+        return
+    if opposite is None or not is_whole(opposite):
+        result.triggered, result.complete = True, False
+        result.breaks += await _raise_break(gate, group, order, opposite, handshake.error_message or "")
+
+
+def is_whole(opposite: Order) -> bool:
+    """Whether it has undone all that it was to undo."""
+    return opposite.state in (State.FILLED, State.CLOSED)
 
 
 async def _undo_one(
@@ -91,10 +112,12 @@ async def _undo_one(
         result.triggered, why = True, f"it is {order.state}, and may still be executed"
     elif order.filled_quantity:
         result.triggered = True
-        opposite, why = await _oppose(gate, group, order, timeout_s)
+        opposite, why = await _oppose(gate, order, timeout_s)
     if why is not None:
         result.complete = False
         result.breaks += await _raise_break(gate, group, order, opposite, why)
+    else:
+        await _end_breaks(gate, handshake, order, opposite)
     return await _as_it_is(gate, handshake, order, opposite, undone=why is None)
 
 
@@ -108,10 +131,10 @@ async def _ended(gate: Gate, order_id: str, timeout_s: float) -> Order:
     return await placing.ended(gate, order_id, timeout_s)
 
 
-async def _oppose(gate: Gate, group: str, order: Order, timeout_s: float) -> tuple[Order | None, str | None]:
+async def _oppose(gate: Gate, order: Order, timeout_s: float) -> tuple[Order | None, str | None]:
     """The opposite order, and why it has not undone all; the same however often it is asked for."""
     fills = await placing.fills_of(gate, [order.order_id])
-    command = opposite_of(order, fills, group, gate.in_force.catalogue(order.symbol))
+    command = opposite_of(order, fills, gate.in_force.catalogue(order.symbol))
     if command is None or (command.broker or "") not in gate.brokers:
         return None, f"nothing undoes a {order.operation} such as this"
     try:
@@ -122,15 +145,18 @@ async def _oppose(gate: Gate, group: str, order: Order, timeout_s: float) -> tup
     if opposite.filled_quantity >= command.quantity:
         return opposite, None
     reason = opposite.reason or f"{opposite.order_id} is {opposite.state}"
+    if opposite.state not in TERMINAL and opposite.state is not State.FILLED:
+        reason = (
+            f"{opposite.order_id} is {opposite.state} and goes on: wait for its end, and trade nothing back"
+        )
     return opposite, f"{text(opposite.filled_quantity)} of {text(command.quantity)} undone: {reason}"
 
 
 async def _raise_break(gate: Gate, group: str, order: Order, opposite: Order | None, why: str) -> list[str]:
     undone = Decimal(0) if opposite is None else opposite.filled_quantity
-    key = f"group/{group}/{order.order_id}"
     found = Difference(
         kind=BreakKind.NOT_UNDONE,
-        key=key,
+        key=f"{_KEYS}{order.order_id}",
         detail=f"it is not undone, and its group {group} has failed: {why}",
         order_id=order.order_id,
         symbol=order.symbol,
@@ -145,7 +171,7 @@ async def _not_found(gate: Gate, group: str, handshake: ExecutionHandshake) -> l
     told = handshake.venue_metadata
     found = Difference(
         kind=BreakKind.NOT_UNDONE,
-        key=f"group/{group}/{told.get(KEY)}",
+        key=f"{_KEYS}{told.get(KEY)}",
         detail=f"its group {group} has failed, and whether it was made is not known: {told.get('reason')}",
     )
     return await _raise(gate, told.get("broker") or canonical(handshake.order.venue), found)
@@ -154,6 +180,18 @@ async def _not_found(gate: Gate, group: str, handshake: ExecutionHandshake) -> l
 async def _raise(gate: Gate, broker: str, found: Difference) -> list[str]:
     breaks: tuple[Break, ...] = await gate.execute(Reconcile(broker=broker, found=(found,)), placing.ORIGIN)
     return [item.break_id for item in breaks if item.key == found.key]
+
+
+async def _end_breaks(
+    gate: Gate, handshake: ExecutionHandshake, order: Order, opposite: Order | None
+) -> None:
+    """What an earlier attempt could not undo, or did not find, is undone now."""
+    why = "nothing of it was executed" if opposite is None else f"{opposite.order_id} has undone it"
+    keys = {f"{_KEYS}{order.order_id}", f"{_KEYS}{handshake.venue_metadata.get(KEY)}"}
+    for item in tuple(gate.runner.engine.state.breaks.rows.values()):
+        if item.kind is BreakKind.NOT_UNDONE and item.is_open and item.key in keys:
+            with suppress(OrdergateError):  # a person has resolved it meanwhile
+                await gate.execute(ResolveBreak(break_id=item.break_id, why=why), placing.ORIGIN)
 
 
 async def _as_it_is(

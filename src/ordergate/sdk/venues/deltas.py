@@ -13,6 +13,7 @@ from ordergate.domain.errors import Code, Invalid, quoted
 from ordergate.domain.money import exact
 from ordergate.domain.positions.ledger import BASE_TOKEN, position_key
 from ordergate.sdk.venues.handshakes import ExecutionHandshake
+from ordergate.sdk.venues.models import Order
 from ordergate.sdk.venues.names import canonical, known_as
 
 ExecutionDelta = dict[str, Any]
@@ -21,10 +22,15 @@ _ALSO: Final[Mapping[str, str]] = {"token": BASE_TOKEN}
 """Other names of kinds of assets."""
 
 
+def own_name(order: Order, broker: str) -> str:
+    """The order's own venue in position keys: of a trade the broker, else as `known_as`."""
+    return broker if order.is_cex_trade() else known_as(order.venue, broker)
+
+
 def execution_deltas_of(handshake: ExecutionHandshake) -> list[ExecutionDelta]:
     """One entry for each thing that moved, the fee beside that of its asset, else in an entry of its own."""
     broker = handshake.venue_metadata.get("broker", canonical(handshake.order.venue))
-    venue = known_as(handshake.order.venue, broker)
+    venue = own_name(handshake.order, broker)
     fees = dict(handshake.venue_metadata.get("fees") or {handshake.fee_currency: handshake.fee_amount})
     fee_of = {position_key(broker, currency): fee for currency, fee in fees.items() if fee}
     source = "transfer" if handshake.order.is_wallet_transfer() else "trade"

@@ -22,6 +22,7 @@ from ordergate.domain.risk.kill_switch import Trigger
 from ordergate.domain.risk.limits import Level
 from ordergate.sdk.line import Line
 from ordergate.sdk.venues import placing
+from ordergate.sdk.venues.again import told_again
 from ordergate.sdk.venues.codes import ErrorCode
 from ordergate.sdk.venues.deltas import ExecutionDelta, execution_deltas_of
 from ordergate.sdk.venues.groups import Groups
@@ -53,7 +54,8 @@ class ExecutionManager:
         fund_id: whose orders they are; None takes the fund of what is given, else that of signals.
         subscriptions: position keys that may be moved, of the handler that is made; None is all.
         tolerance: how far a position may be from what there is, of the handler that is made.
-        on_system_failure: called with the reason once the fund is halted; may raise SystemExit.
+        on_system_failure: called with the reason at the end of a batch that was broken off, the fund halted; may
+            raise SystemExit, or process orders itself.
         total_s: for how long orders of one batch are begun, waited for and compared.
 
     Attributes:
@@ -84,6 +86,7 @@ class ExecutionManager:
         )
         self._on_system_failure, self._total_s = on_system_failure, total_s
         self._turn = threading.Lock()
+        self._at_work: int | None = None
         self._began, self._why = 0.0, ""
         self.system_failure: str | None = None
 
@@ -119,7 +122,14 @@ class ExecutionManager:
         for order in orders:
             check_order(order)
         with self._turn:
-            return self._process(timestamp, orders)
+            self._at_work = threading.get_ident()
+            try:
+                done, failure = self._process(timestamp, orders), self.system_failure
+            finally:
+                self._at_work = None
+        if failure is not None:
+            self._tell(failure)
+        return done
 
     def _process(self, timestamp: datetime, orders: Sequence[Order]) -> list[ExecutionHandshake]:
         self._began, self.system_failure, self._why = self._time(), None, ""
@@ -133,14 +143,14 @@ class ExecutionManager:
     def _step(self, timestamp: datetime, wanted: list[Order], number: int) -> list[ExecutionHandshake]:
         """One order, or a group."""
         if self.system_failure is not None:
-            return [failed(order, ErrorCode.SYSTEM_FAILURE, self.system_failure) for order in wanted]
+            return self._not_sent(wanted, ErrorCode.SYSTEM_FAILURE, self.system_failure)
         if self._left() <= 0:
             detail = f"not sent: the batch is at work for {self._total_s:g} s already"
-            return [failed(order, ErrorCode.TIME_OVER, detail) for order in wanted]
+            return self._not_sent(wanted, ErrorCode.TIME_OVER, detail)
         try:
             self._meet(wanted)
         except OrdergateError as error:
-            return [failed(order, ErrorCode.ROUTING, f"not sent: {error}") for order in wanted]
+            return self._not_sent(wanted, ErrorCode.ROUTING, f"not sent: {error}")
         with self._within():
             if wanted[0].is_atomic():
                 groups = Groups(self._line, self.venue_interface_manager, self._fund_id, self._left)
@@ -159,6 +169,14 @@ class ExecutionManager:
             if not self._reconcile_with_retry(timestamp, deltas, number):
                 self._trigger_system_failure(f"Reconciliation failed for order {number}")
         return handshakes
+
+    def _not_sent(self, wanted: Sequence[Order], code: ErrorCode, why: str) -> list[ExecutionHandshake]:
+        """Of what is not sent now; how it stands, where it was before."""
+        desk: Desk | None = getattr(self.venue_interface_manager, "desk", None)
+        told = told_again(desk, wanted)
+        return [
+            failed(order, code, why) if one is None else one for order, one in zip(wanted, told, strict=True)
+        ]
 
     def _meet(self, wanted: Iterable[Order]) -> None:
         """What is in the accounts before anything is done there is not what is done now."""
@@ -223,7 +241,7 @@ class ExecutionManager:
         return None if result["success"] else "; ".join(_shown(one) for one in result["mismatches"])
 
     def _trigger_system_failure(self, reason: str) -> None:
-        """Halts the fund until a person lifts that, and calls the hook.
+        """Halts the fund until a person lifts that, and calls the hook; within a batch, that is called at its end.
 
         Raises:
             SystemExit, or whatever the hook raises.
@@ -234,8 +252,13 @@ class ExecutionManager:
             self._line.wait(lambda gate: self._halt(gate, detail), _DEADLINE_S)
         except OrdergateError as error:
             _log.error("the fund could not be halted", error=str(error))
+        if self._at_work != threading.get_ident():
+            self._tell(detail)
+
+    def _tell(self, failure: str) -> None:
+        """Calls the hook, while no batch of this thread is at work: it may process orders itself."""
         if self._on_system_failure is not None:
-            self._on_system_failure(f"System failure: {detail}")
+            self._on_system_failure(f"System failure: {failure}")
 
     async def _halt(self, gate: Gate, reason: str) -> None:
         halt = ThrowSwitch(

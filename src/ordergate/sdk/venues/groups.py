@@ -14,11 +14,13 @@ import structlog
 from ordergate.bootstrap import Gate
 from ordergate.domain.errors import OrdergateError
 from ordergate.sdk.line import Line
+from ordergate.sdk.venues.again import told_again
 from ordergate.sdk.venues.codes import ErrorCode
 from ordergate.sdk.venues.compensating import Undone, undo
 from ordergate.sdk.venues.handshakes import ExecutionHandshake, ExecutionHandshakeStatus
 from ordergate.sdk.venues.models import Order
 from ordergate.sdk.venues.routing import Desk, VenueInterfaceManager, failed
+from ordergate.sdk.venues.wanted import named_key
 
 _UNDO_S: Final = 30.0
 _SLACK_S: Final = 15.0
@@ -54,29 +56,29 @@ class Groups:
                 break
         else:
             return [_told(handshake, "completed", None) for handshake in done]
+        why = f"not sent: the {done[-1].order.operation} before it is {done[-1].status}"
+        done += [self._not_sent(member, desk, ErrorCode.ATOMIC_GROUP, why) for member in members[len(done) :]]
         undone = self._undo(str(members[0].atomic_group_id), done)
-        first = done[-1]
-        rest = [
-            failed(
-                member,
-                ErrorCode.ATOMIC_GROUP,
-                f"not sent: the {first.order.operation} before it is {first.status}",
-            )
-            for member in members[len(done) :]
-        ]
-        ended = [undone.handshakes.get(at, handshake) for at, handshake in enumerate(done)] + rest
+        ended = [undone.handshakes.get(at, handshake) for at, handshake in enumerate(done)]
         return [_told(handshake, "failed", undone) for handshake in ended]
 
     def _route(self, timestamp: datetime, member: Order, desk: Desk | None) -> ExecutionHandshake:
         """Has a member done, within what is left of the batch's time."""
         left = self._left()
         if left <= 0:
-            return failed(member, ErrorCode.TIME_OVER, "not sent: the time of its batch is over")
+            return self._not_sent(
+                member, desk, ErrorCode.TIME_OVER, "not sent: the time of its batch is over"
+            )
         with nullcontext() if desk is None else desk.within(left):
             return self._routing.route_to_venue(timestamp, member)
 
+    def _not_sent(self, member: Order, desk: Desk | None, code: ErrorCode, why: str) -> ExecutionHandshake:
+        """Of what is not sent now; how it stands, where it was before."""
+        (told,) = told_again(desk, [member])
+        return failed(member, code, why) if told is None else told
+
     def _undo(self, group: str, done: list[ExecutionHandshake]) -> Undone:
-        if all(one.was_failed() and "order_id" not in one.venue_metadata for one in done):
+        if all(_was_none(one) for one in done):
             return Undone()
 
         async def work(gate: Gate) -> Undone:
@@ -87,6 +89,12 @@ class Groups:
         except OrdergateError as error:
             _log.error("whether a group was undone is not known", group=group, error=str(error))
             return Undone(triggered=True, complete=False)
+
+
+def _was_none(handshake: ExecutionHandshake) -> bool:
+    """Whether there is no order of it, and none from before."""
+    made = "order_id" in handshake.venue_metadata or named_key(handshake.order) is not None
+    return handshake.was_failed() and not made
 
 
 def _told(handshake: ExecutionHandshake, status: str, undone: Undone | None) -> ExecutionHandshake:

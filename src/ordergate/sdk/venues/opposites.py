@@ -7,14 +7,12 @@ from typing import Any, Final
 from ordergate.domain.instruments import TOKEN, Instrument
 from ordergate.domain.money import DIGITS, EXACT, ZERO, divide, plain
 from ordergate.domain.operations import Operation
-from ordergate.domain.orders.commands import SubmitOrder
+from ordergate.domain.orders.commands import COMPENSATES, SubmitOrder
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.operations import OperationTerms, side_of
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.states import OrderType, Side, TimeInForce
 
-COMPENSATES: Final = "compensates"
-"""The kind of an opposite order's key: the group and the order that it undoes."""
 _SIDES: Final[Mapping[Side, Side]] = {
     Side.BUY: Side.SELL,
     Side.SELL: Side.BUY,
@@ -35,21 +33,14 @@ _ELSEWHERE: Final = (Operation.STAKE, Operation.UNSTAKE, Operation.SWAP)
 """What gives another token, which the opposite order gives back."""
 
 
-def key_of(group: str, order: Order) -> str:
-    """What makes the opposite order the same one, however often it is asked for."""
-    return f"{group}/{order.order_id}"
-
-
-def opposite_of(
-    order: Order, fills: Sequence[Fill], group: str, instrument: Instrument | None
-) -> SubmitOrder | None:
-    """The order that undoes it; None where none does."""
+def opposite_of(order: Order, fills: Sequence[Fill], instrument: Instrument | None) -> SubmitOrder | None:
+    """The order that undoes it, the same one whoever asks and however often; None where none does."""
     common: dict[str, Any] = {
         "fund_id": order.fund_id,
         "order_type": OrderType.MARKET,
         "tif": TimeInForce.GTC,
         "key_kind": COMPENSATES,
-        "key": key_of(group, order),
+        "key": order.order_id,
         "strategy_id": order.strategy_id,
     }
     if order.operation.is_trade:

@@ -19,9 +19,9 @@ from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.states import TERMINAL, State
 from ordergate.domain.positions.ledger import BASE_TOKEN
 from ordergate.sdk.venues.codes import ErrorCode
+from ordergate.sdk.venues.deltas import own_name
 from ordergate.sdk.venues.handshakes import ExecutionHandshake, ExecutionHandshakeStatus
 from ordergate.sdk.venues.models import Order
-from ordergate.sdk.venues.names import known_as
 from ordergate.sdk.venues.registry import Place
 
 ORIGIN: Final = Origin(source="sdk")
@@ -88,7 +88,7 @@ async def handshake_of(
         trade_id=order.broker_order_id,
         executed_amount=float(order.filled_quantity * size),
         executed_price=None if price is None else float(price),
-        position_deltas=_moved(fills, known_as(wanted.venue, place.broker)),
+        position_deltas=_moved(fills, own_name(wanted, place.broker)),
         fee_amount=fees.get(fee_currency, 0.0),
         fee_currency=fee_currency,
         slippage=_slippage(wanted, order),

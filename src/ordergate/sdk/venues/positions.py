@@ -240,10 +240,14 @@ class PositionUpdateHandler:
     def reconcile(self) -> dict[str, Any]:
         """Compares the positions that the last deltas have moved, and nothing else; what agrees is taken over."""
         monitor = self.position_monitor
-        seen = monitor.look(self._keys)
+        undone = (
+            self._booked or {}
+        ).keys() & monitor.simulated_positions.keys()  # bought before, sold again now
+        keys = self._keys | undone
+        seen = monitor.look(keys)
         found = monitor.mismatches(seen, self._keys, self._booked, self._tolerance)
         if not found:
-            monitor.adopt(seen, self._keys)
+            monitor.adopt(seen, keys)
             self._booked = None
         return {
             "success": not found,

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
+from math import inf
 from typing import Any, Final
 
 import structlog
@@ -13,21 +15,23 @@ from ordergate.domain.errors import Code, Invalid, OutcomeUnknown, Refused, quot
 from ordergate.domain.operations import Operation
 from ordergate.domain.orders import order as engine
 from ordergate.domain.orders.commands import SubmitOrder
-from ordergate.domain.orders.states import State
 from ordergate.sdk.line import Line, WrongLoop
 from ordergate.sdk.venues import placing
 from ordergate.sdk.venues.codes import ErrorCode
-from ordergate.sdk.venues.compensating import undone_by
+from ordergate.sdk.venues.compensating import is_whole, undone_by
 from ordergate.sdk.venues.handshakes import BUNDLE, ExecutionHandshake, ExecutionHandshakeStatus
 from ordergate.sdk.venues.interfaces import CEXInterface, OnChainInterface, WalletInterface
+from ordergate.sdk.venues.made import made_by
 from ordergate.sdk.venues.models import Order
 from ordergate.sdk.venues.names import ON_CHAIN, TRADES, OrderOperation, canonical
 from ordergate.sdk.venues.registry import NoVenue, Place, place_of, target_of
-from ordergate.sdk.venues.wanted import KEY, bundle_of, command_of, key_of_order
+from ordergate.sdk.venues.wanted import KEY, bundle_of, command_of, key_of_bundle, key_of_order
 
 EXECUTION_TIMEOUT_S: Final = 30.0
 _SLACK_S: Final = 15.0
 _SHARED: Final = ("broker", "state", "reason_code", "reason", KEY)
+_within: Final[ContextVar[float]] = ContextVar("within", default=inf)
+"""For how long the orders of the present batch are waited for; work on the gate's loop takes it along."""
 _log = structlog.get_logger("ordergate.sdk.venues")
 
 
@@ -61,13 +65,16 @@ class Desk:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Meanwhile waits no longer than that, either."""
-        before = self._timeout_s
-        self._timeout_s = min(before, seconds)
+        """Meanwhile nothing is waited for longer than that in this thread, either."""
+        before = _within.set(min(_within.get(), seconds))
         try:
             yield
         finally:
-            self._timeout_s = before
+            _within.reset(before)
+
+    @property
+    def _patience_s(self) -> float:
+        return min(self._timeout_s, _within.get())
 
     def broker_of(self, order: Order) -> str | None:
         """The broker that an order goes to; None where there is none. A venue that is simulated begins.
@@ -93,7 +100,7 @@ class Desk:
         """
         key = key_of_order(order, self._new_key)
         try:
-            return self.line.wait(lambda gate: self._execute(gate, order, key), self._timeout_s + _SLACK_S)
+            return self.line.wait(lambda gate: self._execute(gate, order, key), self._patience_s + _SLACK_S)
         except OutcomeUnknown as unknown:
             return _pending(order, {KEY: key, "reason": str(unknown)})
 
@@ -109,7 +116,7 @@ class Desk:
             return None
         key = key_of_order(orders[0], self._new_key)
         try:
-            return self.line.wait(lambda gate: self._bundle(gate, orders, key), self._timeout_s + _SLACK_S)
+            return self.line.wait(lambda gate: self._bundle(gate, orders, key), self._patience_s + _SLACK_S)
         except OutcomeUnknown as unknown:
             return [_pending(order, {KEY: key, "reason": str(unknown)}) for order in orders]
         except WrongLoop:
@@ -133,10 +140,10 @@ class Desk:
             placing.feed(gate, place.broker, command.symbol if order.is_cex_trade() else None)
             if _lacks_price(gate, order, command.symbol):
                 try:
-                    known = await _known(gate, command)
+                    known = await made_by(gate, command.fund_id, key)
                 except Exception as error:  # it may have been made
                     return _not_known(order, place, {"broker": place.broker, KEY: key}, error)
-                if not known:
+                if known is None:
                     detail = f"nobody has quoted {command.symbol}: set a quote, or feed some"
                     return failed(order, ErrorCode.NO_PRICE, detail, simulated=True)
         return await self._make(gate, order, place, command, key)
@@ -152,7 +159,7 @@ class Desk:
         if not knows or any(one.broker != place.broker for one in places):
             return None
         try:
-            command = bundle_of(orders, places, self.fund_of(gate), f"{key}/bundle")
+            command = bundle_of(orders, places, self.fund_of(gate), key_of_bundle(key))
         except Refused as refused:
             return [_refused(order, place, refused) for order in orders]
         if place.simulated:
@@ -174,8 +181,8 @@ class Desk:
             return _not_known(order, place, metadata, error)
         metadata["order_id"] = made.order_id
         try:
-            made = await placing.ended(gate, made.order_id, self._timeout_s)
-            undoing = await undone_by(gate, order.atomic_group_id, made) if result.replayed else None
+            made = await placing.ended(gate, made.order_id, self._patience_s)
+            undoing = await undone_by(gate, made) if result.replayed else None
             done = await placing.handshake_of(gate, order, place, made, undoing)
         except Exception as error:
             return _not_known(order, place, metadata, error)
@@ -196,8 +203,7 @@ def _by_venue(brokers: Mapping[str, str]) -> dict[str, str]:
 
 def _undone(done: ExecutionHandshake, undoing: engine.Order) -> ExecutionHandshake:
     """Of an order that its group has undone already: it is not executed a second time, nor is it as if it were."""
-    whole = undoing.state in (State.FILLED, State.CLOSED)
-    status = ExecutionHandshakeStatus.ROLLED_BACK if whole else ExecutionHandshakeStatus.PENDING
+    status = ExecutionHandshakeStatus.ROLLED_BACK if is_whole(undoing) else ExecutionHandshakeStatus.PENDING
     return done.model_copy(update={"status": status})
 
 
@@ -252,11 +258,6 @@ def _where(order: Order) -> str:
 def _lacks_price(gate: Gate, order: Order, symbol: str) -> bool:
     """Whether it is to be executed now, and nobody has said at which price."""
     return order.is_cex_trade() and order.order_type == "market" and symbol not in gate.quotes
-
-
-async def _known(gate: Gate, command: SubmitOrder) -> bool:
-    """Whether the order was made before, so that it may be executed already."""
-    return bool(await gate.journal.get("keys", [(command.fund_id, command.key_kind, command.key)]))
 
 
 def failed(

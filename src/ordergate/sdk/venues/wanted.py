@@ -45,10 +45,20 @@ _STAKED: Final = {"lido": "stETH", "etherfi": "eETH"}
 """What is taken back there, where an order does not say it."""
 
 
+def named_key(order: Order) -> str | None:
+    """What makes a repetition the same order, as its caller says; None where each call is an order of its own."""
+    named = order.metadata.get(KEY) or order.operation_id
+    return str(named) if named else None
+
+
 def key_of_order(order: Order, fresh: Callable[[], str]) -> str:
     """What makes a repetition the same order: as its caller says, else a new one for this call."""
-    named = order.metadata.get(KEY) or order.operation_id
-    return str(named) if named else f"venues/{fresh()}"
+    return named_key(order) or f"venues/{fresh()}"
+
+
+def key_of_bundle(key: str) -> str:
+    """What makes a bundle the same order, by the key of its first."""
+    return f"{key}/bundle"
 
 
 def command_of(
@@ -165,10 +175,11 @@ def leg_of(order: Order, place: Place, target: str | None) -> Leg:
     if token is None:
         detail = f"is missing: which token shall the {order.operation} be of?"
         raise Invalid(Code.MISSING, detail, f"#/{named[0]}")
+    by_claim = order.operation is OrderOperation.WITHDRAW and not order.token_out
     return Leg(
         operation=Operation(order.operation.value),
         quantity=exact(order.amount, "#/amount"),
-        token=_underlying(token) if order.operation is OrderOperation.WITHDRAW else token,
+        token=_underlying(token) if by_claim else token,
         venue=place.protocol,
         token_out=order.token_out if order.operation in _SAYS_OUT else None,
         target=target,
@@ -177,8 +188,8 @@ def leg_of(order: Order, place: Place, target: str | None) -> Leg:
 
 
 def _underlying(token: str) -> str:
-    """What a claim of a lending protocol is on: USDC of aUSDC."""
-    return token[1:] if token[:1] == "a" and token[1:].isupper() else token
+    """What a claim of a lending protocol is on: USDC of aUSDC, wstETH of awstETH; a name all in lower case is none."""
+    return token[1:] if token[:1] == "a" and token[1:] and not token.islower() else token
 
 
 def _least_out(order: Order) -> Decimal | None:

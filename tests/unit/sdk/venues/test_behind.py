@@ -69,6 +69,17 @@ def test_what_a_broker_of_another_case_has_moved_is_what_the_ledger_has(gate: Ga
     assert PositionMonitor(gate).get_current_positions()["Binance:BaseToken:BTC"] == 0.5
 
 
+def test_what_a_broker_of_another_name_has_moved_is_by_asset(gate: Gate) -> None:
+    routing = VenueInterfaceManager(gate, brokers={"binance": "spot-account"})
+    keys = ["spot-account:BaseToken:BTC", "spot-account:BaseToken:USDT"]
+    manager = ExecutionManager(routing, gate=gate, subscriptions=keys)
+    (done,) = manager.process_orders(AT, [spot()])
+    assert done.position_deltas == {"BTC": 0.5, "USDT": -22_500}
+    deltas = manager._convert_trade_to_execution_deltas(done)
+    assert [delta["position_key"] for delta in deltas] == keys
+    assert manager.system_failure is None
+
+
 def test_a_protocols_broker_of_another_case_is_the_protocol(gate: Gate) -> None:
     assert on_loop(gate, place_of(gate, "lido", {})).protocol is None
 

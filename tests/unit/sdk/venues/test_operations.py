@@ -23,7 +23,8 @@ from ordergate.sdk.venues import (
     OrderOperation,
     VenueInterfaceManager,
 )
-from ordergate.sdk.venues.registry import NoVenue, place_of
+from ordergate.sdk.venues.registry import NoVenue, Place, place_of
+from ordergate.sdk.venues.wanted import leg_of
 from tests.unit.sdk.venues.gates import AT, on_loop, quote, running, spot
 
 PERPETUAL = InstrumentSection(
@@ -93,6 +94,17 @@ def test_each_operation_moves_what_it_should(gate: Gate, wanted: Order, moved: d
         one for one in on_loop(gate, gate.queries.orders()) if one.order_id == done.venue_metadata["order_id"]
     ]
     assert made.operation == wanted.operation.value
+
+
+@pytest.mark.parametrize(("given", "token"), [
+    ({"token_in": "aUSDC"}, "USDC"), ({"token_in": "awstETH"}, "wstETH"), ({"token_in": "aweETH"}, "weETH"),
+    ({"token_in": "aUSDC.e"}, "USDC.e"), ({"token_in": "aAAVE"}, "AAVE"), ({"token_in": "AAVE"}, "AAVE"),
+    ({"token_in": "aave"}, "aave"), ({"token_in": "a"}, "a"), ({"token_in": "wstETH"}, "wstETH"),
+    ({"token_in": "awstETH", "token_out": "wstETH"}, "wstETH"), ({"token_out": "alETH"}, "alETH"),
+])  # fmt: skip
+def test_what_is_withdrawn_by_its_claim(given: dict[str, str], token: str) -> None:
+    place = Place(venue="aave_v3", broker="wallet", simulated=True)
+    assert leg_of(order("withdraw", "aave_v3", **given), place, None).token == token
 
 
 def test_every_operation_is_tried() -> None:

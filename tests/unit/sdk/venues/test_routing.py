@@ -63,7 +63,7 @@ def test_a_broker_may_have_another_name(gate: Gate) -> None:
     routing = VenueInterfaceManager(gate, brokers={"binance": "paper"})
     done = routing.route_to_venue(AT, spot())
     assert done.venue_metadata["broker"] == "paper"
-    assert done.position_deltas == {"paper:BaseToken:BTC": 0.5, "paper:BaseToken:USDT": -22500.0}
+    assert done.position_deltas == {"BTC": 0.5, "USDT": -22500.0}
     wrong = VenueInterfaceManager(gate, brokers={"binance": "nobody"}).route_to_venue(AT, spot())
     assert (wrong.error_code, wrong.status) == ("VIM-003", "failed")
 

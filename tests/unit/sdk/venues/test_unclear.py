@@ -200,7 +200,7 @@ def test_a_purchase_whose_fee_was_taken_of_it_is_undone_as_far_as_there_is_some(
     fills: list[Fill] = [type(fill)(**{
         **{name: getattr(fill, name) for name in fill.__struct_fields__}, "fee": Decimal(fee), "fee_currency": currency,
     })]  # fmt: skip
-    opposite = opposite_of(order, fills, "g", built_in("BTC/USDT"))
+    opposite = opposite_of(order, fills, built_in("BTC/USDT"))
     assert opposite is not None
     assert opposite.quantity == Decimal(left)
 
