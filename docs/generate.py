@@ -795,17 +795,17 @@ waits for a person.
 {table(("exchange", "client ids", "deduplicates", "duplicate", "not taken: sent again", "no such order"), known)}
 A request carries its time, and Binance takes none that is older than `receive_window_ms`: on spot it looks on arrival,
 and again before the order book. So a spot order that was not answered is proven absent once the exchange's clock is
-{MARGIN_S:g} s past that window, and it then says `-2013`; for every symbol of the broker, where another process had
-sent it. Of perpetuals its documents have the look on arrival alone, and no bound to how long an order that was taken
-may wait for the book: there `-2013` proves nothing, and an order without an answer that is not found waits for a
-person.
+{MARGIN_S:g} s past that window, and it then says `-2013` of the order's symbol. Of perpetuals its documents have the
+look on arrival alone, and no bound to how long an order that was taken may wait for the book: there `-2013` proves
+nothing, and an order without an answer that is not found waits for a person.
 
 ## What was tested
 
 The real ccxt against a fake Binance over HTTP and WebSocket, written from Binance's documents, on spot and on
 USD-margined perpetuals: the suite of brokers, and every fault of the counterpart. Not against Binance itself: how
-soon its queries tell of an order, its real limits of rates, and its sandbox only an account there can show. Other
-exchanges were not tried.
+soon its queries tell of an order, its real limits of rates, and its sandbox only an account there can show. Of
+OKX and Bitget only that the streams open, on a server that takes every login; of Bybit and Gate what ccxt makes of a
+market buy, and of an order that Bybit has canceled after a part. Nothing else was tried of other exchanges.
 """
 
 

@@ -357,6 +357,47 @@ def test_errors_that_prove_a_refusal_end_the_order(
     run(main())
 
 
+@pytest.mark.parametrize("said", [{"retcode": 10029}, {"retcode": 10019}, {"status": "rejected"}])
+def test_an_error_of_an_order_that_works_ends_it_only_where_the_connector_has_it_ended(
+    nats: Nats, tmp_path: Path, said: dict[str, Any]
+) -> None:
+    async def main() -> None:
+        async with trading(nats, tmp_path) as (gate, connector, post):
+            order = await buy(gate, limit="1.00")
+            await becomes(gate, order.order_id, State.SUBMITTED)
+
+            async def asked() -> bool:
+                return "lookup" in [verb for verb, _body in connector.asked]
+
+            connector.asked.clear()
+            await post.send("broker.error.AAPL", {"order_id": order.order_id, **said})
+            await until(asked)
+            await gate.execute(ReplaceOrder(order_id=order.order_id, limit_price=Decimal("1.01")))
+            kept = await becomes(gate, order.order_id, State.SUBMITTED)
+            assert (kept.limit_price, kept.leaves_quantity) == (Decimal("1.01"), 100)
+            connector.orders[0].end = "rejected"
+            await post.send("broker.error.AAPL", {"order_id": order.order_id, **said})
+            await becomes(gate, order.order_id, State.REJECTED)
+            assert await breaks(gate) == []
+
+    run(main())
+
+
+def test_an_error_that_proves_a_refusal_ends_an_order_that_is_not_answered(
+    nats: Nats, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with trading(nats, tmp_path) as (gate, connector, post):
+            connector.refuses = "no money"
+            connector.silent.add("submit")
+            order = await buy(gate)
+            await post.send("broker.error.AAPL", {"order_id": order.order_id, "retcode": 10019})
+            ended = await becomes(gate, order.order_id, State.REJECTED)
+            assert ended.reason == "10019"
+
+    run(main())
+
+
 def test_orders_that_are_only_published(nats: Nats, tmp_path: Path) -> None:
     async def main() -> None:
         async with mail(nats.url) as post:

@@ -9,8 +9,9 @@ import structlog
 from msgspec.structs import replace
 
 from ordergate.application.account_record import AccountRecord
-from ordergate.application.ports.brokers import Broker, Presence, TellingBroker
+from ordergate.application.ports.brokers import Broker, Lookup, Presence, SymbolBroker, TellingBroker
 from ordergate.application.runner import Runner
+from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import Confirmed
 from ordergate.domain.recon.difference import Difference
 from ordergate.domain.recon.statement import Statement, wrong_in
@@ -63,6 +64,14 @@ async def confirm(runner: Runner, broker: str, names: Iterable[str]) -> None:
         await runner.deliver(Confirmed(broker=broker, broker_order_id=name))
 
 
+async def look_up(broker: Broker, order: Order, client_id: str) -> Lookup:
+    """What the broker knows of a request of an order. Raises TimeoutError, and what somebody's adapter raises."""
+    async with asyncio.timeout(_DEADLINE_S):
+        if hasattr(broker, "lookup_in"):
+            return await cast(SymbolBroker, broker).lookup_in(order.symbol, client_id, order.broker_order_id)
+        return await broker.lookup(client_id, order.broker_order_id)
+
+
 async def fetch(
     broker: Broker, runner: Runner, record: AccountRecord, asked: Mapping[str, set[str]]
 ) -> tuple[frozenset[str], frozenset[str]]:
@@ -77,8 +86,7 @@ async def fetch(
         if order is None or order.client_id is None:
             continue
         try:
-            async with asyncio.timeout(_DEADLINE_S):
-                found = await broker.lookup(order.client_id, order.broker_order_id)
+            found = await look_up(broker, order, order.client_id)
         except Exception as error:  # somebody's adapter
             _log.warning("an order could not be looked up", order=order_id, error=repr(error))
             silent |= keys

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ordergate.application.dispatch import request_of
 from ordergate.application.entry import Entry, Origin
+from ordergate.application.fetching import look_up
 from ordergate.application.health import BrokerHealth
 from ordergate.application.ports.brokers import Broker, Deduplication, Lookup, Presence
 from ordergate.application.ports.clock import Clock
@@ -114,7 +115,7 @@ class Settlement:
         """Asks the broker about an order that it has answered, and takes what it says."""
         settled = all(request.phase is Phase.PARKED for request in order.requests)
         if order.state in _SENT and settled and order.client_id is not None:
-            for report in (await self._lookup(order.client_id, order.broker_order_id)).reports:
+            for report in (await self._lookup(order, order.client_id)).reports:
                 await self._runner.deliver(report)
 
     def _committed(self, entries: Sequence[Entry]) -> None:
@@ -179,7 +180,7 @@ class Settlement:
         asked = (order.client_id or request.client_id) if change else request.client_id
         waited = asyncio.get_running_loop().time() - self._doubted_at[key]
         grace_is_over = waited >= self._broker.capabilities.grace_s
-        found = await self._lookup(asked, order.broker_order_id)
+        found = await self._lookup(order, asked)
         if found.presence is Presence.FOUND:
             for report in found.reports:
                 await self._runner.deliver(report)
@@ -211,10 +212,9 @@ class Settlement:
     def _sends_again_safely(self) -> bool:
         return self._broker.capabilities.deduplication is Deduplication.FOREVER
 
-    async def _lookup(self, client_id: str, broker_order_id: str | None) -> Lookup:
+    async def _lookup(self, order: Order, client_id: str) -> Lookup:
         try:
-            async with asyncio.timeout(_DEADLINE_S):
-                found = await self._broker.lookup(client_id, broker_order_id)
+            found = await look_up(self._broker, order, client_id)
         except Exception as error:
             _log.exception("a broker adapter raised", broker=self._broker.name, request=client_id)
             found = Lookup(presence=Presence.UNAVAILABLE, reason=f"{type(error).__name__}: {error}")

@@ -168,6 +168,21 @@ class Silent(ScriptedBroker):
             await asyncio.get_running_loop().create_future()
 
 
+def test_a_broker_that_asks_symbol_by_symbol_is_told_which_one() -> None:
+    broker = ScriptedBroker()
+    broker.answers.append(UNKNOWN)
+    asked: list[tuple[str, str, str | None]] = []
+
+    async def lookup_in(symbol: str, client_id: str, broker_order_id: str | None) -> Lookup:
+        asked.append((symbol, client_id, broker_order_id))
+        return found(acknowledged(), executed())
+
+    broker.lookup_in = lookup_in
+    assert scenario(broker, submit).state is State.CLOSED
+    assert asked == [("AAPL", "ord-000001.1", None)]
+    assert broker.looked_up == []
+
+
 def test_a_broker_that_never_answers_a_question_holds_up_nothing_for_ever() -> None:
     broker = Silent()
     broker.answers.append(UNKNOWN)

@@ -16,7 +16,8 @@ Rules that the conformance suite (`ordergate.testing.conformance.broker`) checks
 8. A statement of the account is all of one moment; one that is not complete says nothing, and is never read as empty.
 9. The reason of a refusal for lack of margin begins with `reports.INSUFFICIENT_MARGIN`.
 10. `has_margin`, where there is one, calculates and sends nothing; None, never an exception, where it cannot say now.
-11. `check`, where there is one, asks the venue and changes nothing there: it needs no session and ends nobody's.
+11. `lookup_in`, where there is one, answers as `lookup` does, of an order in that symbol.
+12. `check`, where there is one, asks the venue and changes nothing there: it needs no session and ends nobody's.
 """
 
 from datetime import datetime
@@ -250,6 +251,14 @@ class TellingBroker(Broker, Protocol):
 
     async def statement(self, since: datetime) -> Statement:
         """What is in the account now, and what was executed since then; not complete where that cannot be told."""
+        ...
+
+
+class SymbolBroker(Broker, Protocol):
+    """A broker whose venue is asked for an order symbol by symbol, and that is told which one it is in."""
+
+    async def lookup_in(self, symbol: str, client_id: str, broker_order_id: str | None = None) -> Lookup:
+        """As `lookup`, where it is known in which symbol the order is."""
         ...
 
 

@@ -35,7 +35,7 @@ from ordergate.application.ports.clock import Clock
 from ordergate.application.stopping import stopped
 from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.money import is_sane
-from ordergate.domain.orders.reports import Outcome
+from ordergate.domain.orders.reports import Answered, Outcome
 from ordergate.domain.orders.states import RequestKind
 from ordergate.domain.recon.statement import Statement
 from ordergate.protocols.subjects import token
@@ -79,7 +79,8 @@ class BusBroker:
         self._lacks: str | None = None
         self._began = 0.0
         self._sent: dict[str, float] = {}
-        self._names = Names()
+        self._names = Names(published=settings.sends is Way.PUBLISH)
+        self._asking: dict[str, asyncio.Task[None]] = {}
 
     @property
     def name(self) -> str:
@@ -113,6 +114,7 @@ class BusBroker:
         if following is not None:
             await stopped(following)
         self._sink = None
+        await stopped(*self._asking.values())
         await self._connection.close()
 
     async def submit(self, send: Send) -> Answer:
@@ -122,7 +124,7 @@ class BusBroker:
             return Answer(outcome=Outcome.REJECTED, reason=wrong)
         if (deaf := self._deaf()) is not None:
             return deaf
-        async with self._names.submitting():
+        async with self._names.submitting(send.client_id):
             if self._settings.sends is Way.PUBLISH:
                 return await self._publish(self._order(send))
             self._leaves(send)
@@ -312,3 +314,18 @@ class BusBroker:
         if self._sink is not None:
             tallying.messages[f"broker {self._name}", "done"] += 1
             self._sink.report(report)
+            if isinstance(report, Answered) and report.client_id is not None:
+                self._ask_after(report.client_id, report.broker_order_id)
+
+    def _ask_after(self, client_id: str, broker_order_id: str | None) -> None:
+        """Looks an order up of which an error has come: the engine asks only after those that nobody has answered."""
+        if client_id not in self._asking and self._settings.sends is Way.REQUEST:
+            asking = asyncio.get_running_loop().create_task(self._looked_up(client_id, broker_order_id))
+            self._asking[client_id] = asking
+            asking.add_done_callback(lambda _done: self._asking.pop(client_id, None))
+
+    async def _looked_up(self, client_id: str, broker_order_id: str | None) -> None:
+        found = await self.lookup(client_id, broker_order_id)
+        if self._sink is not None:
+            for report in found.reports:
+                self._sink.report(report)

@@ -10,7 +10,7 @@ from msgspec.structs import asdict, replace
 from ordergate.adapters.brokers.bus.reading import Refused
 from ordergate.application.ports.brokers import Change, Withdraw
 from ordergate.domain.identifiers import client_order_id, is_client_order_id, order_id_of
-from ordergate.domain.orders.reports import AnyReport, RequestRefused
+from ordergate.domain.orders.reports import Answered, AnyReport, End, Ended, Outcome, RequestRefused
 from ordergate.domain.orders.states import RequestKind
 
 K = TypeVar("K")
@@ -26,16 +26,23 @@ def remember(memory: dict[K, T], name: K, value: T) -> None:
 
 
 class Names:
-    """Of the orders of one account, and of the requests that were made of them."""
+    """Of the orders of one account, and of the requests that were made of them.
 
-    def __init__(self) -> None:
+    Args:
+        published: orders are only published, and neither answered nor changed.
+    """
+
+    def __init__(self, *, published: bool = False) -> None:
+        self._published = published
+        self._submits: dict[str, str] = {}
         self._tickets: dict[str, str] = {}
         self._changes: dict[tuple[str, RequestKind], tuple[str, ...]] = {}
         self._under_way: dict[asyncio.Event, None] = {}
 
     @asynccontextmanager
-    async def submitting(self) -> AsyncIterator[None]:
+    async def submitting(self, client_id: str) -> AsyncIterator[None]:
         """A submit is under way: a fill may come before its answer."""
+        remember(self._submits, order_id_of(client_id), client_id)
         done = asyncio.Event()
         self._under_way[done] = None
         try:
@@ -68,7 +75,27 @@ class Names:
                 for done in list(self._under_way):
                     await done.wait()  # each ends by its deadline
             report = replace(report, client_id=self._tickets.get(ticket))
+        if isinstance(report, Answered):
+            return self._error(report)
         return self._request(report) if isinstance(report, Refused) else report
+
+    def _error(self, said: Answered) -> AnyReport:
+        """Of an error that does not say what was asked: a refusal ends what is only published.
+
+        Else it is one of the submit, which ends no order that was acknowledged; once a change of the order has left, it
+        may be of that, and proves nothing.
+        """
+        if self._published and said.outcome is Outcome.REJECTED:
+            common = asdict(said)
+            del common["outcome"], common["epoch"]
+            return Ended(end=End.REJECTED, **common)
+        name = said.client_id
+        if name is None:
+            return said
+        made = [one for kind in RequestKind for one in self._changes.get((order_id_of(name), kind), ())]
+        if not is_client_order_id(name):
+            said = replace(said, client_id=self._submits.get(name) or client_order_id(name, 1))
+        return replace(said, outcome=Outcome.UNKNOWN) if made and name not in made else said
 
     def _request(self, refused: Refused) -> RequestRefused:
         """The refusal of the last such request of the order, where it does not name one itself.

@@ -19,9 +19,8 @@ from ordergate.adapters.brokers.bus import wire
 from ordergate.adapters.brokers.bus.settings import Subjects
 from ordergate.domain.errors import Invalid
 from ordergate.domain.exact_json import parse_json
-from ordergate.domain.identifiers import client_order_id, is_client_order_id
 from ordergate.domain.money import ZERO, exact
-from ordergate.domain.orders.reports import Answered, AnyReport, End, Ended, Executed, Outcome, RequestRefused
+from ordergate.domain.orders.reports import Answered, AnyReport, Executed, Outcome, RequestRefused
 from ordergate.domain.orders.states import RequestKind, Side
 from ordergate.domain.times import format_time, parse_time
 
@@ -38,11 +37,21 @@ _TIMES: Final = ("timestamp", "fill_time", "time", "timestamp_ms", "time_msc")
 _REASONS: Final = ("reason", "error_message", "message", "error")
 _CODES: Final = ("retcode", "error_code", "code")
 _SIDES: Final = ("side", "order_type", "direction", "type")
-# Answers of an MT5 terminal that prove that nothing was done; of the others an order may have come all the same.
+# Answers of an MT5 terminal to a new order that prove that nothing was done; after the others it may be there.
+# Those to what changes or closes (10023, 10029, 10036, 10038, 10039) say nothing of it.
 _REFUSALS: Final = frozenset(
-    (10006, 10007, *range(10013, 10020), 10022, 10023, 10026, 10027, 10029, 10030, *range(10032, 10037),
-     *range(10038, 10047))
-)  # fmt: skip
+    (
+        10006,
+        10007,
+        *range(10013, 10020),
+        10022,
+        10026,
+        10027,
+        10030,
+        *range(10032, 10036),
+        *range(10040, 10047),
+    )
+)
 _BY_NAME: Final = {side.value: side for side in Side}
 _REFUSED: Final = ("rejected", "refused", "reject")
 _REQUESTS: Final = {
@@ -152,7 +161,7 @@ def _fill(broker: str, came: Came, text: str, fields: Mapping[str, Any]) -> AnyR
 
 
 def _error(broker: str, came: Came, text: str, fields: Mapping[str, Any]) -> AnyReport:
-    """A refusal where it is proven, else doubt: the order may be there all the same."""
+    """A refusal where it is proven, else doubt: the order may be there all the same. `Names` knows what was asked."""
     client_id, ticket = _names(fields)
     code, said = _code(fields), _text(fields, _REASONS)
     reason = " ".join(part for part in (None if code is None else str(code), said) if part) or "an error"
@@ -163,11 +172,8 @@ def _error(broker: str, came: Came, text: str, fields: Mapping[str, Any]) -> Any
     request = _REQUESTS.get(str(fields.get("request")))
     if request is not None:
         return Refused(request=request, **common)
-    if code in _REFUSALS or str(fields.get("status", "")).lower() in _REFUSED:
-        return Ended(end=End.REJECTED, **common)
-    if client_id is not None and not is_client_order_id(client_id):
-        common["client_id"] = client_order_id(client_id, 1)
-    return Answered(outcome=Outcome.UNKNOWN, **common)
+    refused = code in _REFUSALS or str(fields.get("status", "")).lower() in _REFUSED
+    return Answered(outcome=Outcome.REJECTED if refused else Outcome.UNKNOWN, **common)
 
 
 def _names(fields: Mapping[str, Any]) -> tuple[str | None, str | None]:

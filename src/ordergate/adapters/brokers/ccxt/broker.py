@@ -10,7 +10,7 @@ import structlog
 
 from ordergate.adapters.brokers.ccxt import steps
 from ordergate.adapters.brokers.ccxt.account import statement_of
-from ordergate.adapters.brokers.ccxt.finding import Submits, find, reports_of
+from ordergate.adapters.brokers.ccxt.finding import Submits, find, reports_of, seen_at
 from ordergate.adapters.brokers.ccxt.health import health_of
 from ordergate.adapters.brokers.ccxt.known import known_of, theirs
 from ordergate.adapters.brokers.ccxt.library import CALL, Credentials, check_usable, exchange_of
@@ -224,16 +224,21 @@ class CcxtBroker:
             return Answer(outcome=Outcome.NOT_SENT, reason=_CLOSED)
         if not session.begun:
             return Answer(outcome=Outcome.NOT_SENT, reason=self._deaf(session))
+        link = session.link
         try:
             found = await find(session, self._sent, withdraw.order, withdraw.broker_order_id)
         except Exception as error:
-            wait_s = self._rest.left_s or None
-            return Answer(outcome=Outcome.NOT_SENT, reason=reason_of(error), retry_after_s=wait_s)
+            seen = seen_at(session, withdraw.order, withdraw.broker_order_id)
+            if seen is None:
+                wait_s = self._rest.left_s or None
+                return Answer(outcome=Outcome.NOT_SENT, reason=reason_of(error), retry_after_s=wait_s)
+            answer, _done = await self._call(lambda: link.exchange.cancel_order(seen.id, seen.symbol))
+            return answer
         if found is None:
             return Answer(outcome=Outcome.UNKNOWN, reason=f"the exchange does not tell of {withdraw.order}")
         if not found.works:
             return await self._over(session, found)
-        link, place = session.link, found.place
+        place = found.place
         answer, done = await self._call(lambda: link.exchange.cancel_order(place.id, place.symbol))
         if done is not None:
             await self._canceled(session, found, done)
@@ -275,12 +280,19 @@ class CcxtBroker:
 
     async def lookup(self, client_id: str, broker_order_id: str | None = None) -> Lookup:
         """What the exchange knows. An absence is proven only once the request can no longer arrive."""
+        return await self._look_up(None, client_id, broker_order_id)
+
+    async def lookup_in(self, symbol: str, client_id: str, broker_order_id: str | None = None) -> Lookup:
+        """Likewise, of an order in that symbol: one question, and not one a symbol."""
+        return await self._look_up(symbol, client_id, broker_order_id)
+
+    async def _look_up(self, symbol: str | None, client_id: str, broker_order_id: str | None) -> Lookup:
         session = self.session
         if session is None or not session.begun:
             return Lookup(presence=Presence.UNAVAILABLE, reason=self._deaf(session))
         try:
             over = await self._sent.are_over(session, client_id)
-            found = await find(session, self._sent, client_id, broker_order_id)
+            found = await find(session, self._sent, client_id, broker_order_id, symbol)
             if found is None:
                 absent = over and self._capabilities.proves_absence
                 return Lookup(presence=Presence.ABSENT if absent else Presence.UNPROVEN)

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from ordergate.adapters.brokers.ccxt.library import CALL
 from ordergate.adapters.brokers.ccxt.outcomes import Evidence, names_of
-from ordergate.adapters.brokers.ccxt.reading import Found, Unreadable, executed, place_of, standing
+from ordergate.adapters.brokers.ccxt.reading import Found, Place, Unreadable, executed, place_of, standing
 from ordergate.adapters.brokers.ccxt.sessions import Session
 from ordergate.adapters.brokers.ccxt.settings import MARGIN_S, CcxtSettings
 from ordergate.domain.identifiers import order_id_of
@@ -48,10 +48,11 @@ class Submits:
         if sent is not None:
             sent.until = at_ms
 
-    def symbols_of(self, client_id: str) -> tuple[str, ...]:
-        """Where an order of that id can be: what another process had sent can be anywhere."""
+    def symbols_of(self, client_id: str, symbol: str | None) -> tuple[str, ...]:
+        """Where an order of that id can be: what another process had sent can be anywhere, if nobody says where."""
         sent = self._sent.get(client_id)
-        return self._settings.symbols if sent is None else (sent.symbol,)
+        known = symbol if sent is None else sent.symbol
+        return self._settings.symbols if known is None else (known,)
 
     async def are_over(self, session: Session, client_id: str) -> bool:
         """Whether what was sent under that id, by whomever, can no longer reach the order book.
@@ -66,19 +67,30 @@ class Submits:
         return now > last + 1_000 * (self._settings.window_s + MARGIN_S)
 
 
-async def find(session: Session, sent: Submits, client_id: str, broker_order_id: str | None) -> Found | None:
+def seen_at(session: Session, client_id: str, broker_order_id: str | None) -> Place | None:
+    """Where an order of ours is, without asking; None where that is not known, or its market is gone."""
+    place = place_of(broker_order_id) or session.telling.place_of(client_id)
+    return None if place is None or session.link.market(place.symbol) is None else place
+
+
+async def find(
+    session: Session, sent: Submits, client_id: str, broker_order_id: str | None, symbol: str | None = None
+) -> Found | None:
     """The order that a request belongs to; None where every question was answered with "no such order".
 
     Raises ccxt's errors, and Unreadable.
+
+    Args:
+        symbol: that the order is in, where that is known: each other is one more question.
     """
-    place = place_of(broker_order_id) or session.telling.place_of(client_id)
-    if place is not None and session.link.market(place.symbol) is not None:
+    place = seen_at(session, client_id, broker_order_id)
+    if place is not None:
         found = await session.link.if_there(place)
         if found is not None and order_id_of(found.client_id or "") == order_id_of(client_id):
             return found
     for candidate in candidates(client_id):
-        for symbol in sent.symbols_of(candidate):
-            found = await _by_client_id(session, candidate, symbol)
+        for there in sent.symbols_of(candidate, symbol):
+            found = await _by_client_id(session, candidate, there)
             if found is not None:
                 return found
     return None

@@ -188,16 +188,15 @@ class Following:
         Args:
             deep: orders that ended since the last look are looked for, too, and not only those that were seen.
         """
-        async with self._turn:
-            now = await self._link.time_ms()
-            since = self._since(now)
-            late = [
-                what for symbol in self._symbols for what in await self._look_at(symbol, since, now, deep)
-            ]
-            missing = self._symbols != self._wanted
-            self._telling.cursor = str(max(since + _OVERLAP_MS, now - _FIRST_MS) if missing else now)
-            await self._looked()
-            return late[0] if late else None
+        now = await self._link.time_ms()
+        since, late = self._since(now), list[str]()
+        for symbol in self._symbols:
+            async with self._turn:  # in between what the stream has told is told
+                late += await self._look_at(symbol, since, now, deep)
+        missing = self._symbols != self._wanted
+        self._telling.cursor = str(max(since + _OVERLAP_MS, now - _FIRST_MS) if missing else now)
+        await self._looked()
+        return late[0] if late else None
 
     async def _look_at(self, symbol: str, since: int, now: int, deep: bool) -> list[str]:
         """One symbol: what works first, then trades, then ends. What was told too late."""
@@ -244,9 +243,12 @@ def why_of(error: BaseException) -> str:
 
 
 def _is_open(exchange: Any) -> bool:
-    """Whether both streams wait for what comes, on connections that are there and know who we are."""
+    """Whether both streams wait for what comes, on connections that are there and know who we are.
+
+    Of many exchanges ccxt keeps the future of a login once that is done.
+    """
     clients = [client for client in (exchange.clients or {}).values() if "://" in client.url]
-    waiting = [name for client in clients for name in client.futures]
+    waiting = [name for client in clients for name, future in client.futures.items() if not future.done()]
     return (
         len(waiting) >= _STREAMS
         and all(client.isConnected for client in clients)

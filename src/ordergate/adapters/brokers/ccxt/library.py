@@ -9,7 +9,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from ordergate.adapters.brokers.ccxt.outcomes import Evidence, Rest
-from ordergate.adapters.brokers.ccxt.settings import CcxtSettings, Wallet
+from ordergate.adapters.brokers.ccxt.settings import REQUIRES_PRICE, CcxtSettings, Wallet
 from ordergate.application.ports.secrets import Secret
 from ordergate.domain.errors import OrdergateError
 
@@ -82,6 +82,9 @@ def exchange_of(settings: CcxtSettings, credentials: Credentials) -> Any:
             "options": options,
         }
     )
+    for table in (exchange.options, exchange.options.get("createOrder")):
+        if isinstance(table, dict):  # of OKX it is the name of an address
+            table[REQUIRES_PRICE] = True
     exchange.has["fetchCurrencies"] = False  # needs a permission beyond trading, and tells nothing we use
     if settings.sandbox:
         _use_sandbox(exchange, linear=linear)

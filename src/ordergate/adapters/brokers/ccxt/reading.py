@@ -16,7 +16,8 @@ from ordergate.domain.orders.states import Side
 from ordergate.domain.positions.ledger import PERP, perpetual_name, position_key
 
 ENDS: Final = {"canceled": End.CANCELED, "expired": End.EXPIRED, "rejected": End.REJECTED}
-"""By ccxt's status; `closed` is filled, `open` and `canceling` work."""
+"""By ccxt's status; `open` and `canceling` work. `closed` is filled, or canceled where it is not all filled, as
+ccxt says of an order of Bybit's that was canceled after a part."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_RAW: Final = 4_000
 
@@ -150,9 +151,10 @@ def executed(told: Told, broker: str, client_id: str | None, cursor: str | None 
 def standing(found: Found, broker: str, cursor: str | None = None) -> AnyReport:
     """The report of how an order stands, its executions aside: there, complete, or at its end."""
     client_id, name = found.client_id, found.place.name
-    if found.status == "closed":
+    whole = found.filled >= found.quantity
+    if found.status == "closed" and whole:
         return Confirmed(broker=broker, client_id=client_id, broker_order_id=name, cursor=cursor)
-    end = ENDS.get(found.status)
+    end = End.CANCELED if found.status == "closed" else ENDS.get(found.status)
     if end is None:
         return Acknowledged(broker=broker, client_id=client_id, broker_order_id=name, cursor=cursor)
     return Ended(

@@ -17,6 +17,8 @@ _LIMITS: Final = (
     ("poll_ms", 100, 30_000),
     ("calls", 1, 100),
 )
+REQUIRES_PRICE: Final = "createMarketBuyOrderRequiresPrice"
+"""Set, ccxt refuses a market buy where the exchange takes an amount of money for its quantity."""
 _OF_OURS: Final = {
     "recvWindow": "write receive_window_ms: it is what proves that a request never arrived",
     "maxRetriesOnFailure": "nothing is sent again without proof that it did not arrive",
@@ -24,8 +26,15 @@ _OF_OURS: Final = {
     "defaultType": "write market",
     "defaultSubType": "write market",
     "fetchMarkets": "write market",
+    REQUIRES_PRICE: "without it the quantity of a market buy counts as money: send a limit order",
+    "tgtCcy": "it can make the quantity of a market buy count as money: send a limit order",
 }
-"""Options of ccxt's that ordergate sets, and what to do instead of setting them."""
+"""Options of ccxt's that ordergate sets or leaves as they are, and what to do instead of setting them."""
+_NAMED: Final = {
+    **_OF_OURS,
+    **{f"default{name[0].upper()}{name[1:]}": instead for name, instead in _OF_OURS.items()},
+}
+"""With ccxt's other name of each."""
 MARGIN_S: Final = 2.0
 """By how much clocks may be wrong, beyond the window, before an absence counts as proven."""
 
@@ -95,7 +104,7 @@ class CcxtSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             if not least <= value <= most:
                 raise ValueError(f"{name} is {value}: it must be from {least} to {most}")
         for path in _paths(self.options, "options"):
-            instead = _OF_OURS.get(path.rpartition(".")[2])
+            instead = _NAMED.get(path.rpartition(".")[2])
             if instead is not None:
                 raise ValueError(f"{path}: is set by ordergate: take it out: {instead}")
         such = "BTC/USDT:USDT" if self.market is Wallet.LINEAR else "BTC/USDT"

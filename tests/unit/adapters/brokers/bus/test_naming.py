@@ -12,7 +12,7 @@ from ordergate.adapters.brokers.bus.naming import Names
 from ordergate.adapters.brokers.bus.reading import Came, reports_of
 from ordergate.adapters.brokers.bus.settings import BusSettings, subjects_of
 from ordergate.application.ports.brokers import Change, Withdraw
-from ordergate.domain.orders.reports import AnyReport, RequestRefused
+from ordergate.domain.orders.reports import Answered, AnyReport, End, Ended, Outcome, RequestRefused
 from ordergate.domain.orders.states import RequestKind
 
 SUBJECTS = subjects_of("desk", BusSettings())
@@ -90,6 +90,42 @@ def test_a_refusal_of_what_this_process_has_not_asked_for_drops_nothing(
     assert refused(names, "cancel", way) == name
     names.changing(REPLACE, change(3))
     assert refused(names, "cancel", way) == "ord-x.1"
+
+
+REJECTED = {"retcode": 10019, "message": "no money"}
+
+
+def test_a_refusal_that_does_not_say_of_what_is_of_the_submit() -> None:
+    names = Names()
+    said = named(names, {"order_id": "ord-x", **REJECTED})
+    assert isinstance(said, Answered)
+    assert (said.outcome, said.client_id) == (Outcome.REJECTED, "ord-x.1")
+
+    async def sent() -> None:
+        async with names.submitting("ord-x.3"):  # it was at another broker before
+            pass
+
+    asyncio.run(sent())
+    assert named(names, {"order_id": "ord-x", **REJECTED}).client_id == "ord-x.3"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_once_a_change_has_left_it_proves_nothing(way: dict[str, str]) -> None:
+    names = Names()
+    names.changing(CANCEL, withdraw(2))
+    said = named(names, {**way, **REJECTED})
+    assert isinstance(said, Answered)
+    assert (said.outcome, said.client_id) == (Outcome.UNKNOWN, "ord-x.1")
+    own = named(names, {"client_id": "ord-x.2", **REJECTED})
+    assert isinstance(own, Answered)
+    assert (own.outcome, own.client_id) == (Outcome.REJECTED, "ord-x.2")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_only_published_can_be_refused_alone(way: dict[str, str]) -> None:
+    said = named(Names(published=True), {**way, **REJECTED})
+    assert isinstance(said, Ended)
+    assert (said.end, said.reason, said.cursor) == (End.REJECTED, "10019 no money", "7@1")
 
 
 def test_a_fill_whose_comment_was_cut_is_of_its_ticket() -> None:

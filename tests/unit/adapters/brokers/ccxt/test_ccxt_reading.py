@@ -91,7 +91,7 @@ def test_half_an_order_is_none(change: dict[str, Any]) -> None:
         ("open", Acknowledged, None),
         ("canceling", Acknowledged, None),
         ("something", Acknowledged, None),
-        ("closed", Confirmed, None),
+        ("closed", Ended, End.CANCELED),
         ("canceled", Ended, End.CANCELED),
         ("expired", Ended, End.EXPIRED),
         ("rejected", Ended, End.REJECTED),
@@ -103,6 +103,14 @@ def test_how_an_order_stands(status: str, kind: type, end: End | None) -> None:
     assert type(said) is kind
     assert getattr(said, "end", None) is end
     assert found.works is (kind is Acknowledged)
+
+
+def test_an_order_that_is_closed_is_filled_only_where_all_of_it_is() -> None:
+    filled = order_in({**ORDER, "status": "closed", "filled": "2"}, SPOT, BINANCE)
+    assert type(standing(filled, "b")) is Confirmed
+    part = standing(order_in({**ORDER, "status": "closed"}, SPOT, BINANCE), "b")
+    assert isinstance(part, Ended)
+    assert part.reason == "closed at the exchange"
 
 
 def test_a_place_is_found_again_from_its_name() -> None:

@@ -45,7 +45,15 @@ def config(**change: Any) -> Config:
         ({"options": {"recvWindow": 60_000}}, "options.recvWindow: is set by ordergate"),
         ({"options": {"maxRetriesOnFailure": 3}}, "nothing is sent again without proof"),
         ({"options": {"order": {"maxRetriesOnFailure": 1}}}, "options.order.maxRetriesOnFailure: is set by"),
+        ({"options": {"order": {"defaultMaxRetriesOnFailure": 1}}}, "nothing is sent again without proof"),
         ({"options": {"defaultType": "swap"}}, "write market"),
+        ({"options": {"createMarketBuyOrderRequiresPrice": False}}, "counts as money: send a limit order"),
+        (
+            {"options": {"createOrder": {"createMarketBuyOrderRequiresPrice": False}}},
+            "options.createOrder.create",
+        ),
+        ({"options": {"defaultCreateMarketBuyOrderRequiresPrice": False}}, "counts as money"),
+        ({"options": {"tgtCcy": "quote_ccy"}}, "count as money: send a limit order"),
     ],
 )
 def test_what_cannot_be(change: dict[str, Any], text: str) -> None:
