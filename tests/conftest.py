@@ -18,6 +18,8 @@ from ordergate.bootstrap.logs import show_no_locals
 from tests.dealing import longest_first
 from tests.services.memory import in_memory
 
+_DEPTH = sys.getrecursionlimit()
+
 # A shell's job in the background ignores Control-C, and so would all that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -79,17 +81,18 @@ def _logs_stay() -> Iterator[None]:
     structlog.configure(**before)
 
 
+@pytest.fixture(autouse=True)
+def _not_deeper() -> None:
+    """Libraries of chains let Python recurse a hundred times as deep, and a test of deep nesting overflow the stack."""
+    sys.setrecursionlimit(_DEPTH)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is collected stays to the end: the garbage collector need not look through all of it again and again.
-
-    Libraries of chains let Python recurse a hundred times as deep: a test of deep nesting would overflow the stack.
-    """
+    """What is collected stays to the end: the garbage collector need not look through all of it again and again."""
     gc.disable()
-    limit = sys.getrecursionlimit()
     try:
         return (yield)
     finally:
         gc.enable()
         gc.freeze()
-        sys.setrecursionlimit(limit)
