@@ -217,6 +217,7 @@ SKIPPED_FOR_LESS = {
     **SKIPPED,
     **NO_REPLACES,
     "test_a_second_submit_has_no_effect": "no deduplication",
+    "test_a_large_statement": "nothing of the account",
     "test_a_statement_outlives_the_session": "nothing of the account",
     "test_a_statement_says_what_was_traded": "nothing of the account",
     "test_half_a_statement_says_so": "nothing of the account",

@@ -241,6 +241,13 @@ class TellsNoPositions(AcmeBroker):
         return replace(await super().statement(since), positions={})
 
 
+class ReadsShortLines(AcmeBroker):
+    async def _dial(self) -> Any:
+        line, reading = await super()._dial()
+        line._reader._limit = 2**16  # as asyncio has it
+        return line, reading
+
+
 class DialsOnce(AcmeBroker):
     async def _keep(self) -> None:
         await self._hold()
@@ -343,6 +350,7 @@ BUGS: list[tuple[type[AcmeBroker], str]] = [
     (HalfIsAll, "an_incomplete_snapshot_says_so half_a_statement_says_so no_statement_without_a_session"),
     (TellsWhatThisSessionDid, "a_statement_outlives_the_session"),
     (TellsNoPositions, "a_statement_says_what_was_traded"),
+    (ReadsShortLines, "a_large_statement"),
     (DialsOnce, "a_stream_that_breaks_off"),
     (KnocksForEver, "a_login_that_is_refused"),
     (TidiesUp, "an_order_of_somebody_else"),

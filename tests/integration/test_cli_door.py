@@ -131,6 +131,7 @@ TALK: list[tuple[int, tuple[str, ...], dict[str, Any] | None]] = [
     (0, ("quotes", "set", "BTC/USDT", "67000", "67001.5", "--json"), None),
     (1, ("quotes", "set", "AAPL", "0", "180.60", "--json"), None),
     (1, ("quotes", "set", "AAPL", "1", "2", "--bid-size", "-1", "--json"), None),
+    (1, ("quotes", "set", "AAPL", "5", "1", "--json"), None),
     (3, ("quotes", "set", "DOGE/USDT", "1", "2", "--json"), None),
     (3, ("quotes", "set", "../orders", "1", "2"), None),
     (3, ("quotes", "set", "AAPL", "1", "2", "--broker", "no&where", "--json"), None),

@@ -29,6 +29,22 @@ def test_the_programs_of_the_page(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
+def test_the_program_with_a_configuration(tmp_path: Path) -> None:
+    [config], [program] = (re.findall(f"```{kind}\n(.*?)```", PAGE, re.DOTALL) for kind in ("toml", "py"))
+    (tmp_path / "ordergate.toml").write_text(config, "utf-8")
+    said = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program],
+            capture_output=True, text=True, check=False, timeout=180, cwd=tmp_path,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        said.append(done.stdout.split())
+    assert said[0] == said[1]
+    assert said[0][0] == "executed"
+
+
 def test_the_page_names_every_status_code_venue_and_operation() -> None:
     for code, meaning in MEANING.items():
         assert f"| `{code.value}` | {meaning} |" in PAGE

@@ -72,6 +72,7 @@ def test_a_fund_may_have_any_tax_lot_method(tmp_path, method):
         ('[audit]\norigin = "a+b"\n', "audit.origin"),
         ('[audit]\norigin = "a\\u0000b"\n', "audit.origin"),
         ("[server]\nport = 0\n", "server.port"),
+        ("[funds.one]\nhorizon_minutes = 1\n", "funds.one.horizon_minutes"),
         ("[server]\nport = 65536\n", "server.port"),
     ],
 )
@@ -92,6 +93,7 @@ def test_what_cannot_be_is_named(tmp_path, text, key) -> None:
         '[funds."desk/one"]\n[signals]\nfund = "desk/one"\n',
         '[audit]\norigin = "oms.example/audit/main"\n',
         "[server]\nport = 65535\n",
+        '[funds.one]\nsplit_above = 100_000\nhorizon_minutes = 2\n[signals]\nfund = "one"\n',
     ],
 )
 def test_what_can_be_is_taken(tmp_path, text) -> None:

@@ -9,7 +9,7 @@ from ordergate.config import load
 from ordergate.domain.breaks import BreakKind
 
 HOWTO = Path(__file__).parents[2] / "docs" / "howto"
-PAGES = ("route.md", "reconcile.md", "workers.md", "signals.md", "config-hub.md", "split.md")
+PAGES = ("route.md", "reconcile.md", "workers.md", "signals.md", "config-hub.md", "split.md", "venues.md")
 BLOCKS = [
     (page, number, block)
     for page in PAGES

@@ -35,6 +35,8 @@ from ordergate.domain.recon.statement import Statement
 WINDOW_S: Final = 2
 """A request that is older than that when it arrives is not taken: the venue says so in its documents."""
 _RETRY_S: Final = 0.05
+_LONGEST_LINE: Final = 2**24
+"""Bytes: all executions come in one answer, and a line above asyncio's own limit of 64 KiB would end the connection."""
 _DOWN: Final = "there is no connection to the venue"
 
 CAPABILITIES: Final = Capabilities(
@@ -128,7 +130,8 @@ class AcmeBroker:
             line.close("the session is over")
 
     async def _dial(self) -> tuple[Line, asyncio.Task[None]]:
-        line = Line(*await asyncio.open_connection(self._settings.host, self._settings.port))
+        host, port = self._settings.host, self._settings.port
+        line = Line(*await asyncio.open_connection(host, port, limit=_LONGEST_LINE))
         return line, asyncio.get_running_loop().create_task(line.read(self._on_event))
 
     async def _greet(self, line: Line) -> dict[str, Any]:

@@ -49,7 +49,7 @@ from ordergate.config import schema as config_schema
 from ordergate.config.changing import told_openly
 from ordergate.config.secret_places import places_in
 from ordergate.domain.errors import Code, Invalid, OrdergateError, StoreError
-from ordergate.domain.market import Quote
+from ordergate.domain.market import Quote, check_sides
 from ordergate.domain.money import parse_decimal, parse_positive
 
 config_app: Final = typer.Typer(help="Show the configuration and its schema.", no_args_is_help=True)
@@ -151,6 +151,7 @@ def set_quote(
             ask_size=_size(ask_size, "#/ask_size"),
             pinned=True,
         )
+        check_sides(quote.bid, quote.ask)
         async with open_desk(db, config, shard) as desk:
             await desk.set_quote(broker, quote)
         shown = {"symbol": symbol, "bid": bid, "ask": ask, "bid_size": bid_size, "ask_size": ask_size}

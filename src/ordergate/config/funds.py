@@ -9,7 +9,12 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from ordergate.config.errors import ConfigError
-from ordergate.domain.algos.terms import DEFAULT_HORIZON_MINUTES, LONGEST_HORIZON_MINUTES, SplitTerms
+from ordergate.domain.algos.terms import (
+    DEFAULT_HORIZON_MINUTES,
+    LONGEST_HORIZON_MINUTES,
+    SHORTEST_HORIZON_MINUTES,
+    SplitTerms,
+)
 from ordergate.domain.delays import WorkerTerms
 from ordergate.domain.errors import Invalid
 from ordergate.domain.funds import Fund, SlippageTerms, TaxLotMethod
@@ -46,7 +51,9 @@ class FundSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     slippage_pause: bool = False
     workers: WorkerTerms | None = None
     split_above: Decimal | None = None
-    horizon_minutes: Annotated[int, Meta(ge=1, le=LONGEST_HORIZON_MINUTES)] = DEFAULT_HORIZON_MINUTES
+    horizon_minutes: Annotated[int, Meta(ge=SHORTEST_HORIZON_MINUTES, le=LONGEST_HORIZON_MINUTES)] = (
+        DEFAULT_HORIZON_MINUTES
+    )
     routes: tuple[Route, ...] = ()
 
 

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from ordergate.domain.money import EXACT, TWO, plain
+from ordergate.domain.errors import Code, Invalid
+from ordergate.domain.money import EXACT, TWO, plain, text
 
 
 class Quote(Struct, frozen=True, gc=False):
@@ -23,6 +24,17 @@ class Quote(Struct, frozen=True, gc=False):
     bid_size: Decimal | None = None
     ask_size: Decimal | None = None
     pinned: bool = False
+
+
+def check_sides(bid: Decimal, ask: Decimal) -> None:
+    """Refuses a market that somebody types with its sides the wrong way round; those of a feed may cross.
+
+    Raises:
+        Invalid: the bid is above the ask.
+    """
+    if bid > ask:
+        detail = f"{text(bid)} is above the ask, {text(ask)}: whoever buys pays the ask, which is no less"
+        raise Invalid(Code.BAD_VALUE, detail, "#/bid")
 
 
 def mid(bid: Decimal, ask: Decimal) -> Decimal:

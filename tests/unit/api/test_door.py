@@ -225,6 +225,7 @@ def test_a_quote_is_answered_when_its_fills_are_journalled() -> None:
         ({"bid": "0", "ask": "1"}, "not_positive"),
         ({"bid": "1", "ask": "x"}, "bad_number"),
         ({"bid": "1", "ask": "1", "bid_size": "-1"}, "bad_value"),
+        ({"bid": "1.01", "ask": "1"}, "bad_value"),
         ({"bid": "1", "ask": "1", "last": "1"}, "unknown_field"),
         ([], "wrong_type"),
     ],

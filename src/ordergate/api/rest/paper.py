@@ -7,7 +7,7 @@ from ordergate.api.problems import DoorCode, failure
 from ordergate.api.rest.call import Call, Reply, json_reply, read_json
 from ordergate.application.queries import show
 from ordergate.domain.errors import Code, Invalid
-from ordergate.domain.market import Quote
+from ordergate.domain.market import Quote, check_sides
 from ordergate.domain.money import parse_decimal, parse_positive
 from ordergate.domain.orders.commands import check_fields
 
@@ -45,11 +45,6 @@ def _quote(door: Door, symbol: str, body: Any) -> Quote:
     for name, size in sizes.items():
         if size < 0:
             raise Invalid(Code.BAD_VALUE, f"{size} is below zero", f"#/{name}")
-    return Quote(
-        symbol=symbol,
-        time=door.gate.clock.now(),
-        bid=parse_positive(fields["bid"], "#/bid"),
-        ask=parse_positive(fields["ask"], "#/ask"),
-        pinned=True,
-        **sizes,
-    )
+    bid, ask = (parse_positive(fields[name], f"#/{name}") for name in ("bid", "ask"))
+    check_sides(bid, ask)
+    return Quote(symbol=symbol, time=door.gate.clock.now(), bid=bid, ask=ask, pinned=True, **sizes)

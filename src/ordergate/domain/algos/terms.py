@@ -7,6 +7,8 @@ from typing import Final
 from msgspec import Struct
 
 DEFAULT_HORIZON_MINUTES: Final = 30
+SHORTEST_HORIZON_MINUTES: Final = 2
+"""A slice a minute: in less there would be one, of the whole."""
 LONGEST_HORIZON_MINUTES: Final = 1_440
 
 

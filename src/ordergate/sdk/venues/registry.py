@@ -4,6 +4,7 @@ A broker of that name, or the one that is said to be; else, of the venues that a
 one each, protocols and wallets together the one called `wallet`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ from ordergate.sdk.venues.names import VENUES, WALLET, VenueType, canonical, kno
 
 _WALLETS: Final = (WALLET, "alchemy", "instadapp")
 """Who does an operation there leaves to the wallet which protocol it is done at."""
+_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 _OF_CHAINS: Final = frozenset(Operation) - {Operation.SPOT_TRADE, Operation.PERP_TRADE}
 
 
@@ -66,14 +68,25 @@ async def place_of(gate: Gate, venue: str, brokers: Mapping[str, str]) -> Place:
     )
 
 
-def target_of(gate: Gate, target: str, brokers: Mapping[str, str]) -> str:
+def target_of(gate: Gate, place: Place, target: str, brokers: Mapping[str, str]) -> str:
     """Where a transfer goes, as brokers are told: a venue by its broker's name, an address as it is.
 
+    What else there is, such as names that its settings have, a real broker knows itself.
+
+    Args:
+        place: where it starts.
+
     Raises:
-        NoVenue: several brokers are called so.
+        NoVenue: several brokers are called so; or it is simulated, and there is no such place.
     """
     name = canonical(target)
-    return brokers.get(name) or _called(gate, target) or name
+    found = brokers.get(name) or _called(gate, target) or name
+    there = found in gate.brokers or found in VENUES or _ADDRESS.fullmatch(found)
+    if place.simulated and not there:
+        known = ", ".join(sorted(gate.brokers.keys() | VENUES))
+        detail = f"{quoted(found)} is no broker, no known venue and no address (0x and 40 hexadecimal digits)"
+        raise NoVenue(f"{detail}; there are {known}")
+    return found
 
 
 def _configured(gate: Gate, venue: str, brokers: Mapping[str, str]) -> str | None:

@@ -129,7 +129,7 @@ class Desk:
             place = await place_of(gate, _where(order), self._brokers)
             target = None
             if order.is_wallet_transfer():
-                target = target_of(gate, order.target_venue or "", self._brokers)
+                target = target_of(gate, place, order.target_venue or "", self._brokers)
         except (NoVenue, Refused) as error:
             return failed(order, ErrorCode.NO_VENUE, str(error))
         try:

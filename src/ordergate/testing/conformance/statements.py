@@ -5,7 +5,7 @@ Rule 8 of `ordergate.application.ports.brokers`. A statement that is wrong halts
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import cast
+from typing import Final, cast
 
 from ordergate.application.ports.brokers import TellingBroker
 from ordergate.domain.money import ZERO
@@ -15,6 +15,8 @@ from ordergate.testing.conformance.suite import Suite
 from ordergate.testing.conformance.talk import Talk, expect, need
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_MANY: Final = 500
+"""Executions that are more than 64 KiB in most formats: no line of asyncio's streams may be longer unless told so."""
 
 
 class StatementCases(Suite):
@@ -56,6 +58,33 @@ class StatementCases(Suite):
                 held(talk, after) == held(talk, before), f"{held(talk, before)} became {held(talk, after)}"
             )
             expect(after.balances == before.balances, f"{before.balances} became {after.balances}")
+
+        self.carry_out(case)
+
+    def test_a_large_statement(self) -> None:
+        """An answer that is longer than what is read at once is read whole, and costs no connection."""
+
+        async def case(talk: Talk) -> None:
+            before = await told(talk)
+            await talk.market(lots=1)
+            await talk.accepted(talk.order("many.1", lots=_MANY))
+            for _ in range(_MANY - 1):
+                await talk.venue.set_market(
+                    talk.venue.price - talk.venue.tick, talk.venue.price + talk.venue.tick, talk.venue.lot
+                )
+            await talk.venue.settle()
+            talk.filled(_MANY)
+            after = await told(talk)
+            moved = held(talk, after) - held(talk, before)
+            expect(
+                moved == _MANY * talk.venue.lot, f"{moved} more are held, of {_MANY} lots that were bought"
+            )
+            if after.executions is not None:
+                named = {said.exec_id: said.quantity for said in after.executions}
+                reported = {name: said.quantity for name, said in talk.sink.executions.items()}
+                expect(
+                    named == reported, f"{len(named)} executions are named, and {len(reported)} were reported"
+                )
 
         self.carry_out(case)
 

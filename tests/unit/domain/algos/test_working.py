@@ -9,6 +9,7 @@ import pytest
 from ordergate.adapters.calendars import SessionCalendar
 from ordergate.application.view import GateTerms, SignalRouting
 from ordergate.domain.algos.commands import WorkParent
+from ordergate.domain.algos.terms import SHORTEST_HORIZON_MINUTES, SplitTerms
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.errors import Code, Conflict
 from ordergate.domain.market import Quote
@@ -40,6 +41,19 @@ def test_a_large_market_order_becomes_a_parent_that_no_broker_is_sent() -> None:
         10,
         600,
     )
+
+
+def test_one_of_the_shortest_horizon_is_a_parent_with_two_children() -> None:
+    terms = SplitTerms(above=D(10_000), horizon_minutes=SHORTEST_HORIZON_MINUTES)
+    book = Sliced(terms=terms).large(1000).at(0).child_filled(1).at(1)
+    assert (book.parent.algo.slices, book.sizes) == (2, [500, 500])
+
+
+@pytest.mark.parametrize(("quantity", "slices"), [(1, None), (2, 2), (3, 3)])
+def test_one_that_cannot_be_divided_is_sent_at_once(quantity: int, slices: int | None) -> None:
+    parent = Sliced(terms=SplitTerms(above=D(50))).large(quantity).parent
+    assert (None if parent.algo is None else parent.algo.slices) == slices
+    assert parent.state is (State.SUBMITTED if slices is None else State.ACCEPTED)
 
 
 @pytest.mark.parametrize(("quantity", "more"), [

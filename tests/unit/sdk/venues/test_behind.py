@@ -8,9 +8,11 @@ from ordergate.bootstrap import Gate
 from ordergate.config import Config, PaperBroker
 from ordergate.domain.errors import Invalid
 from ordergate.sdk.venues import ExecutionManager, Order, PositionMonitor, VenueInterfaceManager
-from ordergate.sdk.venues.registry import NoVenue, place_of, target_of
+from ordergate.sdk.venues.registry import NoVenue, Place, place_of, target_of
 from tests.unit.sdk.venues.gates import AT, on_loop, quote, running, spot
 
+PAPER = Place(venue="paper", broker="paper", simulated=True)
+ADDRESS = "0x" + "aB" * 20
 NAMES = ("paper", "spot-account", "Binance", "Lido", "OKX", "Okx")
 
 
@@ -85,12 +87,32 @@ def test_a_protocols_broker_of_another_case_is_the_protocol(gate: Gate) -> None:
 
 
 def test_a_transfer_goes_to_the_broker_behind_a_venue(gate: Gate) -> None:
-    assert target_of(gate, "Binance", {"binance": "spot-account"}) == "spot-account"
-    assert target_of(gate, "binance", {}) == "Binance"
-    assert target_of(gate, "Bybit", {}) == "bybit"
-    assert target_of(gate, "0xAB", {}) == "0xAB"
-    sent = Order(
-        venue="wallet", operation="transfer", source_venue="paper", target_venue="okx", token="USDT", amount=5
-    )
-    done = VenueInterfaceManager(gate).route_to_venue(AT, sent)
+    assert target_of(gate, PAPER, "Binance", {"binance": "spot-account"}) == "spot-account"
+    assert target_of(gate, PAPER, "binance", {}) == "Binance"
+    assert target_of(gate, PAPER, "Bybit", {}) == "bybit"
+    assert target_of(gate, PAPER, ADDRESS, {}) == ADDRESS
+    done = VenueInterfaceManager(gate).route_to_venue(AT, transfer("okx"))
     assert (done.status, done.error_code) == ("failed", "VIM-003")
+
+
+@pytest.mark.parametrize("target", ["binnance", "nowhere", "0x12", f"{ADDRESS}0", "0x" + "zz" * 20])
+def test_nothing_is_simulated_to_a_target_that_is_mistyped(gate: Gate, target: str) -> None:
+    done = VenueInterfaceManager(gate).route_to_venue(AT, transfer(target))
+    assert (done.status, done.error_code, done.position_deltas) == ("failed", "VIM-003", {})
+    assert f"{target!r} is no broker, no known venue and no address" in (done.error_message or "")
+
+
+def test_a_broker_that_is_said_to_be_behind_a_target_and_is_none_fails(gate: Gate) -> None:
+    done = VenueInterfaceManager(gate, brokers={"bybit": "nowhere"}).route_to_venue(AT, transfer("bybit"))
+    assert (done.status, done.error_code) == ("failed", "VIM-003")
+
+
+def test_what_else_a_real_broker_takes_for_a_target_is_for_it_to_say(gate: Gate) -> None:
+    real = Place(venue="wallet", broker="hot", simulated=False)
+    assert target_of(gate, real, "deposits", {}) == "deposits"
+
+
+def transfer(target: str) -> Order:
+    return Order(
+        venue="wallet", operation="transfer", source_venue="paper", target_venue=target, token="USDT", amount=5
+    )  # fmt: skip
