@@ -100,6 +100,7 @@ class BrokerSession:
         so that no other tries it either.
 
         Raises:
+            BrokerAway: the broker cannot be reached now.
             StoreError: the store or the broker's own cannot be used, the lease has run out meanwhile, or another
                 node was faster.
         """

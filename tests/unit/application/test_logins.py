@@ -14,7 +14,7 @@ from ordergate.application.settlement import Settlement
 from ordergate.bootstrap import assemble
 from ordergate.config import Config, FundSection
 from ordergate.domain.breaks import BreakKind
-from ordergate.domain.errors import Conflict, NotFound, StoreError
+from ordergate.domain.errors import BrokerAway, Conflict, NotFound, StoreError
 from ordergate.domain.orders.states import State
 from ordergate.domain.routing import Route
 from ordergate.protocols.tlog import Signer
@@ -45,8 +45,9 @@ async def nothing() -> None:
     """Looks at nothing."""
 
 
-def run(test, secrets=None, after=nothing, **fund) -> tuple[Locked, ScriptedBroker]:
+def run(test, secrets=None, after=nothing, error=None, **fund) -> tuple[Locked, ScriptedBroker]:
     acme, paper = Locked(), ScriptedBroker()
+    acme.error = error or acme.error
     config = Config(funds={"paper-momentum": FundSection(unlimited=True, **fund)})
 
     async def main() -> None:
@@ -85,6 +86,28 @@ def test_new_orders_go_where_the_login_is_taken() -> None:
         assert (order.broker, order.route) == ("paper", ("acme", "paper"))
 
     run(test, routes=(Route(brokers=("acme", "paper")),))
+
+
+def test_one_that_is_away_stops_nobody_and_is_tried_until_it_is_there() -> None:
+    async def test(gate, acme) -> None:
+        waits = (await gate.execute(buy("waits", broker="acme"))).order
+        sent = (await gate.execute(buy("sent", broker="paper"))).order
+        await gate.clock.sleep(600)
+        assert (waits.state, sent.state) == (State.ACCEPTED, State.SUBMITTED)
+        assert gate.health.of["acme"].why_down == "its session is not open"
+        assert 10 < acme.tries < 30  # ever less often
+        acme.locked = False
+        await gate.clock.sleep(60)
+        assert (await gate.queries.order(waits.order_id)).state is State.SUBMITTED
+        assert gate.health.of["acme"].why_down is None
+
+    acme, _paper = run(test, error=BrokerAway("no node answers"))
+    assert len(acme.calls) == 1
+
+
+def test_one_whose_own_file_cannot_be_used_is_said_at_once() -> None:
+    with pytest.raises(StoreError, match="another's"):
+        run(nothing, error=StoreError("the file is another's"))
 
 
 def test_asked_again_it_is_tried_again_and_what_waited_is_sent() -> None:

@@ -89,7 +89,8 @@ class EvmBroker:
 
         Raises:
             LoginRefused: the chain, the key or a contract is not what the configuration says.
-            StoreError: no node answers, or the ledger cannot be used.
+            BrokerAway: no node answers, or it is behind.
+            StoreError: the ledger cannot be used.
         """
         await self.close()
         nodes = self._ask()
