@@ -297,7 +297,7 @@ class EvmBroker:
         asked_at = self._clock.now()
         async with self._turn:
             if self._wallet is None:
-                return Statement(as_of=asked_at, complete=False)
+                return Statement(as_of=asked_at, complete=False, why=_CLOSED)
             return await statement_of(self._wallet, asked_at, since)
 
     async def _follow(self) -> None:
