@@ -65,7 +65,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """One comparison.
 
     Attributes:
-        breaks: those open at the broker then.
+        breaks: those open then that comparisons look after; none where nothing was compared.
         under_way: how many differences may come right by themselves.
         explained: how many are there, and a person has said that nothing is to be done.
         why: nothing was compared.

@@ -177,9 +177,7 @@ class Reconciler:
             self._health.looked_at(look if isinstance(look, str) else None)
             if isinstance(look, str):
                 name, now = self._broker.name, self._clock.now()
-                return Comparison(
-                    broker=name, at=now, found=Found.NOT_COMPARED, breaks=self._open(), why=look
-                )
+                return Comparison(broker=name, at=now, found=Found.NOT_COMPARED, why=look)
             open_breaks = await self._say(look)
             self.has_looked.set()
             fetched, _silent = await self._fetch(look)

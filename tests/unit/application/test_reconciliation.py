@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from ordergate.adapters.brokers.paper import Faults, PaperSettings
 from ordergate.adapters.clock import VirtualClock, run_virtual
+from ordergate.api.recon import compare, show_break
 from ordergate.application.comparison import Found, Policy
 from ordergate.application.entry import Origin
 from ordergate.application.ports.brokers import Lookup, Presence
@@ -294,8 +295,9 @@ def test_what_is_open_is_told_where_nothing_can_be_compared():
             broker.edits.append(more_held)
             (item,) = (await gate.compare("paper")).breaks
             broker.edits.append(lambda told: replace(told, complete=False))
-            found = await gate.compare("paper")
-            assert (found.found, found.breaks) == (Found.NOT_COMPARED, (item,))
+            (found,) = await compare(gate, "paper")
+            assert (found["found"], found["breaks"]) == ("not_compared", [show_break(item)])
+            assert (await gate.compare("paper")).breaks == ()  # nothing follows from it
 
     run_virtual(main())
 
