@@ -3,12 +3,15 @@
 import json
 import shutil
 from contextlib import nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ordergate.adapters.brokers.paper import PaperBroker
 from ordergate.cli.app import app
+from ordergate.domain.recon.statement import Statement
 from tests.services.commands import CliRunner
 from tests.services.server import serving
 
@@ -124,3 +127,14 @@ def test_a_restored_journal_is_found_halted_and_worked_on(served: bool, tmp_path
 def _events() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = shown("events")
     return found
+
+
+def test_an_account_that_cannot_be_compared_ends_with_1_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(_broker: PaperBroker, since: datetime) -> Statement:
+        return Statement(as_of=since, complete=False, why="no answer [yet]")
+
+    run("quotes", "set", "AAPL", "180.40", "180.50")
+    monkeypatch.setattr(PaperBroker, "statement", away)
+    assert run("recon", "run", code=1) == "paper: not compared: no answer [yet]\n"
+    (found,) = shown("recon", "run", "--broker", "paper", code=1)
+    assert (found["found"], found["why"], found["breaks"]) == ("not_compared", "no answer [yet]", [])

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from ordergate.adapters.brokers.evm.settings import AaveSettings, LidoSettings, UniswapSettings
 from ordergate.adapters.clock import ShiftedClock
 from ordergate.application.ports.brokers import Deduplication, LoginRefused, Presence, Withdraw
-from ordergate.domain.errors import StoreError
+from ordergate.domain.errors import BrokerAway, StoreError
 from ordergate.domain.orders.reports import Acknowledged, Confirmed, End, Ended, Outcome, RequestRefused
 from ordergate.domain.orders.states import ExecutionKind
 from tests.services.chain import npm
@@ -526,7 +526,7 @@ def test_a_session_that_cannot_be_says_why(tmp_path: Path) -> None:
                     "the address of lido.queue",
                 ),
                 ({"keystore": str(tmp_path / "nothing")}, LoginRefused, "cannot be read"),
-                ({"rpc": ("http://127.0.0.1:9",)}, StoreError, "none of 127.0.0.1 answers"),
+                ({"rpc": ("http://127.0.0.1:9",)}, BrokerAway, "none of 127.0.0.1 answers"),
             ]
             for change, error, words in wrong:
                 rig.settings = make(**({"address": me, "rpc": (url,)} | change))
@@ -534,7 +534,7 @@ def test_a_session_that_cannot_be_says_why(tmp_path: Path) -> None:
                     await rig.restart()
             rig.settings = good
             rig.door.faults["*"] = Fault.GARBLED
-            with pytest.raises(StoreError):
+            with pytest.raises(BrokerAway):
                 await rig.restart()
             rig.door.faults.clear()
             await rig.restart()

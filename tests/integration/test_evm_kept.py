@@ -11,7 +11,7 @@ import pytest
 from ordergate.adapters.brokers.evm.ledger import Ledger
 from ordergate.adapters.brokers.evm.rpc import Away, Nodes
 from ordergate.application.ports.brokers import Deduplication, Presence
-from ordergate.domain.errors import StoreError
+from ordergate.domain.errors import BrokerAway, StoreError
 from ordergate.domain.operations import Operation
 from ordergate.domain.orders.reports import Confirmed, Ended, Outcome
 from ordergate.domain.orders.states import ExecutionKind
@@ -179,7 +179,7 @@ def test_a_chain_that_was_begun_anew_is_not_signed_for(tmp_path: Path) -> None:
             await rig.does(payment("1"))
             await rig.broker.close()
             rig.chain.revert(start)
-            with pytest.raises(StoreError, match="begun anew"):
+            with pytest.raises(BrokerAway, match="begun anew"):
                 await rig.restart()
 
     run(main())

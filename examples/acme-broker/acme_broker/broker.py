@@ -265,7 +265,9 @@ class AcmeBroker:
     async def statement(self, since: datetime) -> Statement:
         """What is in the account, and what was executed since then."""
         as_of, said = self._clock.now(), await self._query("account", since=in_micros(since))
-        if isinstance(said, str) or not said["complete"]:
+        if isinstance(said, str):
+            return Statement(as_of=as_of, complete=False, why=said)
+        if not said["complete"]:
             return Statement(as_of=as_of, complete=False)
         reports = [report_of(self._name, event) for event in said["events"]]
         return Statement(

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ordergate.api.gate import Gate, Shard
-from ordergate.application.comparison import Comparison
+from ordergate.application.comparison import Comparison, Found
 from ordergate.application.entry import Origin
 from ordergate.application.ports.journal import RowReader
 from ordergate.application.queries import Shown, show, shown_value
@@ -60,35 +60,41 @@ async def break_of(reader: RowReader, break_id: str) -> Break:
 async def compare(gate: Gate, broker: str | None) -> list[Shown]:
     """Compares the account at a broker, or at each that tells of it and whose session is here.
 
+    Of one that is known to be down nothing was compared, which is said.
+
     Raises:
         NotFound: there is no broker of that name.
         Conflict: it cannot be compared here.
     """
     told = {name: shard for shard in gate.shards.values() for name in shard.compared_brokers}
     if broker is not None:
-        return [show_comparison(await _compare(gate, broker))]
+        return [await _compare(gate, broker)]
     found = []
     for name, shard in told.items():
         try:
-            found.append(show_comparison(await shard.compare(name)))
-        except Conflict as refused:  # another node has its session
-            if refused.code is not Code.NOT_COMPARED or len(told) == 1:
+            found.append(await _shown(shard, await shard.compare(name)))
+        except Conflict as refused:
+            why = shard.health.of[name].why_down
+            if refused.code is Code.NOT_COMPARED and why is not None:
+                done = Comparison(broker=name, at=gate.clock.now(), found=Found.NOT_COMPARED, why=why)
+                found.append(await _shown(shard, done))
+            elif refused.code is not Code.NOT_COMPARED or len(told) == 1:  # else another node has its session
                 raise
     return found
 
 
-async def _compare(gate: Gate, broker: str) -> Comparison:
+async def _compare(gate: Gate, broker: str) -> Shown:
     missing: NotFound | None = None
     for shard in gate.shards.values():
         try:
-            return await shard.compare(broker)
+            return await _shown(shard, await shard.compare(broker))
         except NotFound as error:
             missing = missing or error
     raise missing or NotFound(Code.UNKNOWN_BROKER, f"{quoted(broker)} is no broker", "#/broker")
 
 
-def show_comparison(done: Comparison) -> Shown:
-    """A comparison as programs are shown it."""
+async def _shown(shard: Shard, done: Comparison) -> Shown:
+    """A comparison as programs are shown it, with all that is open at the broker: of some, memory knows nothing."""
     return {
         "broker": done.broker,
         "at": shown_value(done.at),
@@ -96,7 +102,8 @@ def show_comparison(done: Comparison) -> Shown:
         "under_way": done.under_way,
         "explained": done.explained,
         "halted": done.halted,
-        "breaks": [show_break(item) for item in done.breaks],
+        "why": done.why,
+        "breaks": await breaks(shard.journal, every=False, broker=done.broker),
     }
 
 

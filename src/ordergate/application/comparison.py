@@ -7,6 +7,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ordergate.domain.breaks import Break
+from ordergate.domain.orders.events import OrderEvent
+from ordergate.domain.orders.states import TERMINAL, State
 from ordergate.domain.recon.statement import Terms
 
 
@@ -40,6 +42,13 @@ class AccountTerms(Struct, frozen=True, kw_only=True):
         return replace(self.terms, grace_s=max(self.terms.grace_s, grace_s))
 
 
+def is_done(event: object) -> bool:
+    """Whether an order has come to its end: in strict mode that is when an account is compared."""
+    if not isinstance(event, OrderEvent) or not event.path:
+        return False
+    return event.path[-1] in TERMINAL or event.path[-1] is State.FILLED
+
+
 class Found(StrEnum):
     """What a comparison came to.
 
@@ -56,9 +65,10 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """One comparison.
 
     Attributes:
-        breaks: those open at the broker then.
+        breaks: those open then that comparisons look after; none where nothing was compared.
         under_way: how many differences may come right by themselves.
         explained: how many are there, and a person has said that nothing is to be done.
+        why: nothing was compared.
     """
 
     broker: str
@@ -68,3 +78,4 @@ class Comparison(Struct, frozen=True, kw_only=True):
     under_way: int = 0
     explained: int = 0
     halted: bool = False
+    why: str | None = None

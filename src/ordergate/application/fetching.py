@@ -20,18 +20,17 @@ _DEADLINE_S: Final = 30.0
 _log = structlog.get_logger("ordergate.reconciliation")
 
 
-async def statement_of(broker: Broker, since: datetime) -> Statement | None:
-    """The account as the broker tells it; None where it fails to, or says what cannot be."""
+async def statement_of(broker: Broker, since: datetime) -> Statement | str:
+    """The account as the broker tells it; else why: it fails to, does not tell all of it, or says what cannot be."""
     try:
         async with asyncio.timeout(_DEADLINE_S):
             told = await cast(TellingBroker, broker).statement(since)
         wrong = wrong_in(told)
     except Exception as error:  # somebody's adapter
         wrong = repr(error)
-    if wrong is not None:
-        _log.warning("the account could not be asked for", broker=broker.name, error=wrong)
-        return None
-    return told
+    if wrong is None and not told.complete:
+        wrong = told.why or "it does not tell all of the account now"
+    return told if wrong is None else wrong
 
 
 def asked_of(differences: Iterable[Difference]) -> dict[str, set[str]]:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import structlog
 from msgspec import Struct
 
 from ordergate.application.ports.brokers import Answer, Broker, Lookup, Presence, Sink
@@ -17,10 +18,13 @@ WINDOW: Final = 256
 """Calls whose latency is counted, the last ones."""
 MOST_UNANSWERED: Final = 3
 """Calls in a row without an answer, after which a broker counts as down."""
+MOST_UNREAD: Final = 3
+"""Looks in a row that could not read its account, after which it counts as down unless something else was heard."""
 RETRY_S: Final = 30.0
 """After the last of them it is tried again."""
 LONGEST_REST_S: Final = 60.0
 """For which a venue that asks for a rest is left alone at most."""
+_log = structlog.get_logger("ordergate.health")
 _ANSWERED: Final = (Outcome.ACCEPTED, Outcome.REJECTED, Outcome.DUPLICATE)
 
 
@@ -43,6 +47,8 @@ class BrokerHealth:
     Attributes:
         broker, adapter: which it is, and what the configuration calls its adapter.
         refused: what it said when it refused our login; None where it did not.
+        unread: how many looks in a row could not read its account.
+        waits: new orders wait until its account was compared.
     """
 
     def __init__(
@@ -60,6 +66,8 @@ class BrokerHealth:
         self._unanswered, self._failed_at, self._rests_until = 0, 0.0, 0.0
         self._answered_at: float | None = None
         self._reported_at: float | None = None
+        self.unread, self._unread_since, self._why_unread = 0, 0.0, ""
+        self.waits = False
         self.refused: str | None = None
 
     def answered(self, answer: Answer, took_s: float) -> None:
@@ -80,6 +88,19 @@ class BrokerHealth:
         else:
             self._heard(self._now())
 
+    def looked_at(self, failed: str | None) -> None:
+        """Its account was compared, or could not be, for that reason: the log has each reason once."""
+        if failed is None:
+            if self.unread:
+                _log.info("the account is compared again", broker=self.broker.name)
+            self.unread = 0
+            return
+        if not self.unread:
+            self._unread_since = self._now()
+        if not self.unread or failed != self._why_unread:
+            _log.warning("the account could not be compared", broker=self.broker.name, why=failed)
+        self.unread, self._why_unread = self.unread + 1, failed
+
     def reported(self) -> None:
         """It has said something unasked."""
         self._reported_at = self._now()
@@ -87,7 +108,7 @@ class BrokerHealth:
 
     def opened(self) -> None:
         """Its session is open."""
-        self.refused, self._unanswered = None, 0
+        self.refused, self._unanswered, self.unread = None, 0, 0
 
     def left(self) -> None:
         """This node no longer has the duty of its session; another's login may be taken."""
@@ -123,7 +144,22 @@ class BrokerHealth:
             return f"it wants no calls for {self.rests_s:.0f} s"
         if self._unanswered >= MOST_UNANSWERED and self._now() - self._failed_at < RETRY_S:
             return f"the last {self._unanswered} calls were not answered"
-        return None
+        return self._why_unseen
+
+    @property
+    def _why_unseen(self) -> str | None:
+        """That its account cannot be read, and orders wait for that, or nothing else was heard of it since."""
+        heard_at = max(self._answered_at or 0.0, self._reported_at or 0.0)
+        if (
+            not self._is_open()
+            or self.unread < MOST_UNREAD
+            or (heard_at > self._unread_since and not self.waits)
+        ):
+            return None
+        waits = (
+            "new orders wait until its account was compared" if self.waits else "its account cannot be read"
+        )
+        return f"{waits}: {self._why_unread}"
 
     @property
     def latency(self) -> Latency:
@@ -192,3 +228,7 @@ class BrokersHealth:
         """Whether a broker is known to take no orders now."""
         known = self.of.get(broker)
         return known is not None and known.why_down is not None
+
+    def why_away(self, broker: str) -> str:
+        """Why its session is not open here."""
+        return self.of[broker].why_down or "another node has its session"

@@ -14,7 +14,7 @@ import structlog
 from ordergate.application.clock_check import check_difference
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.leases import FOREVER, LEASE_S, PRESENCE, Lease, Leases
-from ordergate.domain.errors import OrdergateError, StoreError
+from ordergate.domain.errors import BrokerAway, OrdergateError, StoreError
 
 _TURN_S: Final = LEASE_S / 8
 _ANSWER_S: Final = LEASE_S / 4
@@ -115,10 +115,10 @@ class Keeper:
         self._turning: asyncio.Task[None] | None = None
 
     async def add(self, duty: Duty) -> None:
-        """Takes a duty up at once, if its lease is free, else as soon as it is.
+        """Takes a duty up at once, if its lease is free, else as soon as it is; also later where a broker is away.
 
         Raises:
-            OrdergateError: it is this node's, and cannot be begun; nobody has it then.
+            OrdergateError: it is this node's, and cannot be begun for another reason; nobody has it then.
         """
         post = _Post(duty)
         if not await self._take(post):
@@ -131,14 +131,21 @@ class Keeper:
         except asyncio.CancelledError:
             work.cancel()
             raise
-        if not work.cancelled() and work.exception() is not None:
+        failure = None if work.cancelled() else work.exception()
+        if isinstance(failure, BrokerAway):
+            self._rest(post, failure)
+            self._turn()
+        elif failure is not None:
             self._posts.remove(post)
-            await work
+            raise failure
 
     def _keep(self, post: _Post) -> None:
         self._posts.append(post)
-        for_ever = post.tenure is not None and post.tenure.lease.until == FOREVER
-        if self._turning is None and not for_ever:
+        if post.tenure is None or post.tenure.lease.until != FOREVER:
+            self._turn()
+
+    def _turn(self) -> None:
+        if self._turning is None:
             self._turning = asyncio.get_running_loop().create_task(self._turn_for_ever())
             self._turning.add_done_callback(self._turned)
 
@@ -204,10 +211,13 @@ class Keeper:
             await self._begin(post)
             post.begun()
         except OrdergateError as error:
-            post.rest()
-            _log.warning("a duty cannot be taken up yet", lease=post.duty.lease, error=str(error))
+            self._rest(post, error)
         except Exception as error:
             self._fail(error)
+
+    def _rest(self, post: _Post, error: OrdergateError) -> None:
+        post.rest()
+        _log.warning("a duty cannot be taken up yet", lease=post.duty.lease, error=str(error))
 
     async def _begin(self, post: _Post) -> None:
         tenure = post.tenure

@@ -10,24 +10,23 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import localcontext
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from msgspec import Struct, field
 
 from ordergate.application.account_record import AccountRecord
-from ordergate.application.comparison import AccountTerms, Comparison, Found, Policy
+from ordergate.application.comparison import AccountTerms, Comparison, Found, Policy, is_done
 from ordergate.application.entry import Entry, Origin
 from ordergate.application.fetching import asked_of, book_closings, confirm, fetch, statement_of
-from ordergate.application.ports.brokers import Broker
+from ordergate.application.health import BrokerHealth
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.journal import RowReader
 from ordergate.application.runner import Runner
 from ordergate.domain.breaks import Break, BreakKind, Cause
 from ordergate.domain.errors import OutcomeUnknown, Refused, StoreError
 from ordergate.domain.money import EXACT
-from ordergate.domain.orders.events import BreakRaised, OrderEvent
-from ordergate.domain.orders.states import TERMINAL, State
+from ordergate.domain.orders.events import BreakRaised
 from ordergate.domain.recon.commands import AdjustBreak, Reconcile
 from ordergate.domain.recon.comparing import BY_NAME, certain, compare, covers, is_explained
 from ordergate.domain.recon.difference import Difference
@@ -39,6 +38,8 @@ from ordergate.domain.risk.limits import Level
 
 _PAUSES_S: Final = (1.0, 2.0, 4.0)
 """Between looks at the same difference, before it counts for good."""
+_LONGEST_PAUSE_S: Final = 30.0
+"""Between looks at an account that could not be compared."""
 _FIRST_S: Final = 2.0
 _LONGEST_S: Final = 16.0
 """Twice the pauses between looks at what is under way."""
@@ -65,16 +66,17 @@ class _Look(Struct):
 
 
 class Reconciler:
-    """Of the account behind one session; `reader` is for orders that memory has forgotten.
+    """Of the account behind one session; `reader` has orders that memory has forgotten, `health` hears how it went.
 
     Attributes:
         has_looked: set once a statement was compared, and what it means journalled.
     """
 
     def __init__(
-        self, broker: Broker, runner: Runner, reader: RowReader, clock: Clock, terms: AccountTerms
+        self, health: BrokerHealth, runner: Runner, reader: RowReader, clock: Clock, terms: AccountTerms
     ) -> None:
-        self._broker, self._runner, self._clock = broker, runner, clock
+        self._health, self._runner, self._clock = health, runner, clock
+        broker = self._broker = health.broker
         self._how, self._terms = terms, terms.for_broker(broker.capabilities.grace_s)
         self._record = AccountRecord(broker.name, runner, reader)
         self._loop, self._wanted, self._turn = asyncio.get_running_loop(), asyncio.Event(), asyncio.Lock()
@@ -121,19 +123,27 @@ class Reconciler:
                 if event.item.kind in _LIES and self._how.policy is Policy.HALT:
                     self._lies.put_nowait(event.item)
                     self._wanted.set()
-            elif self._how.strict and _is_done(event):
+            elif self._how.strict and is_done(event):
                 self._wanted.set()
 
     async def _run(self) -> None:
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._how.every_s if self.has_looked.is_set() else _PAUSES_S[0]):
+                async with asyncio.timeout(self._next_s):
                     await self._wanted.wait()
             self._wanted.clear()
             try:
                 await self.compare()
             except (Refused, StoreError, OutcomeUnknown) as error:
                 _log.warning("a comparison is tried again", broker=self._broker.name, error=str(error))
+
+    @property
+    def _next_s(self) -> float | None:
+        """When it looks again by itself."""
+        if not self.has_looked.is_set():
+            return _PAUSES_S[0]
+        failed = self._health.unread
+        return min(_PAUSES_S[0] * 2 ** min(failed, 9), _LONGEST_PAUSE_S) if failed else self._how.every_s
 
     async def _halt_for_lies(self) -> None:
         """At once: no comparison that is under way is waited for."""
@@ -164,14 +174,16 @@ class Reconciler:
         """
         async with self._turn:
             look = await self._look()
-            if look is None:
-                return Comparison(broker=self._broker.name, at=self._clock.now(), found=Found.NOT_COMPARED)
+            self._health.looked_at(look if isinstance(look, str) else None)
+            if isinstance(look, str):
+                name, now = self._broker.name, self._clock.now()
+                return Comparison(broker=name, at=now, found=Found.NOT_COMPARED, why=look)
             open_breaks = await self._say(look)
             self.has_looked.set()
             fetched, _silent = await self._fetch(look)
             if fetched:
                 again = await self._look()
-                if again is not None:
+                if isinstance(again, _Look):
                     look = again
                     open_breaks = await self._say(look, fetched)
             halted = await self._follow_policy(look)
@@ -192,13 +204,13 @@ class Reconciler:
             halted=halted,
         )
 
-    async def _look(self) -> _Look | None:
-        """One statement against our record; None where it says nothing."""
+    async def _look(self) -> _Look | str:
+        """One statement against our record; else why there is none."""
         now, asked_at, asked_after = self._loop.time(), self._clock.now(), self._runner.engine.last
         since = self._look_back()
         theirs = await statement_of(self._broker, since)
-        if theirs is None or not theirs.complete:
-            return None
+        if isinstance(theirs, str):
+            return theirs
         await self._runner.settled()
         # Where executions are not told, what was booked shortly before may not have reached the broker's figures.
         moved_since = now if theirs.executions is not None else now - self._terms.grace_s
@@ -222,12 +234,16 @@ class Reconciler:
 
     async def statement(self) -> Statement | None:
         """What the broker says of the account now; None where it fails to."""
-        return await statement_of(self._broker, self._clock.now())
+        told = await statement_of(self._broker, self._clock.now())
+        if isinstance(told, str):
+            _log.warning("the account could not be asked for", broker=self._broker.name, error=told)
+            return None
+        return told
 
     def _has_stood(self, difference: Difference) -> bool:
         """Whether the same difference, with the same numbers, has been there for the grace."""
         before = self._stood.get(difference.key)
-        if before is None or _numbers(before[0]) != _numbers(difference):
+        if before is None or before[0].off != difference.off:
             return False
         return self._loop.time() - before[1] >= self._terms.grace_s
 
@@ -236,7 +252,7 @@ class Reconciler:
         self._stood = {}
         for one in found:
             known = before.get(one.key)
-            first = known[1] if known is not None and _numbers(known[0]) == _numbers(one) else now
+            first = known[1] if known is not None and known[0].off == one.off else now
             self._stood[one.key] = one, first
 
     async def _say(self, look: _Look, fetched: frozenset[str] = frozenset()) -> tuple[Break, ...]:
@@ -289,7 +305,7 @@ class Reconciler:
         for pause in _PAUSES_S:
             await self._clock.sleep(pause)
             again = await self._look()
-            if again is not None:
+            if isinstance(again, _Look):
                 await self._say(again)
                 look.counted, look.perhaps, look.explained = again.counted, again.perhaps, again.explained
             if not look.counted:
@@ -315,7 +331,7 @@ class Reconciler:
         """
         fetched, silent = await self._fetch(look)
         again = await self._look() if fetched else look
-        if again is None:
+        if isinstance(again, str):
             return
         await self._say(again, fetched)
         keys = {one.key for one in again.counted} - silent
@@ -326,16 +342,3 @@ class Reconciler:
                     await self._runner.execute(adjust, _ORIGIN)
                 except Refused as refused:
                     _log.warning("a break could not be corrected", item=item.break_id, error=str(refused))
-
-
-def _numbers(difference: Difference) -> Any:
-    if difference.ours is None or difference.theirs is None:
-        return None
-    return difference.theirs - difference.ours
-
-
-def _is_done(event: object) -> bool:
-    """Whether an order has come to its end."""
-    if not isinstance(event, OrderEvent) or not event.path:
-        return False
-    return event.path[-1] in TERMINAL or event.path[-1] is State.FILLED

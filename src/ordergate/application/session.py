@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -100,6 +99,7 @@ class BrokerSession:
         so that no other tries it either.
 
         Raises:
+            BrokerAway: the broker cannot be reached now.
             StoreError: the store or the broker's own cannot be used, the lease has run out meanwhile, or another
                 node was faster.
         """
@@ -127,12 +127,12 @@ class BrokerSession:
         )
         self._settlement = Settlement(self._broker, runner, self._clock, epoch, self._health)
         if self._comparing is not None:
-            view.unchecked.add(name)
+            self._wait_for_check(True)
         view.sessions[name] = epoch
         await self._settlement.start()
         if self._comparing is not None:
             reader, terms = self._comparing
-            self._reconciler = Reconciler(self._broker, self._runner, reader, self._clock, terms)
+            self._reconciler = Reconciler(self._health, self._runner, reader, self._clock, terms)
             self._reconciler.start()
             self._checking = asyncio.get_running_loop().create_task(self._check_first(self._reconciler))
             self._checking.add_done_callback(self._checked)
@@ -176,13 +176,19 @@ class BrokerSession:
 
     async def _check_first(self, reconciler: Reconciler) -> None:
         """Lets new orders leave once the account was compared, or nothing could be for so long; others always do."""
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(_LONGEST_CHECK_S):
                 await reconciler.has_looked.wait()
+        except TimeoutError:
+            _log.warning("new orders leave, though the account was not compared", broker=self._broker.name)
         reconciler.has_looked.set()
-        self._runner.engine.view.unchecked.discard(self._broker.name)
+        self._wait_for_check(False)
         if self._settlement is not None:
             await self._settlement.release()
+
+    def _wait_for_check(self, waits: bool) -> None:
+        unchecked, self._health.waits = self._runner.engine.view.unchecked, waits
+        (unchecked.add if waits else unchecked.discard)(self._broker.name)
 
     def _checked(self, task: asyncio.Task[None]) -> None:
         failure = None if task.cancelled() else task.exception()
@@ -236,7 +242,7 @@ class BrokerSession:
         if checking is not None:
             checking.cancel()
             await asyncio.gather(checking, return_exceptions=True)
-        self._runner.engine.view.unchecked.discard(self._broker.name)
+        self._wait_for_check(False)
         dispatcher, self._dispatcher = self._dispatcher, None
         settlement, self._settlement = self._settlement, None
         reconciler, self._reconciler = self._reconciler, None

@@ -239,7 +239,7 @@ class Gate:
             detail = f"{quoted(broker)} is no broker; there are {', '.join(sorted(self.brokers))}"
             raise NotFound(Code.UNKNOWN_BROKER, detail, "#/broker")
         if session.reconciler is None:
-            why = "another node has its session" if broker in self.compared_brokers else "it is not told"
+            why = self.health.why_away(broker) if broker in self.compared_brokers else "it is not told"
             raise Conflict(Code.NOT_COMPARED, f"the account at {broker} was not compared: {why}", "#/broker")
         return session.reconciler
 

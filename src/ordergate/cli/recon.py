@@ -7,6 +7,7 @@ import typer
 from ordergate.api import recon
 from ordergate.application.audit.break_story import break_story
 from ordergate.application.audit.story import show_transition
+from ordergate.application.comparison import Found
 from ordergate.cli import terminal as t
 from ordergate.cli.desk import open_desk
 from ordergate.cli.places import ShardName, opened, place, reading
@@ -31,14 +32,14 @@ def run(
 ) -> None:
     """Compare now: what was not told is asked for and booked, what does not fit becomes a break.
 
-    Ends with 1 where a break is open.
+    Ends with 1 where a break is open, or where an account could not be compared.
     """
 
     async def main() -> None:
         async with open_desk(db, config, shard, by) as desk:
             found = await desk.recon(shard).compare(broker)
         t.print_json(found) if as_json else _say(found)
-        if any(one["breaks"] for one in found):
+        if any(one["breaks"] or one["found"] == Found.NOT_COMPARED for one in found):
             raise typer.Exit(t.Exit.ERROR)
 
     t.run(main, as_json=as_json)
@@ -52,7 +53,10 @@ def _say(found: list[dict[str, Any]]) -> None:
         explained = f", {one['explained']} explained" if one["explained"] else ""
         halted = "; halted" if one["halted"] else ""
         found_so = one["found"].replace("_", " ")
-        t.out.print(f"{one['broker']}: {found_so}{under_way}{explained}{halted}", soft_wrap=True)
+        why = f": {one['why']}" if one["why"] else ""
+        t.out.print(
+            f"{one['broker']}: {found_so}{why}{under_way}{explained}{halted}", soft_wrap=True, markup=False
+        )
     if items := [item for one in found for item in one["breaks"]]:
         _print(items)
 

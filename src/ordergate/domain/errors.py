@@ -7,7 +7,8 @@ OrdergateError                  everything that ordergate raises on purpose
 │   └── Conflict                it contradicts what is already there
 │       └── OrderMoved          the order of that key is in another shard's journal
 ├── StoreError                  the database cannot be used
-│   └── StoreBusy               another process holds it
+│   ├── StoreBusy               another process holds it
+│   └── BrokerAway              a broker cannot be reached now: its session is tried again
 ├── DiskError                   the disk failed under a commit: the process must end
 ├── ClockError                  the clock is not to be trusted: the process must end
 ├── AuditError                  the journal is not what was signed
@@ -149,6 +150,10 @@ class StoreError(OrdergateError):
 
 class StoreBusy(StoreError):
     """Another process holds the database."""
+
+
+class BrokerAway(StoreError):
+    """A broker cannot be reached or used now, for reasons that may pass by themselves; nothing here is wrong."""
 
 
 class DiskError(OrdergateError):

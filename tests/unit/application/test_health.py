@@ -3,10 +3,12 @@
 from decimal import Decimal
 
 import pytest
+from structlog.testing import capture_logs
 
 from ordergate.application.health import (
     LONGEST_REST_S,
     MOST_UNANSWERED,
+    MOST_UNREAD,
     RETRY_S,
     WINDOW,
     BrokersHealth,
@@ -108,6 +110,56 @@ def test_a_rest_is_bounded_and_no_failure() -> None:
     assert (at.health.rests_s, at.health.why_down) == (0, None)
     at.health.answered(Answer(outcome=Outcome.NOT_SENT, retry_after_s=-1), 1)
     assert at.health.rests_s == 0
+
+
+def unread(at: At, times: int = MOST_UNREAD, why: str = "no route to acme") -> None:
+    for _ in range(times):
+        at.now += 1
+        at.health.looked_at(why)
+
+
+def test_an_account_that_cannot_be_read_takes_it_down_until_it_can() -> None:
+    at = At()
+    unread(at, MOST_UNREAD - 1)
+    assert at.health.why_down is None
+    unread(at, 1)
+    assert at.health.why_down == "its account cannot be read: no route to acme"
+    assert at.all.is_down("acme")
+    at.health.looked_at(None)
+    assert at.health.why_down is None
+    unread(at)
+    at.health.opened()
+    assert at.health.why_down is None
+
+
+@pytest.mark.parametrize("how", ["answer", "report"])
+def test_one_that_is_heard_all_the_same_is_down_only_as_long_as_orders_wait_for_its_account(how: str) -> None:
+    at = At()
+    unread(at)
+    at.now += 1
+    at.health.answered(YES, 1) if how == "answer" else at.health.reported()
+    assert at.health.why_down is None
+    unread(at)
+    assert at.health.why_down is None
+    at.health.waits = True
+    assert at.health.why_down == "new orders wait until its account was compared: no route to acme"
+
+
+def test_what_was_heard_before_says_nothing() -> None:
+    at = At()
+    at.health.answered(YES, 1)
+    unread(at)
+    assert at.health.why_down is not None
+
+
+def test_the_log_has_each_reason_once_and_the_end_of_it() -> None:
+    at = At()
+    with capture_logs() as logs:
+        at.health.looked_at(None)
+        unread(at)
+        unread(at, 2, "the key has expired")
+        at.health.looked_at(None)
+    assert [one.get("why") for one in logs] == ["no route to acme", "the key has expired", None]
 
 
 def test_latency_is_of_the_last_calls_that_were_answered() -> None:

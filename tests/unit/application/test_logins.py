@@ -3,22 +3,25 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from ordergate.adapters.clock import VirtualClock, run_virtual
 from ordergate.adapters.ids import CountingIds
 from ordergate.adapters.journals.memory import MemoryJournal
+from ordergate.api.recon import compare
 from ordergate.application.ports.brokers import LoginRefused
 from ordergate.application.secrets import Secrets
 from ordergate.application.settlement import Settlement
 from ordergate.bootstrap import assemble
 from ordergate.config import Config, FundSection
 from ordergate.domain.breaks import BreakKind
-from ordergate.domain.errors import Conflict, NotFound, StoreError
+from ordergate.domain.errors import BrokerAway, Conflict, NotFound, StoreError
 from ordergate.domain.orders.states import State
+from ordergate.domain.recon.statement import Statement
 from ordergate.domain.routing import Route
 from ordergate.protocols.tlog import Signer
-from ordergate.testing.scripted_broker import ScriptedBroker
+from ordergate.testing.scripted_broker import CAPABILITIES, ScriptedBroker
 from tests.unit.application.gates import START, buy
 from tests.unit.application.guards import entries
 from tests.unit.application.test_secrets import Store
@@ -45,8 +48,9 @@ async def nothing() -> None:
     """Looks at nothing."""
 
 
-def run(test, secrets=None, after=nothing, **fund) -> tuple[Locked, ScriptedBroker]:
-    acme, paper = Locked(), ScriptedBroker()
+def run(test, secrets=None, after=nothing, error=None, acme=None, **fund) -> tuple[Locked, ScriptedBroker]:
+    acme, paper = acme or Locked(), ScriptedBroker()
+    acme.error = error or acme.error
     config = Config(funds={"paper-momentum": FundSection(unlimited=True, **fund)})
 
     async def main() -> None:
@@ -85,6 +89,58 @@ def test_new_orders_go_where_the_login_is_taken() -> None:
         assert (order.broker, order.route) == ("paper", ("acme", "paper"))
 
     run(test, routes=(Route(brokers=("acme", "paper")),))
+
+
+def test_one_that_is_away_stops_nobody_and_is_tried_until_it_is_there() -> None:
+    async def test(gate, acme) -> None:
+        waits = (await gate.execute(buy("waits", broker="acme"))).order
+        sent = (await gate.execute(buy("sent", broker="paper"))).order
+        await gate.clock.sleep(600)
+        assert (waits.state, sent.state) == (State.ACCEPTED, State.SUBMITTED)
+        assert gate.health.of["acme"].why_down == "its session is not open"
+        assert 10 < acme.tries < 30  # ever less often
+        acme.locked = False
+        await gate.clock.sleep(60)
+        assert (await gate.queries.order(waits.order_id)).state is State.SUBMITTED
+        assert gate.health.of["acme"].why_down is None
+
+    acme, _paper = run(test, error=BrokerAway("no node answers"))
+    assert len(acme.calls) == 1
+
+
+def test_one_whose_own_file_cannot_be_used_is_said_at_once() -> None:
+    with pytest.raises(StoreError, match="another's"):
+        run(nothing, error=StoreError("the file is another's"))
+
+
+def test_new_orders_go_elsewhere_where_the_account_cannot_be_read() -> None:
+    async def test(gate, acme) -> None:
+        await gate.clock.sleep(3)
+        order = (await gate.execute(buy())).order
+        assert gate.health.of["acme"].why_down.endswith(": no route to acme")
+        assert (order.broker, order.state) == ("paper", State.SUBMITTED)
+        (one,) = await compare(gate, None)
+        assert (one["broker"], one["found"], one["why"]) == ("acme", "not_compared", "no route to acme")
+
+    async def statement(since) -> Statement:
+        return Statement(as_of=since, complete=False, why="no route to acme")
+
+    acme = Locked()
+    acme.locked, acme._capabilities, acme.statement = False, replace(CAPABILITIES, statements=True), statement
+    run(test, acme=acme, routes=(Route(brokers=("acme", "paper")),))
+
+
+def test_an_account_whose_login_is_refused_was_not_compared() -> None:
+    async def test(gate, acme) -> None:
+        (one,) = await compare(gate, None)
+        assert (one["found"], one["why"]) == ("not_compared", f"it refuses our login: {SAID}")
+        assert [item["kind"] for item in one["breaks"]] == ["login_refused"]
+        with pytest.raises(Conflict, match="it refuses our login"):
+            await compare(gate, "acme")
+
+    acme = Locked()
+    acme._capabilities = replace(CAPABILITIES, statements=True)
+    run(test, acme=acme)
 
 
 def test_asked_again_it_is_tried_again_and_what_waited_is_sent() -> None:

@@ -9,9 +9,11 @@ from decimal import Decimal
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from ordergate.adapters.brokers.paper import Faults, PaperSettings
 from ordergate.adapters.clock import VirtualClock, run_virtual
+from ordergate.api.recon import compare, show_break
 from ordergate.application.comparison import Found, Policy
 from ordergate.application.entry import Origin
 from ordergate.application.ports.brokers import Lookup, Presence
@@ -235,8 +237,67 @@ def test_half_a_statement_is_not_read_as_an_empty_account():
                 raise RuntimeError("no")
 
             broker.statement = broken
-            assert (await gate.compare("paper")).found is Found.NOT_COMPARED
+            found = await gate.compare("paper")
+            assert (found.found, found.why) == (Found.NOT_COMPARED, "RuntimeError('no')")
             assert await breaks(gate) == []
+
+    run_virtual(main())
+
+
+def test_an_account_that_cannot_be_read_is_said_and_asked_for_more_often_until_it_can_be():
+    async def main():
+        async with account() as (gate, broker):
+            await later(gate)
+            broker.edits.append(lambda told: replace(told, complete=False, why="it has no time"))
+            asked, health = broker.asked, gate.health.of["paper"]
+            await later(gate, 360)
+            assert health.why_down == "its account cannot be read: it has no time"
+            assert broker.asked >= asked + 5
+            broker.edits.clear()
+            await later(gate, 31)
+            assert health.why_down is None
+            asked = broker.asked
+            await later(gate, 290)
+            assert broker.asked <= asked + 1
+
+    with capture_logs() as logs:
+        run_virtual(main())
+    said = [one for one in logs if one["event"] == "the account could not be compared"]
+    assert [(one["broker"], one["why"]) for one in said] == [("paper", "it has no time")]
+
+
+def test_new_orders_wait_for_the_first_comparison_and_then_leave_aloud():
+    async def main():
+        clock = VirtualClock(START)
+        broker = LyingBroker("paper", PaperSettings(), None, clock, built_in)
+        broker.edits.append(lambda told: replace(told, complete=False, why="it has no time"))
+        async with account(broker=broker) as (gate, _broker):
+            health, order = gate.health.of["paper"], await bought(gate, "one")
+            await later(gate, 5)
+            assert (await gate.queries.order(order.order_id)).state is State.ACCEPTED
+            assert health.why_down == "new orders wait until its account was compared: it has no time"
+            await later(gate, 30)
+            assert (await gate.queries.order(order.order_id)).state is State.CLOSED
+            assert health.why_down is None  # it answers
+            await later(gate, 600)
+            assert health.why_down is None
+
+    with capture_logs() as logs:
+        run_virtual(main())
+    assert "new orders leave, though the account was not compared" in [one["event"] for one in logs]
+
+
+def test_what_is_open_is_told_where_nothing_can_be_compared():
+    async def main():
+        async with account() as (gate, broker):
+            await bought(gate, "one")
+            await later(gate)
+            broker.edits.append(more_held)
+            (item,) = (await gate.compare("paper")).breaks
+            broker.edits.append(lambda told: replace(told, complete=False))
+            (found,) = await compare(gate, "paper")
+            assert (found["found"], found["breaks"]) == ("not_compared", [show_break(item)])
+            assert (await gate.compare("paper")).breaks == ()  # nothing follows from it
 
     run_virtual(main())
 

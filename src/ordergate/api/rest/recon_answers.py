@@ -79,7 +79,8 @@ class Comparison(Shown):
     under_way: int = Field(description="Differences that something under way can explain; looked at again.")
     explained: int = Field(description="Differences that are there, and that a person has explained.")
     halted: bool = Field(description="The broker is halted for it.")
-    breaks: list[Break] = Field(description="Those that are open at the broker.")
+    why: str | None = Field(description="Nothing was compared; null where it was.")
+    breaks: list[Break] = Field(description="Those that are open at the broker, of whatever kind.")
 
 
 class Comparisons(Shown):
@@ -121,5 +122,6 @@ COMPARISON: Final[dict[str, Any]] = {
     "under_way": 0,
     "explained": 0,
     "halted": False,
+    "why": None,
     "breaks": [BREAK],
 }

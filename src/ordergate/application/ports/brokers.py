@@ -213,7 +213,8 @@ class Broker(Protocol):
 
         Raises:
             LoginRefused: the venue refuses who we are.
-            StoreError: it cannot be reached or used now.
+            BrokerAway: it cannot be reached now. It is tried again, and the other brokers go on.
+            StoreError: what the adapter keeps here cannot be used. At a start that ends the node.
         """
         ...
 

@@ -36,6 +36,11 @@ class Difference(Struct, frozen=True, gc=False, kw_only=True):
     asks: tuple[str, ...] = ()
     closing: Executed | None = None
 
+    @property
+    def off(self) -> Decimal | None:
+        """How much more they have."""
+        return None if self.ours is None or self.theirs is None else self.theirs - self.ours
+
 
 def is_since(ours: Ours, at: datetime | None) -> bool:
     """Whether that is so only since the broker was asked."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
 
@@ -13,12 +14,16 @@ from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import Executed
 
+MOVED: Final = "the account moved while it was looked at"
+"""Why a statement that is put together of several answers is not complete."""
+
 
 class Statement(Struct, frozen=True, kw_only=True):
     """The account as the broker has it at one moment; None is what it does not tell.
 
     Attributes:
         complete: whether everything told is told whole; a statement that is not says nothing at all.
+        why: it is not complete, for people.
         positions: signed, by symbol, in the instrument's unit; a symbol that is left out is flat.
         balances: money by currency.
         paid_in: of the balances, what was paid in and never traded, by currency.
@@ -36,6 +41,7 @@ class Statement(Struct, frozen=True, kw_only=True):
     working: frozenset[str] | None = None
     executions: tuple[Executed, ...] | None = None
     executions_since: datetime | None = None
+    why: str | None = None
 
 
 def wrong_in(theirs: Statement) -> str | None:

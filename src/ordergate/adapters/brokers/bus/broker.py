@@ -189,8 +189,7 @@ class BusBroker:
         as_of = self._clock.now()
         said = await self._asked("statement", wire.StatementOut(since=since), wire.StatementIn)
         if isinstance(said, str):
-            _log.warning("the account could not be looked at", broker=self._name, error=said)
-            return Statement(as_of=as_of, complete=False)
+            return Statement(as_of=as_of, complete=False, why=said)
         executions = said.executions
         return Statement(
             as_of=as_of,

@@ -15,7 +15,7 @@ from ordergate.adapters.brokers.ccxt.steps import contract_size, number
 from ordergate.adapters.brokers.ccxt.telling import Telling
 from ordergate.domain.money import ZERO, plain
 from ordergate.domain.orders.reports import Executed
-from ordergate.domain.recon.statement import Statement
+from ordergate.domain.recon.statement import MOVED, Statement
 from ordergate.domain.risk.case import BrokerAccount
 
 _LOOKS: Final = 3
@@ -29,7 +29,9 @@ async def statement_of(
     """Of one moment, else not complete. Raises ccxt's errors, Unreadable, and Behind."""
     now = await link.time_ms()
     if link.there(settings.symbols) != settings.symbols:  # nobody can ask what is in a market that is gone
-        return Statement(as_of=instant(now), complete=False)
+        return Statement(
+            as_of=instant(now), complete=False, why="the exchange has no market of some symbols now"
+        )
     since = max(since_ms, now - _FARTHEST_MS)
     trades = await _trades(link, settings, since)
     for _look in range(_LOOKS):
@@ -48,7 +50,7 @@ async def statement_of(
                 executions=await _executions(broker, telling, link, trades),
                 executions_since=instant(since),
             )
-    return Statement(as_of=instant(now), complete=False)
+    return Statement(as_of=instant(now), complete=False, why=MOVED)
 
 
 async def _trades(link: Link, settings: CcxtSettings, since: int) -> dict[str, Told]:

@@ -319,14 +319,13 @@ class CcxtBroker:
 
     async def statement(self, since: datetime) -> Statement:
         """What is in the account, and what was executed since then, at most a week back."""
-        session, nothing = self.session, Statement(as_of=self._clock.now(), complete=False)
+        session, now = self.session, self._clock.now()
         if session is None or not session.begun:
-            return nothing
+            return Statement(as_of=now, complete=False, why=self._deaf(session))
         try:
             return await statement_of(self._name, self._settings, session.link, session.telling, ms_of(since))
         except Exception as error:
-            _log.warning("the account could not be looked at", broker=self._name, error=reason_of(error))
-            return nothing
+            return Statement(as_of=now, complete=False, why=reason_of(error))
 
     async def check(self) -> Health:
         """Asks the exchange, read-only."""

@@ -179,8 +179,7 @@ class DwxBroker:
             alive = self._notebook.alive()
             return statement_of(orders, alive, self._settings, self._catalogue, self._clock.now())
         except (Unreadable, StoreError, Refused) as error:
-            _log.warning("the account could not be read", broker=self._name, error=str(error))
-            return Statement(as_of=now, complete=False)
+            return Statement(as_of=now, complete=False, why=str(error))
 
     async def check(self) -> Health:
         """Reads the files, and gives no command."""

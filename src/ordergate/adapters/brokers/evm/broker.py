@@ -89,7 +89,8 @@ class EvmBroker:
 
         Raises:
             LoginRefused: the chain, the key or a contract is not what the configuration says.
-            StoreError: no node answers, or the ledger cannot be used.
+            BrokerAway: no node answers, or it is behind.
+            StoreError: the ledger cannot be used.
         """
         await self.close()
         nodes = self._ask()
@@ -296,7 +297,7 @@ class EvmBroker:
         asked_at = self._clock.now()
         async with self._turn:
             if self._wallet is None:
-                return Statement(as_of=asked_at, complete=False)
+                return Statement(as_of=asked_at, complete=False, why=_CLOSED)
             return await statement_of(self._wallet, asked_at, since)
 
     async def _follow(self) -> None:

@@ -13,7 +13,7 @@ from ordergate.adapters.brokers.evm.wallet import Wallet
 from ordergate.application.ports.brokers import LoginRefused
 from ordergate.application.ports.clock import Clock
 from ordergate.application.ports.secrets import Secret
-from ordergate.domain.errors import StoreError
+from ordergate.domain.errors import BrokerAway
 
 
 async def open_wallet(
@@ -29,7 +29,8 @@ async def open_wallet(
 
     Raises:
         LoginRefused: the chain is another one, or the key or a contract is not what the configuration says.
-        StoreError: no node answers, or the ledger cannot be used.
+        BrokerAway: no node answers, or it is behind.
+        StoreError: the ledger cannot be used.
     """
     account = await account_of(name, settings, secret)
     chain, assets = Chain(nodes, settings.address), Assets(name, settings)
@@ -40,7 +41,7 @@ async def open_wallet(
         premium = await _premium(settings, chain)
         sent, waiting = await chain.nonces(), await chain.waiting()
     except (Away, RpcError, ValueError) as error:
-        raise StoreError(f"broker {name}: the chain cannot be used now: {error}") from error
+        raise BrokerAway(f"broker {name}: the chain cannot be used now: {error}") from error
     ledger.open(settings.chain_id, settings.address, cursor)
     _compare(name, ledger, sent)
     if max(sent, waiting) > ledger.next_nonce():
@@ -51,7 +52,7 @@ async def open_wallet(
 def _compare(name: str, ledger: Ledger, sent: int) -> None:
     """A chain that has used fewer nonces than it had would leave everything that is signed waiting for ever."""
     if sent <= ledger.last_used():
-        raise StoreError(
+        raise BrokerAway(
             f"broker {name}: the node knows {sent} transactions of the wallet, and {ledger.last_used() + 1} were in "
             "blocks before: it is behind, so wait; or its chain was begun anew, and then needs a new ledger"
         )

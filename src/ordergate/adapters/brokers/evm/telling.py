@@ -22,15 +22,14 @@ async def statement_of(wallet: Wallet, asked_at: datetime, since: datetime) -> S
 
     A wallet has no positions. What lies in protocols is not told: it grows by itself.
     """
-    ledger = wallet.ledger
+    ledger, why = wallet.ledger, "the node is behind, or its last block was taken back"
     try:
         balances = await _balances(wallet)
         executions = ledger.executions(since)
     except (Away, RpcError, StoreError) as error:
-        _log.warning("the wallet could not be looked at", broker=wallet.name, error=str(error))
-        balances, executions = None, ()
+        why, balances, executions = str(error), None, ()
     if balances is None:
-        return Statement(as_of=asked_at, complete=False)
+        return Statement(as_of=asked_at, complete=False, why=why)
     return Statement(
         as_of=asked_at,
         complete=True,

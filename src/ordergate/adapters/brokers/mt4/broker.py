@@ -239,11 +239,11 @@ class Mt4Broker:
         """What is open in the account, of everybody, and what orders of ours have executed since then."""
         session, as_of = self.session, self._clock.now()
         if session is None:
-            return Statement(as_of=as_of, complete=False)
+            return Statement(as_of=as_of, complete=False, why=_CLOSED)
         try:
             return statement_of(session, await session.fresh(), as_of, since)
-        except Behind:
-            return Statement(as_of=as_of, complete=False)
+        except Behind as behind:
+            return Statement(as_of=as_of, complete=False, why=str(behind) or None)
 
     async def has_margin(self, symbol: str, quantity: Decimal) -> bool | None:
         """Whether what is free is enough to open that much, by the terminal's margin of a lot; None where the terminal

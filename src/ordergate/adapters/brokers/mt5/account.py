@@ -11,7 +11,7 @@ from ordergate.adapters.brokers.mt5.sessions import Session
 from ordergate.adapters.brokers.mt5.symbols import lots, quantity_of, whole
 from ordergate.domain.money import ZERO, plain
 from ordergate.domain.orders.reports import Executed
-from ordergate.domain.recon.statement import Statement
+from ordergate.domain.recon.statement import MOVED, Statement
 
 _LOOKS: Final = 3
 
@@ -23,7 +23,7 @@ async def statement_of(session: Session, since: datetime) -> Statement:
     """
     as_of = session.now()
     if not await session.link.is_connected():  # it shows what it knew
-        return Statement(as_of=as_of, complete=False)
+        return Statement(as_of=as_of, complete=False, why="the terminal is not connected to the broker")
     for _look in range(_LOOKS):
         before = await _counts(session, since)
         working, positions = await session.link.working(), await _positions(session)
@@ -39,7 +39,7 @@ async def statement_of(session: Session, since: datetime) -> Statement:
                 executions=await _executions(session, deals, since),
                 executions_since=since,
             )
-    return Statement(as_of=as_of, complete=False)
+    return Statement(as_of=as_of, complete=False, why=MOVED)
 
 
 async def _counts(session: Session, since: datetime) -> tuple[int, ...]:

@@ -212,14 +212,13 @@ class Mt5Broker:
 
     async def statement(self, since: datetime) -> Statement:
         """What is in the account, and what was executed since then."""
-        session, nothing = self.session, Statement(as_of=self._clock.now(), complete=False)
+        session, as_of = self.session, self._clock.now()
         if session is None or not session.there.is_set():
-            return nothing
+            return Statement(as_of=as_of, complete=False, why=self._deaf())
         try:
             return await statement_of(session, since)
         except NO_ANSWER as error:
-            _log.warning("the account could not be looked at", broker=self._name, error=str(error))
-            return nothing
+            return Statement(as_of=as_of, complete=False, why=str(error))
 
     async def has_margin(self, symbol: str, quantity: Decimal) -> bool | None:
         """Whether free margin covers that much more, by the terminal's own calculation; None where it does not say.

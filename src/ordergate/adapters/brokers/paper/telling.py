@@ -7,8 +7,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from ordergate.adapters.brokers.paper.account import Account
 from ordergate.adapters.brokers.paper.session import Down
 from ordergate.adapters.brokers.paper.settings import PaperSettings
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from ordergate.adapters.brokers.paper.postgres import Board
 
 Arrive = Callable[[Callable[[Venue, datetime], Any]], Awaitable[Any]]
-_log = structlog.get_logger("ordergate.brokers.paper")
 
 
 class Telling:
@@ -61,8 +58,7 @@ class Telling:
         try:
             return await self._tell(arrive, since)
         except (Down, StoreError, sqlite3.Error) as error:
-            _log.warning("the paper venue cannot tell of the account", broker=self._name, error=str(error))
-            return Statement(as_of=since, complete=False)
+            return Statement(as_of=since, complete=False, why=str(error))
 
     async def sent_to(self, target: str) -> Mapping[str, Decimal]:
         """What transfers have taken from here to another venue, by token, in all, with or without a session here.

@@ -194,8 +194,7 @@ class SyncBroker:
             asking = partial(account, self._made)
             positions, balances = await self._worker.call(asking, self._deadline_s, lambda _late: None)
         except (Unreadable, NotBegun, Overdue) as error:
-            _log.warning("the account could not be looked at", broker=self._name, error=str(error))
-            return Statement(as_of=asked_at, complete=False)
+            return Statement(as_of=asked_at, complete=False, why=str(error))
         return Statement(as_of=asked_at, complete=True, positions=positions, balances=balances)
 
     def _wrong(self, send: Send) -> str | None:
