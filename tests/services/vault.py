@@ -75,9 +75,12 @@ class Vault(ServerProcess):
         raise NoVault(f"bao did not come up: {self._log.read_text()[-2000:]}")
 
     def ask(self, method: str, path: str, body: Any = None, token: str = _ROOT) -> Any:
-        """What it answers to an administrator."""
-        headers = {"X-Vault-Token": token}
+        """What it answers to an administrator; an engine that was mounted just now is asked until it is there."""
+        headers, end = {"X-Vault-Token": token}, time.monotonic() + _READY_S
         answer = self._client.request(method, f"/v1/{path}", json=body, headers=headers)
+        while "will be unavailable for a brief period" in answer.text and time.monotonic() < end:
+            time.sleep(0.01)
+            answer = self._client.request(method, f"/v1/{path}", json=body, headers=headers)
         assert answer.is_success, (path, answer.status_code, answer.text)
         return answer.json() if answer.content else None
 
