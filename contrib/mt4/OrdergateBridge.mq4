@@ -1029,9 +1029,37 @@ bool Belongs(const Row &row, const Fields &command)
 // Whether a ticket that a `close`, `close_by` or `delete` names may have ended by it.
 bool EndedBy(const Row &row, const Fields &command)
   {
-   if(row.close_time == 0 || ByLevel(row))
+   if(row.close_time == 0 || ByLevel(row) || !AsMuch(row, command))
       return(false);
    return(offset_s == NO_OFFSET || (long)row.close_time >= GetWhole(command, "sent_at") + offset_s - EARLY_SECONDS);
+  }
+
+// Whether what ended is what the command was to end; the hedge of a `close_by` may show no lots.
+bool AsMuch(const Row &row, const Fields &command)
+  {
+   string op = Get(command, "op");
+   if(op != "close")
+      return(IsPending(row) == (op == "delete"));
+   double lots = Has(command, "lots") ? GetNumber(command, "lots") : WholeLots(row);
+   return(!Same(row.lots, 0) && Same(row.lots, lots));
+  }
+
+bool IsEnding(string op) { return(op == "close" || op == "close_by" || op == "delete"); }
+
+// Whether another command is known to have ended a ticket that this one was to end.
+bool EndedOtherwise(const Fields &command)
+  {
+   if(!IsEnding(Get(command, "op")))
+      return(false);
+   string id = Get(command, "id");
+   int    ticket = (int)GetWhole(command, "ticket");
+   int    by = (int)GetWhole(command, "by");
+   for(int i = 0; i < ArraySize(known); i++)
+      if(IsEnding(known[i].op) && known[i].id != id && known[i].answered && known[i].result.state == "done"
+         && (known[i].ticket == ticket || known[i].by == ticket
+             || (by > 0 && (known[i].ticket == by || known[i].by == by))))
+         return(true);
+   return(false);
   }
 
 bool Search(const Fields &command, Row &row)
@@ -1106,7 +1134,7 @@ string Closer(const Row &row)
    string maybe = "";
    for(int i = 0; i < ArraySize(known); i++)
      {
-      if(known[i].op != "close" && known[i].op != "close_by" && known[i].op != "delete")
+      if(!IsEnding(known[i].op))
          continue;
       if(known[i].ticket != row.ticket && known[i].by != row.ticket)
          continue;
@@ -1114,7 +1142,8 @@ string Closer(const Row &row)
       if(state == "done")
          return(known[i].id);
       Fields command;
-      if(state == "unknown" && maybe == "" && Parse(known[i].command, command) && EndedBy(row, command))
+      if(state == "unknown" && maybe == "" && Parse(known[i].command, command) && EndedBy(row, command)
+         && !EndedOtherwise(command))
          maybe = known[i].id;
      }
    return(maybe);
@@ -1618,7 +1647,7 @@ void TellTicket(Result &result, int ticket)
 bool SettleFound(const Fields &command, Result &result)
   {
    Row row;
-   if(!Search(command, row))
+   if(!Search(command, row) || EndedOtherwise(command))
       return(false);
    Settle(result, "done", "", "");
    result.found = true;

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from ordergate.testing.metatrader4.account import Refused, Symbol
 from ordergate.testing.metatrader4.faults import FolderFaults, ServerFaults
 from ordergate.testing.metatrader4.lines import command_id, command_name, dress, undress
+from ordergate.testing.metatrader4.trading import order_close
 from tests.services.bridge import EXPERTS, Desk, simulation
 from tests.services.mql4.build import COMPILER
 from tests.services.mql4.expert import Program
@@ -255,6 +257,51 @@ def test_a_position_that_its_stop_closed_was_not_closed_by_a_command_in_doubt(
         desk.restart()
     desk.run(2)
     assert (desk.events()[-1]["reason"], desk.events()[-1]["by"]) == ("sl", "")
+    assert desk.seal("ord-B.1")["state"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("lots", "ended"),
+    [({"lots": "0.03"}, "0.10"), ({"lots": "0.10"}, "0.03"), ({}, "0.03")],
+    ids=["more than it", "less than it", "a part"],
+)
+def test_what_ended_with_other_lots_was_not_ended_by_a_command_in_doubt(
+    desk: Desk, lots: dict[str, str], ended: str
+) -> None:
+    ticket = desk.open("ord-A.1")["ticket"]
+    desk.sim.account.faults = ServerFaults(refuse=128)
+    assert desk.do(desk.command("close", "ord-B.1", ticket=ticket, **lots))["state"] == "unknown"
+    desk.sim.account.faults = ServerFaults()
+    order_close(desk.sim.account, ticket, Decimal(ended), Decimal("1.10000"), 0)
+    desk.run(2)
+    closed = next(event for event in desk.events() if event["kind"] == "closed")
+    assert (closed["reason"], closed["by"]) == ("other", "")
+    desk.restart()
+    assert desk.seal("ord-B.1")["state"] == "unknown"
+
+
+def test_what_one_command_has_ended_was_not_ended_by_another(desk: Desk) -> None:
+    ticket = desk.open("ord-A.1")["ticket"]
+    desk.sim.account.faults = ServerFaults(refuse=128)
+    assert desk.do(desk.command("close", "ord-B.1", ticket=ticket))["state"] == "unknown"
+    desk.sim.account.faults = ServerFaults()
+    assert desk.do(desk.command("close", "ord-C.1", ticket=ticket))["state"] == "done"
+    desk.restart()
+    assert desk.events()[-1]["by"] == command_id("ord-C.1")
+    assert desk.seal("ord-B.1")["state"] == "unknown"
+    assert desk.seal("ord-C.1")["state"] == "done"
+
+
+def test_an_order_that_has_traded_was_not_deleted(desk: Desk) -> None:
+    ticket = desk.open("ord-A.1", type="buylimit", price="1.05000")["ticket"]
+    desk.sim.account.faults = ServerFaults(refuse=128)
+    assert desk.do(desk.command("delete", "ord-B.1", ticket=ticket))["state"] == "unknown"
+    desk.sim.account.faults = ServerFaults()
+    desk.quote("1.04990", "1.05000")
+    desk.run()
+    order_close(desk.sim.account, ticket, Decimal("0.10"), Decimal("1.04990"), 0)
+    desk.run(2)
+    assert (desk.events()[-1]["kind"], desk.events()[-1]["by"]) == ("closed", "")
     assert desk.seal("ord-B.1")["state"] == "unknown"
 
 

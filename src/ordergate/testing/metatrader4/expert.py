@@ -38,7 +38,7 @@ class Expert:
     def __init__(self, terminal: Terminal, *, account: int = 0, settle_s: int = 0) -> None:
         self._terminal, self._account, self._settle_s = terminal, account, settle_s
         self.journal = Journal(terminal, _name())
-        self._owned = Owned(self.journal)
+        self._owned = Owned(terminal, self.journal)
         self.ledger = Ledger(terminal, self._owned, _name())
         self._snapshots = Snapshots(terminal)
         self._answers = Answers(
