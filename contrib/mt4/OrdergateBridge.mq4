@@ -853,6 +853,12 @@ void TakeRecord(const Fields &fields)
       journal_since = GetWhole(fields, "since");
       if(Has(fields, "account"))
          bound_to = GetWhole(fields, "account");
+      if(Has(fields, "run"))
+        {
+         run_number = GetWhole(fields, "run");
+         generation = GetWhole(fields, "gen");
+         session = Get(fields, "session");
+        }
       journal_headed = true;
      }
    if(kind == "RUN")
@@ -911,6 +917,7 @@ void TakeResult(const Fields &fields, Result &result)
 string HeadBody()
   {
    return("{\"v\":1" + JText("kind", "HEAD") + JText("journal", journal_name) + JWhole("since", journal_since)
+          + JWhole("run", run_number) + JWhole("gen", generation) + JText("session", session)
           + (bound_to > 0 ? JWhole("account", bound_to) : ""));
   }
 
@@ -1570,6 +1577,12 @@ int ParentOf(const Row &row)
    return(0);
   }
 
+// Whether price, levels and expiry are still those.
+bool Stands(const Row &was, const Row &row)
+  {
+   return(Same(was.price, row.price) && Same(was.sl, row.sl) && Same(was.tp, row.tp) && was.expiry == row.expiry);
+  }
+
 bool TellChanged(const Row &rows[])
   {
    for(int i = 0; i < ArraySize(rows); i++)
@@ -1581,9 +1594,7 @@ bool TellChanged(const Row &rows[])
             return(false);
          continue;
         }
-      bool same = Same(one.row.price, rows[i].price) && Same(one.row.sl, rows[i].sl) && Same(one.row.tp, rows[i].tp)
-                  && one.row.expiry == rows[i].expiry;
-      if(!same && !Tell("changed", RowBody(rows[i], one.id, one.ref)))
+      if(!Stands(one.row, rows[i]) && !Tell("changed", RowBody(rows[i], one.id, one.ref)))
          return(false);
      }
    return(true);
@@ -2501,7 +2512,8 @@ void ShowOrders()
    for(int i = 0; i < ArraySize(rows) && complete; i++)
      {
       int at = HeldIndex(rows[i].ticket);
-      complete = (at >= 0 && held[at].open);
+      complete = (at >= 0 && held[at].open && held[at].row.type == rows[i].type
+                  && Same(held[at].row.lots, rows[i].lots) && Stands(held[at].row, rows[i]));
       if(complete)
          AddSorted(sorted, rows[i]);
      }
@@ -2733,8 +2745,10 @@ void KeepHouse()
    last_day = day;
    DropOldJournals();
    string names[];
-   int    count = NamesIn("events", "events-", names);
-   for(int i = 0; i < count; i++)
+   int    last = NamesIn("events", "events-", names) - 1;
+   while(last >= 0 && !HasBegun("events\\" + names[last]))
+      last--;
+   for(int i = 0; i < last; i++) // what is open stands in the last one
       if(StringCompare(StringSubstr(names[i], 7, 8), DayOf(Now() - (long)KEPT_DAYS * DAY_SECONDS)) < 0)
          FileDelete(PathOf("events\\" + names[i]));
    DropOldResults();

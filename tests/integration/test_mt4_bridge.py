@@ -830,6 +830,49 @@ def test_old_journals_go_when_all_their_commands_have_ended(desk: Desk) -> None:
     assert desk.seal("ord-Z.1", target_sent_at=since)["why"] == "forgotten"
 
 
+def test_after_90_quiet_days_runs_and_generations_go_on_and_what_is_open_is_ours(desk: Desk) -> None:
+    desk.own(7, "seventh")
+    desk.restart()
+    ticket = desk.open("ord-A.1")["ticket"]
+    before = desk.state("account")
+    for _ in range(93):
+        desk.clock.now += 86_400
+        desk.run()
+    assert len(list((desk.root / "journal").glob("journal-*"))) == 1
+    (desk.root / "owner.json").unlink()
+    desk.restart()
+    after = desk.state("account")
+    assert after["journal_since"] > before["journal_since"]
+    assert (after["run"], after["gen"], after["session"]) == (before["run"] + 1, 7, "seventh")
+    assert [after[key] for key in ("journal", "stream")] == [before[key] for key in ("journal", "stream")]
+    desk.quote("1.10000", "1.10010")
+    desk.run(2)
+    (row,) = desk.state("orders")["rows"]
+    assert (row["ticket"], row["id"], row["ref"]) == (ticket, command_id("ord-A.1"), "ord-A.1")
+
+
+def test_what_is_open_is_not_told_of_another_moment_than_the_events(desk: Desk) -> None:
+    desk.open("ord-A.1", type="buylimit", price="1.05000")
+    real = desk.sim.folder.names
+
+    def fills(folder: str) -> list[str]:
+        if folder == "out":  # the last that is done before what is open is told, on a new day
+            desk.sim.folder.names = real  # type: ignore[method-assign]
+            desk.quote("1.04990", "1.05000")
+            desk.sim.terminal.refresh()
+        return real(folder)
+
+    desk.sim.folder.names = fills  # type: ignore[method-assign]
+    desk.clock.now += 86_400
+    desk.run()
+    orders = desk.state("orders")
+    assert (desk.kinds(), orders["complete"], orders["rows"]) == (["placed"], False, [])
+    desk.run()
+    orders = desk.state("orders")
+    assert (desk.kinds(), orders["complete"]) == (["placed", "opened"], True)
+    assert [row["type"] for row in orders["rows"]] == ["buy"]
+
+
 def test_a_second_expert_on_the_same_folder_writes_nothing(desk: Desk, tmp_path: Path) -> None:
     desk.run()
     before = sorted((p, p.read_bytes()) for p in desk.root.rglob("*") if p.is_file())
