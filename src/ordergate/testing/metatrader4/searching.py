@@ -77,8 +77,9 @@ def ended_by(terminal: Terminal, row: Ticket, command: dict[str, Any], offset_s:
 
 def _as_much(terminal: Terminal, row: Ticket, command: dict[str, Any]) -> bool:
     """Whether what ended is what the command was to end; the hedge of a `close_by` may show no lots."""
-    if command["op"] != "close":
-        return row.pending == (command["op"] == "delete")
+    op: str = command["op"]
+    if op != "close":
+        return row.pending == (op == "delete")
     if not row.lots:
         return False
     try:
