@@ -853,6 +853,12 @@ void TakeRecord(const Fields &fields)
       journal_since = GetWhole(fields, "since");
       if(Has(fields, "account"))
          bound_to = GetWhole(fields, "account");
+      if(Has(fields, "run"))
+        {
+         run_number = GetWhole(fields, "run");
+         generation = GetWhole(fields, "gen");
+         session = Get(fields, "session");
+        }
       journal_headed = true;
      }
    if(kind == "RUN")
@@ -911,6 +917,7 @@ void TakeResult(const Fields &fields, Result &result)
 string HeadBody()
   {
    return("{\"v\":1" + JText("kind", "HEAD") + JText("journal", journal_name) + JWhole("since", journal_since)
+          + JWhole("run", run_number) + JWhole("gen", generation) + JText("session", session)
           + (bound_to > 0 ? JWhole("account", bound_to) : ""));
   }
 
@@ -1029,9 +1036,37 @@ bool Belongs(const Row &row, const Fields &command)
 // Whether a ticket that a `close`, `close_by` or `delete` names may have ended by it.
 bool EndedBy(const Row &row, const Fields &command)
   {
-   if(row.close_time == 0 || ByLevel(row))
+   if(row.close_time == 0 || ByLevel(row) || !AsMuch(row, command))
       return(false);
    return(offset_s == NO_OFFSET || (long)row.close_time >= GetWhole(command, "sent_at") + offset_s - EARLY_SECONDS);
+  }
+
+// Whether what ended is what the command was to end; the hedge of a `close_by` may show no lots.
+bool AsMuch(const Row &row, const Fields &command)
+  {
+   string op = Get(command, "op");
+   if(op != "close")
+      return(IsPending(row) == (op == "delete"));
+   double lots = Has(command, "lots") ? GetNumber(command, "lots") : WholeLots(row);
+   return(!Same(row.lots, 0) && Same(row.lots, lots));
+  }
+
+bool IsEnding(string op) { return(op == "close" || op == "close_by" || op == "delete"); }
+
+// Whether another command is known to have ended a ticket that this one was to end.
+bool EndedOtherwise(const Fields &command)
+  {
+   if(!IsEnding(Get(command, "op")))
+      return(false);
+   string id = Get(command, "id");
+   int    ticket = (int)GetWhole(command, "ticket");
+   int    by = (int)GetWhole(command, "by");
+   for(int i = 0; i < ArraySize(known); i++)
+      if(IsEnding(known[i].op) && known[i].id != id && known[i].answered && known[i].result.state == "done"
+         && (known[i].ticket == ticket || known[i].by == ticket
+             || (by > 0 && (known[i].ticket == by || known[i].by == by))))
+         return(true);
+   return(false);
   }
 
 bool Search(const Fields &command, Row &row)
@@ -1106,7 +1141,7 @@ string Closer(const Row &row)
    string maybe = "";
    for(int i = 0; i < ArraySize(known); i++)
      {
-      if(known[i].op != "close" && known[i].op != "close_by" && known[i].op != "delete")
+      if(!IsEnding(known[i].op))
          continue;
       if(known[i].ticket != row.ticket && known[i].by != row.ticket)
          continue;
@@ -1114,7 +1149,8 @@ string Closer(const Row &row)
       if(state == "done")
          return(known[i].id);
       Fields command;
-      if(state == "unknown" && maybe == "" && Parse(known[i].command, command) && EndedBy(row, command))
+      if(state == "unknown" && maybe == "" && Parse(known[i].command, command) && EndedBy(row, command)
+         && !EndedOtherwise(command))
          maybe = known[i].id;
      }
    return(maybe);
@@ -1541,6 +1577,12 @@ int ParentOf(const Row &row)
    return(0);
   }
 
+// Whether price, levels and expiry are still those.
+bool Stands(const Row &was, const Row &row)
+  {
+   return(Same(was.price, row.price) && Same(was.sl, row.sl) && Same(was.tp, row.tp) && was.expiry == row.expiry);
+  }
+
 bool TellChanged(const Row &rows[])
   {
    for(int i = 0; i < ArraySize(rows); i++)
@@ -1552,9 +1594,7 @@ bool TellChanged(const Row &rows[])
             return(false);
          continue;
         }
-      bool same = Same(one.row.price, rows[i].price) && Same(one.row.sl, rows[i].sl) && Same(one.row.tp, rows[i].tp)
-                  && one.row.expiry == rows[i].expiry;
-      if(!same && !Tell("changed", RowBody(rows[i], one.id, one.ref)))
+      if(!Stands(one.row, rows[i]) && !Tell("changed", RowBody(rows[i], one.id, one.ref)))
          return(false);
      }
    return(true);
@@ -1618,7 +1658,7 @@ void TellTicket(Result &result, int ticket)
 bool SettleFound(const Fields &command, Result &result)
   {
    Row row;
-   if(!Search(command, row))
+   if(!Search(command, row) || EndedOtherwise(command))
       return(false);
    Settle(result, "done", "", "");
    result.found = true;
@@ -2472,7 +2512,8 @@ void ShowOrders()
    for(int i = 0; i < ArraySize(rows) && complete; i++)
      {
       int at = HeldIndex(rows[i].ticket);
-      complete = (at >= 0 && held[at].open);
+      complete = (at >= 0 && held[at].open && held[at].row.type == rows[i].type
+                  && Same(held[at].row.lots, rows[i].lots) && Stands(held[at].row, rows[i]));
       if(complete)
          AddSorted(sorted, rows[i]);
      }
@@ -2704,8 +2745,10 @@ void KeepHouse()
    last_day = day;
    DropOldJournals();
    string names[];
-   int    count = NamesIn("events", "events-", names);
-   for(int i = 0; i < count; i++)
+   int    last = NamesIn("events", "events-", names) - 1;
+   while(last >= 0 && !HasBegun("events\\" + names[last]))
+      last--;
+   for(int i = 0; i < last; i++) // what is open stands in the last one
       if(StringCompare(StringSubstr(names[i], 7, 8), DayOf(Now() - (long)KEPT_DAYS * DAY_SECONDS)) < 0)
          FileDelete(PathOf("events\\" + names[i]));
    DropOldResults();

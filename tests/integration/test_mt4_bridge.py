@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from ordergate.testing.metatrader4.account import Refused, Symbol
 from ordergate.testing.metatrader4.faults import FolderFaults, ServerFaults
 from ordergate.testing.metatrader4.lines import command_id, command_name, dress, undress
+from ordergate.testing.metatrader4.trading import order_close
 from tests.services.bridge import EXPERTS, Desk, simulation
 from tests.services.mql4.build import COMPILER
 from tests.services.mql4.expert import Program
@@ -255,6 +257,51 @@ def test_a_position_that_its_stop_closed_was_not_closed_by_a_command_in_doubt(
         desk.restart()
     desk.run(2)
     assert (desk.events()[-1]["reason"], desk.events()[-1]["by"]) == ("sl", "")
+    assert desk.seal("ord-B.1")["state"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("lots", "ended"),
+    [({"lots": "0.03"}, "0.10"), ({"lots": "0.10"}, "0.03"), ({}, "0.03")],
+    ids=["more than it", "less than it", "a part"],
+)
+def test_what_ended_with_other_lots_was_not_ended_by_a_command_in_doubt(
+    desk: Desk, lots: dict[str, str], ended: str
+) -> None:
+    ticket = desk.open("ord-A.1")["ticket"]
+    desk.sim.account.faults = ServerFaults(refuse=128)
+    assert desk.do(desk.command("close", "ord-B.1", ticket=ticket, **lots))["state"] == "unknown"
+    desk.sim.account.faults = ServerFaults()
+    order_close(desk.sim.account, ticket, Decimal(ended), Decimal("1.10000"), 0)
+    desk.run(2)
+    closed = next(event for event in desk.events() if event["kind"] == "closed")
+    assert (closed["reason"], closed["by"]) == ("other", "")
+    desk.restart()
+    assert desk.seal("ord-B.1")["state"] == "unknown"
+
+
+def test_what_one_command_has_ended_was_not_ended_by_another(desk: Desk) -> None:
+    ticket = desk.open("ord-A.1")["ticket"]
+    desk.sim.account.faults = ServerFaults(refuse=128)
+    assert desk.do(desk.command("close", "ord-B.1", ticket=ticket))["state"] == "unknown"
+    desk.sim.account.faults = ServerFaults()
+    assert desk.do(desk.command("close", "ord-C.1", ticket=ticket))["state"] == "done"
+    desk.restart()
+    assert desk.events()[-1]["by"] == command_id("ord-C.1")
+    assert desk.seal("ord-B.1")["state"] == "unknown"
+    assert desk.seal("ord-C.1")["state"] == "done"
+
+
+def test_an_order_that_has_traded_was_not_deleted(desk: Desk) -> None:
+    ticket = desk.open("ord-A.1", type="buylimit", price="1.05000")["ticket"]
+    desk.sim.account.faults = ServerFaults(refuse=128)
+    assert desk.do(desk.command("delete", "ord-B.1", ticket=ticket))["state"] == "unknown"
+    desk.sim.account.faults = ServerFaults()
+    desk.quote("1.04990", "1.05000")
+    desk.run()
+    order_close(desk.sim.account, ticket, Decimal("0.10"), Decimal("1.04990"), 0)
+    desk.run(2)
+    assert (desk.events()[-1]["kind"], desk.events()[-1]["by"]) == ("closed", "")
     assert desk.seal("ord-B.1")["state"] == "unknown"
 
 
@@ -781,6 +828,49 @@ def test_old_journals_go_when_all_their_commands_have_ended(desk: Desk) -> None:
     assert len(names) == 2, "the first day went, the second has a command in doubt, today's is new"
     assert desk.state("account")["journal_since"] > since
     assert desk.seal("ord-Z.1", target_sent_at=since)["why"] == "forgotten"
+
+
+def test_after_90_quiet_days_runs_and_generations_go_on_and_what_is_open_is_ours(desk: Desk) -> None:
+    desk.own(7, "seventh")
+    desk.restart()
+    ticket = desk.open("ord-A.1")["ticket"]
+    before = desk.state("account")
+    for _ in range(93):
+        desk.clock.now += 86_400
+        desk.run()
+    assert len(list((desk.root / "journal").glob("journal-*"))) == 1
+    (desk.root / "owner.json").unlink()
+    desk.restart()
+    after = desk.state("account")
+    assert after["journal_since"] > before["journal_since"]
+    assert (after["run"], after["gen"], after["session"]) == (before["run"] + 1, 7, "seventh")
+    assert [after[key] for key in ("journal", "stream")] == [before[key] for key in ("journal", "stream")]
+    desk.quote("1.10000", "1.10010")
+    desk.run(2)
+    (row,) = desk.state("orders")["rows"]
+    assert (row["ticket"], row["id"], row["ref"]) == (ticket, command_id("ord-A.1"), "ord-A.1")
+
+
+def test_what_is_open_is_not_told_of_another_moment_than_the_events(desk: Desk) -> None:
+    desk.open("ord-A.1", type="buylimit", price="1.05000")
+    real = desk.sim.folder.names
+
+    def fills(folder: str) -> list[str]:
+        if folder == "out":  # the last that is done before what is open is told, on a new day
+            desk.sim.folder.names = real  # type: ignore[method-assign]
+            desk.quote("1.04990", "1.05000")
+            desk.sim.terminal.refresh()
+        return real(folder)
+
+    desk.sim.folder.names = fills  # type: ignore[method-assign]
+    desk.clock.now += 86_400
+    desk.run()
+    orders = desk.state("orders")
+    assert (desk.kinds(), orders["complete"], orders["rows"]) == (["placed"], False, [])
+    desk.run()
+    orders = desk.state("orders")
+    assert (desk.kinds(), orders["complete"]) == (["placed", "opened"], True)
+    assert [row["type"] for row in orders["rows"]] == ["buy"]
 
 
 def test_a_second_expert_on_the_same_folder_writes_nothing(desk: Desk, tmp_path: Path) -> None:

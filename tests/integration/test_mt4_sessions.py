@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from ordergate.adapters.brokers.mt4 import Mt4Broker, files
+from ordergate.adapters.brokers.mt4 import Mt4Broker, files, mending, plans
 from ordergate.adapters.brokers.mt4.ids import made_at
+from ordergate.adapters.brokers.mt4.wire import Closed, Unreadable, read_as
 from ordergate.adapters.clock import SystemClock, run_virtual
 from ordergate.application.ports.brokers import Lookup, Presence, Withdraw
 from ordergate.application.stopping import stopped
@@ -227,6 +229,43 @@ def test_a_terminal_that_is_started_again_goes_on() -> None:
 # --- lost events
 
 
+def test_an_account_whose_lost_events_were_not_read_yet_is_not_told_as_complete() -> None:
+    async def case(t: Talk) -> None:
+        await t.accepted("a.1", Side.BUY, 1)
+        session = t.broker.session
+        async with t.broker._desk.turn:  # whoever reads what they would have told waits for it
+            session.book.gap = True
+            session._tell_gap()
+            assert not (await t.broker.statement(t.venue.running.clock.start)).complete
+        await until(lambda: not session.lost.is_set(), seconds=30)
+        assert (await t.broker.statement(t.venue.running.clock.start)).complete
+
+    talk(case)
+
+
+@pytest.mark.slow
+def test_a_long_history_is_read_in_no_time() -> None:
+    """As long as it takes, nothing of any broker moves. Each row against each of the others would take half a minute."""
+    row = {
+        "id": "", "ref": "", "symbol": EURUSD, "type": "buy", "lots": "1", "price": "1", "open_time": 1, "sl": "0",
+        "tp": "0", "expiry": 0, "magic": 0, "commission": "0", "swap": "0", "profit": "0", "close_price": "1",
+        "close_time": 1, "reason": "other", "by": "", "by_ref": "", "left": "0", "commission_open": "0",
+    }  # fmt: skip
+    rows = [read_as(Closed, {**row, "ticket": n, "comment": f"of {n}"}) for n in range(8_000)]
+
+    async def history(*_given: Any) -> list[Closed]:
+        return rows
+
+    async def case(t: Talk) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mending, "_history", history)
+            began = time.perf_counter()
+            await mending._read(t.broker.session, t.broker._desk)
+        assert time.perf_counter() - began < 10
+
+    talk(case)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("another", [True, False])
 def test_what_lost_events_would_have_told_is_read_from_the_account(another: bool) -> None:
@@ -320,6 +359,37 @@ def test_a_share_that_fails_once_at_the_beginning_is_followed_all_the_same(
             await t.again()
         assert failed
         await t.accepted("after.1", Side.BUY, 1)
+
+    talk(case)
+
+
+def test_nothing_is_told_or_sent_before_it_is_known_how_far_orders_were_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def held(path: Path) -> Any:
+        raise Unreadable(f"{path.name}: it is open elsewhere")
+
+    async def case(t: Talk) -> None:
+        assert (await lookup(t, "again.1")).presence is Presence.ABSENT
+        t.account.faults = ServerFaults(late=128, late_s=60)
+        assert (await t.order("again.1", Side.BUY, 1)).outcome is Outcome.UNKNOWN
+        t.account.faults = ServerFaults()
+        await t.accepted("in.1", Side.BUY, 1)
+        await t.accepted("out.1", Side.SELL, 3)
+        with monkeypatch.context() as patch:
+            patch.setattr(plans, "read_whole", held)
+            await t.again()
+            found = await lookup(t, "again.1")
+            assert found.presence is Presence.UNAVAILABLE
+            assert "it is open elsewhere" in (found.reason or "")
+            answer = await t.order("again.1", Side.BUY, 1)
+            assert (answer.outcome, "plan-" in (answer.reason or "")) == (Outcome.NOT_SENT, True)
+            assert not (await t.broker.statement(t.venue.running.clock.start)).complete
+            assert not t.sink.reports
+        await until(lambda: t.broker.session.granted, seconds=30)
+        assert (await lookup(t, "again.1")).presence is Presence.UNPROVEN
+        assert isinstance((await t.found("out.1"))[-1], Confirmed)
+        assert not t.executed("out.1")[0].completes
 
     talk(case)
 

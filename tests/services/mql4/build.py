@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[2] / "contrib" / "mt4" / "OrdergateBridge.mq4"
@@ -40,23 +41,14 @@ def build(folder: Path) -> Path:
     if program.exists():
         return program
     folder.mkdir(parents=True, exist_ok=True)
-    source = program.with_suffix(".cpp")
-    source.write_text(parts[0])
-    part = program.with_suffix(".part")
     warnings = ["-Wall", "-Wextra", "-Werror", "-Wno-sign-compare", "-Wno-unused-parameter"]
-    command = [
-        COMPILER,
-        "-std=c++17",
-        "-O0",
-        *warnings,
-        f"-I{HERE}",
-        str(source),
-        str(HERE / "mql4.cpp"),
-        "-o",
-        str(part),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    part.replace(program)
+    with TemporaryDirectory(dir=folder) as place:  # others may build it at the same time
+        source, part = Path(place) / "expert.cpp", Path(place) / "expert"
+        source.write_text(parts[0])
+        command = [COMPILER, "-std=c++17", "-O0", *warnings, f"-I{HERE}"]
+        command += [str(source), str(HERE / "mql4.cpp"), "-o", str(part)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        part.replace(program)
     return program

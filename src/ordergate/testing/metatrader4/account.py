@@ -91,6 +91,10 @@ class Ticket(Struct, kw_only=True):
         """Whether it is on the side of buyers."""
         return self.type in (BUY, BUY_LIMIT, BUY_STOP)
 
+    def stands(self, now: "Ticket") -> bool:
+        """Whether its price, levels and expiry are still those."""
+        return (self.price, self.sl, self.tp, self.expiry) == (now.price, now.sl, now.tp, now.expiry)
+
 
 class Books(Struct, kw_only=True):
     """What the server remembers."""

@@ -137,7 +137,9 @@ class Answers:
 
     def _found(self, command: Fields) -> Fields | None:
         row = search(self._terminal, command, self.offset_s)
-        return self._as_found(row) if row is not None else None
+        if row is None or self._owned.ended_otherwise(command):
+            return None
+        return self._as_found(row)
 
     def _as_found(self, row: Ticket) -> Fields:
         return {"state": "done", "found": True, **told(self._terminal, row.ticket)}

@@ -38,7 +38,7 @@ class Expert:
     def __init__(self, terminal: Terminal, *, account: int = 0, settle_s: int = 0) -> None:
         self._terminal, self._account, self._settle_s = terminal, account, settle_s
         self.journal = Journal(terminal, _name())
-        self._owned = Owned(self.journal)
+        self._owned = Owned(terminal, self.journal)
         self.ledger = Ledger(terminal, self._owned, _name())
         self._snapshots = Snapshots(terminal)
         self._answers = Answers(
@@ -226,14 +226,18 @@ class Expert:
         self._snapshots.write("ticks", self._common(), {"rows": ticks}, ticks)
 
     def _rows(self) -> list[tuple[Ticket, Held]] | None:
-        """What is open, if the events have told of all of it and of nothing else."""
+        """What is open, if the events have told of all of it as it is, and of nothing else."""
         total = self._terminal.orders_total()
         found = [self._terminal.order_at(index) for index in range(total)]
         rows = [row for row in found if row is not None]
         held = {ticket for ticket, one in self.ledger.held.items() if one.open}
         if len(rows) != total or total != self._terminal.orders_total() or held != {r.ticket for r in rows}:
             return None
-        return [(row, self.ledger.held[row.ticket]) for row in rows]
+        shown = [(row, self.ledger.held[row.ticket]) for row in rows]
+        as_told = all(
+            (one.row.type, one.row.lots) == (row.type, row.lots) and one.row.stands(row) for row, one in shown
+        )
+        return shown if as_told else None
 
 
 def _name() -> str:

@@ -94,6 +94,7 @@ class Journal:
 
     def _head(self) -> dict[str, Any]:
         head = {"kind": "HEAD", "journal": self.name, "since": self.since}
+        head |= {"run": self.run, "gen": self.gen, "session": self.session}
         return {**head, "account": self.account} if self.account else head
 
     def _take(self, record: dict[str, Any]) -> None:
@@ -101,6 +102,8 @@ class Journal:
         if kind == "HEAD":
             self.name, self.since, self._headed = record["journal"], record["since"], True
             self.account = record.get("account", self.account)
+            self.run = record.get("run", self.run)
+            self.gen, self.session = record.get("gen", self.gen), record.get("session", self.session)
         elif kind == "RUN":
             self.run = record["run"]
         elif kind == "GRANT":

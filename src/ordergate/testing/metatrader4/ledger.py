@@ -60,19 +60,23 @@ class Ledger:
         files = sorted(n for n in self._terminal.folder.names("events") if n.startswith("events-"))
         kept: list[dict[str, Any]] = []
         for name in reversed(files):
-            data = self._terminal.folder.read(f"events/{name}") or b""
-            lines = [undress(line) for line in data.splitlines(keepends=True)]
-            kept = [line for line in lines if line is not None] + kept
-            if any(line is not None and line["kind"] == "begun" for line in lines):
+            lines = self._lines(name)
+            kept = lines + kept
+            if _has_begun(lines):
                 break
         if files:
             self._path = f"events/{files[-1]}"
             self._appender.resume(self._path)
-        whole = any(line["kind"] == "begun" for line in kept)
+        whole = _has_begun(kept)
         for line in kept if whole else []:
             self._take(line)
         if not whole:
             self.n, self.held, self.floor = 0, {}, 0
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        data = self._terminal.folder.read(f"events/{name}") or b""
+        lines = [undress(line) for line in data.splitlines(keepends=True)]
+        return [line for line in lines if line is not None]
 
     def _take(self, line: dict[str, Any]) -> None:
         kind = line["kind"]
@@ -297,14 +301,20 @@ class Ledger:
         for ticket, row in pool.items():
             held = self.held[ticket]
             was, told = held.row, told_row(row, held.id, held.ref)
-            same = (was.price, was.sl, was.tp, was.expiry) == (row.price, row.sl, row.tp, row.expiry)
-            kind = "opened" if was.pending and not row.pending else ("" if same else "changed")
+            kind = "opened" if was.pending and not row.pending else ("" if was.stands(row) else "changed")
             if kind and not self.tell(kind, gmt, **told):
                 return False
         return True
 
     def drop_old(self, gmt: int) -> None:
-        """Whole files that are past their time."""
-        for name in sorted(self._terminal.folder.names("events")):
-            if name.startswith("events-") and name[7:15] < day_of(gmt - KEPT_DAYS * DAY):
+        """Whole files that are past their time, and before the last that has begun: what is open stands in that."""
+        files = sorted(n for n in self._terminal.folder.names("events") if n.startswith("events-"))
+        while files and not _has_begun(self._lines(files.pop())):
+            pass
+        for name in files:
+            if name[7:15] < day_of(gmt - KEPT_DAYS * DAY):
                 self._terminal.delete(f"events/{name}")
+
+
+def _has_begun(lines: list[dict[str, Any]]) -> bool:
+    return any(line["kind"] == "begun" for line in lines)

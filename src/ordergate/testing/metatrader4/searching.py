@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ordergate.testing.metatrader4.account import SELL_STOP, TYPES, Ticket
-from ordergate.testing.metatrader4.arguments import Wrong
+from ordergate.testing.metatrader4.arguments import Wrong, decimal
 from ordergate.testing.metatrader4.calling import terms_of
 from ordergate.testing.metatrader4.terminal import Terminal
 
@@ -65,14 +65,27 @@ def search(terminal: Terminal, command: dict[str, Any], offset_s: int | None) ->
         return None
     if op == "modify":
         return row if _as_wanted(row, command, offset_s) else None
-    return row if ended_by(row, command, offset_s) else None
+    return row if ended_by(terminal, row, command, offset_s) else None
 
 
-def ended_by(row: Ticket, command: dict[str, Any], offset_s: int | None) -> bool:
+def ended_by(terminal: Terminal, row: Ticket, command: dict[str, Any], offset_s: int | None) -> bool:
     """Whether a ticket that a `close`, `close_by` or `delete` names may have ended by it."""
-    if not row.close_time or by_level(row):
+    if not row.close_time or by_level(row) or not _as_much(terminal, row, command):
         return False
     return offset_s is None or row.close_time >= command["sent_at"] + offset_s - EARLY_S
+
+
+def _as_much(terminal: Terminal, row: Ticket, command: dict[str, Any]) -> bool:
+    """Whether what ended is what the command was to end; the hedge of a `close_by` may show no lots."""
+    op: str = command["op"]
+    if op != "close":
+        return row.pending == (op == "delete")
+    if not row.lots:
+        return False
+    try:
+        return row.lots == decimal(command, "lots") if "lots" in command else rest_row(terminal, row) is None
+    except Wrong:
+        return False
 
 
 def _as_wanted(row: Ticket, command: dict[str, Any], offset_s: int | None) -> bool:

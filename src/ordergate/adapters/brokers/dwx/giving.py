@@ -121,7 +121,10 @@ class Giving:
             return []
         orders = await self._up_to_date()
         claimed = {
-            step.closes for known in self._notebook.alive() for step in known.steps if step.state == "given"
+            step.closes: known.client_id
+            for known in self._notebook.alive()
+            for step in known.steps
+            if step.state == "given"
         }
         steps: list[Step] = []
         left = terms.lots
@@ -130,8 +133,12 @@ class Giving:
                 continue
             row = orders.rows.get(held.ticket)
             if row is None or held.ticket in claimed:
+                why = f"it is not known yet what became of position {held.ticket}, which this may close"
+                if row is None:
+                    raise Unreadable(why)
+                by = claimed[held.ticket]
                 raise Unreadable(
-                    f"it is not known yet what became of position {held.ticket}, which this may close"
+                    f"{why}: {by} was to close it; where it stays open, close it in the terminal"
                 )
             lots = min(left, row.lots)
             steps.append(Step(lots=lots, closes=held.ticket))

@@ -21,7 +21,8 @@ def working_in(session: Session, orders: Orders) -> frozenset[str]:
 
 
 def statement_of(session: Session, orders: Orders, as_of: datetime, since: datetime) -> Statement:
-    """Of one moment: that of the orders. Raises Behind where a symbol's size is not known.
+    """Of one moment: that of the orders; not complete while events are lost, for it lacks what they have executed.
+    Raises Behind where a symbol's size is not known.
 
     Money is not told: a margin account's balance is not what was traded.
     """
@@ -29,7 +30,7 @@ def statement_of(session: Session, orders: Orders, as_of: datetime, since: datet
     executions = [one for one in (*told, *session.book.closings.values()) if one.time >= since]
     return Statement(
         as_of=as_of,
-        complete=True,
+        complete=not session.lost.is_set(),
         positions=_positions(session, orders),
         working=working_in(session, orders),
         executions=_sorted(executions),

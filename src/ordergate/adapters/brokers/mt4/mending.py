@@ -40,16 +40,17 @@ async def _read(session: Session, desk: Desk) -> list[AnyReport]:
     orders = await session.fresh()
     ended = await _history(session, desk)
     rows: dict[int, Row] = {row.ticket: row for row in (*orders.rows, *ended)}
+    by_comment = {row.comment: row for row in rows.values()}
     late_s, book, reports = session.book.offset_s or 0, session.book, list[AnyReport]()
     for row in sorted(rows.values(), key=lambda one: one.ticket):
-        if (rest := _rest(row, rows)) is not None:
+        if (rest := _rest(row, by_comment)) is not None:
             book.commissions.moved(row.ticket, rest.ticket)
         if row.is_open and str(row.ticket) not in book.seen and not _follows(row):
-            reports += book.opened(_whole(row, rows), late_s)
+            reports += book.opened(_whole(row, by_comment), late_s)
         elif not row.is_open and not isinstance(row, Closed) and str(row.ticket) not in book.seen:
             reports += book.placed(row)
         if isinstance(row, Closed) and row.is_open and f"{row.ticket}:closed" not in book.seen:
-            reports += book.closed(replace(row, left=_whole(row, rows).lots - row.lots), late_s)
+            reports += book.closed(replace(row, left=_whole(row, by_comment).lots - row.lots), late_s)
         elif isinstance(row, Closed) and not row.is_open and f"{row.ticket}:deleted" not in book.seen:
             reports += book.deleted(row)
     return reports
@@ -60,17 +61,17 @@ def _follows(row: Row) -> bool:
     return row.comment.startswith("from #")
 
 
-def _rest(row: Row, rows: Mapping[int, Row]) -> Row | None:
+def _rest(row: Row, by_comment: Mapping[str, Row]) -> Row | None:
     """What a partial close of a ticket has left."""
-    return next((one for one in rows.values() if one.comment == f"from #{row.ticket}"), None)
+    return by_comment.get(f"from #{row.ticket}")
 
 
-def _whole(row: Row, rows: Mapping[int, Row]) -> Row:
+def _whole(row: Row, by_comment: Mapping[str, Row]) -> Row:
     """A ticket as it was opened: with the lots of all that became of it, and their commission."""
-    rest = _rest(row, rows)
+    rest = _rest(row, by_comment)
     if rest is None:
         return row
-    more = _whole(rest, rows)
+    more = _whole(rest, by_comment)
     return replace(row, lots=row.lots + more.lots, commission=row.commission + more.commission)
 
 

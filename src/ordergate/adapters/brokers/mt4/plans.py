@@ -50,23 +50,32 @@ def keep(folder: Path, plan: Plan) -> None:
 
 
 def kept(folder: Path) -> dict[str, Plan]:
-    """All of the last 90 days, by client id; one that cannot be read is not there.
+    """All of the last 90 days, by client id.
 
     Raises:
-        OSError: it cannot be told now which there are.
+        OSError, Unreadable: it cannot be told now which there are, or what one of them says.
     """
     found: dict[str, Plan] = {}
     oldest = time.time() - _KEPT_S
     for path in listed(folder, "plan-*.json"):
-        with suppress(OSError, Unreadable):
+        with suppress(FileNotFoundError):
             if path.stat().st_mtime < oldest:
                 remove(path)
-                continue
-            said = read_whole(path)
-            if said is not None:
-                head = read_as(_Head, said)
-                found[head.client] = Plan(client=head.client, attempt=head.attempt, steps=rows_as(Step, said))
+            elif (plan := _plan_in(path)) is not None:
+                found[plan.client] = plan
     return found
+
+
+def _plan_in(path: Path) -> Plan | None:
+    """Raises Unreadable."""
+    try:
+        said = read_whole(path)
+        if said is None:
+            return None
+        head = read_as(_Head, said)
+        return Plan(client=head.client, attempt=head.attempt, steps=rows_as(Step, said))
+    except Unreadable as error:
+        raise Unreadable(f"{path}, which says how far an order was tried, cannot be read: {error}") from error
 
 
 def _path(folder: Path, client: str) -> Path:

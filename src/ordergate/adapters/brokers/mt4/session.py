@@ -87,6 +87,7 @@ class Session:
         self._seen_at = 0.0
         self._short: tuple[tuple[str, int], float] | None = None
         self._place: Place | None = None
+        self._plans_read = False
         self._held: list[dict[str, Any]] = []
         self._turn = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -104,17 +105,13 @@ class Session:
         self._disk.close()
 
     async def _run(self) -> None:
-        plans_read = False
         while True:
             try:
-                if not plans_read:
-                    self.book.plans.update(await self.do(lambda: kept(self.folder.plans)))
-                    plans_read = True
                 found = await self.look()
                 await self._own()
                 if found.more:
                     continue
-            except (OSError, Unreadable, NotWritten, PerhapsWritten, NotBegun, Overdue) as error:
+            except (Behind, OSError, Unreadable, NotWritten, PerhapsWritten, NotBegun, Overdue) as error:
                 self._cannot(str(error))
             await asyncio.sleep(self._settings.poll_ms / 1000)
 
@@ -132,8 +129,9 @@ class Session:
     # --- following
 
     async def look(self) -> Look:
-        """Reads what is new, and tells it. Raises NotBegun and Overdue."""
+        """Reads what is new, and tells it. Raises Behind, NotBegun and Overdue."""
         async with self._turn:
+            await self._read_plans()
             found = await self.do(lambda: self.folder.look(tuple(self.wanted), self._place))
             self._place = found.place  # only now: who was told of nothing is told again
             self._beat(found)
@@ -147,6 +145,17 @@ class Session:
                 if name in self.wanted:
                     self.wanted[name](said)
             return found
+
+    async def _read_plans(self) -> None:
+        """What orders were to do, and how far they were tried: before it is known, nothing is told and nothing sent.
+        Raises Behind, NotBegun and Overdue."""
+        if self._plans_read:
+            return
+        try:
+            self.book.plans.update(await self.do(lambda: kept(self.folder.plans)))
+        except (OSError, Unreadable) as error:
+            raise Behind(str(error)) from error
+        self._plans_read = True
 
     def _beat(self, found: Look) -> None:
         account = found.account

@@ -104,11 +104,33 @@ def test_a_sell_behind_one_that_is_unknown_is_not_sent(tmp_path: Path) -> None:
         answer = await at.broker.submit(market("b.1", "0.1", Side.SELL))
         assert answer.outcome is Outcome.NOT_SENT
         assert "what became of position 1000" in str(answer.reason)
+        assert "a.1 was to close it; where it stays open, close it in the terminal" in str(answer.reason)
         assert list(at.terminal.account.open) == [1000]
         at.terminal.account.stop_out(1000)
         await at.rest()
         assert at.sink.executions["1000-close"].closes == "in.1"
         assert [end.client_id for end in at.sink.ends] == ["a.1"]
+
+    at_a_desk(tmp_path, case)
+
+
+@pytest.mark.parametrize(("lots", "told"), [("0.3", ["a.1"]), ("0.2", [])])
+def test_closing_by_hand_ends_that_it_is_not_known(tmp_path: Path, lots: str, told: list[str]) -> None:
+    async def case(at: Desk) -> None:
+        await at.submit(market("in.1", "0.3"))
+        place = at.terminal.files.command(0)
+
+        def vanishes() -> None:
+            if place.exists() and "|CLOSE_ORDER|" in place.read_text():
+                place.unlink()
+
+        at.terminal.server.before_tick = vanishes
+        assert (await at.broker.submit(market("a.1", "0.3", Side.SELL))).outcome is Outcome.UNKNOWN
+        at.terminal.server.before_tick = lambda: None
+        at.terminal.account.close(1000, Decimal(lots))
+        await at.rest()
+        assert [one.client_id for name, one in at.sink.executions.items() if name == "1000-close"] == told
+        assert (await at.broker.submit(market("b.1", "0.1", Side.SELL))).outcome is Outcome.ACCEPTED
 
     at_a_desk(tmp_path, case)
 

@@ -214,12 +214,14 @@ def test_plans_are_kept(tmp_path: Path) -> None:
         steps=(Step(ticket=5, lots=Decimal("0.02")), Step(ticket=0, lots=Decimal(1))),
     )
     keep(folder, plan)
-    (folder / "plan-half.json").write_bytes(line(1)[:30])
     old = folder / "plan-old.json"
     old.write_bytes(line(1))
     os.utime(old, (1, 1))
     assert kept(folder) == {"out.1": plan}
     assert not old.exists()
+    (folder / "plan-half.json").write_bytes(line(1)[:30])
+    with pytest.raises(Unreadable, match=r"plan-half\.json, which says how far an order was tried"):
+        kept(folder)
 
 
 # --- the thread
