@@ -259,6 +259,43 @@ def test_what_has_a_replace_on_its_way_stays() -> None:
     book.expect("SendDisproved", state=State.ACCEPTED)
     assert book.order.broker == A
 
+def no_such_order(book: Routed, said: r.AnyReport) -> Routed:
+    """A cancel of it is refused, as the broker does not have it."""
+    book.report(said, request=2).expect("RequestDoubted", state=State.SUBMITTED)
+    return book.report(said, request=2)
+
+
+NO_SUCH_ORDER = (
+    r.Answered(broker=A, outcome=r.Outcome.REJECTED, reason="no such order"),
+    r.RequestRefused(broker=A, reason="no such order"),
+)
+
+
+@pytest.mark.parametrize("said", NO_SUCH_ORDER)
+@pytest.mark.parametrize("by", ["a person", "a halt"])
+def test_a_cancel_that_is_refused_before_the_order_is_found_still_holds(said: r.AnyReport, by: str) -> None:
+    book = Routed().submit(10).answers(r.Outcome.UNKNOWN)
+    if by == "a person":
+        book.cancel()
+    else:
+        book.step(ThrowSwitch(level=Level.BROKER, name=A, reason="drill"))
+    no_such_order(book, said)
+    book.report(r.LookedUp(broker=A, finding=r.Finding.ABSENT), request=1)
+    book.expect("SendDisproved", "OrderCanceled", state=State.CANCELED)
+    assert book.order.broker == A
+
+
+@pytest.mark.parametrize("said", NO_SUCH_ORDER)
+def test_what_somebody_wants_canceled_is_not_sent_again_on_suspicion(said: r.AnyReport) -> None:
+    book = no_such_order(Routed().submit(10).answers(r.Outcome.UNKNOWN).cancel(), said)
+    book.report(r.LookedUp(broker=A, finding=r.Finding.REPEATABLE), request=1)
+    book.expect("RequestDoubted", "BreakRaised", state=State.SUBMITTED)
+    assert "not sent again, for somebody wants it canceled" in book.events[-1].item.detail
+    book.report(replace(said, reason="too late"), request=2).expect(
+        "RequestDropped"
+    )  # as of any that is there
+
+
 
 @pytest.mark.parametrize("phase", [Phase.RISK, Phase.SENT, Phase.UNKNOWN, Phase.PARKED])
 def test_only_a_submit_that_waits_is_certainly_not_there(phase: Phase) -> None:
