@@ -68,7 +68,7 @@ class Reconciler:
     """Of the account behind one session; `reader` is for orders that memory has forgotten.
 
     Attributes:
-        has_looked: set once a statement was compared, and what it means journalled.
+        has_looked: set once a statement was compared, and what it means journalled, and what was not told asked for.
     """
 
     def __init__(
@@ -167,8 +167,8 @@ class Reconciler:
             if look is None:
                 return Comparison(broker=self._broker.name, at=self._clock.now(), found=Found.NOT_COMPARED)
             open_breaks = await self._say(look)
-            self.has_looked.set()
             fetched, _silent = await self._fetch(look)
+            self.has_looked.set()
             if fetched:
                 again = await self._look()
                 if again is not None:

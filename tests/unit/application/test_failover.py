@@ -222,9 +222,16 @@ def test_what_could_leave_by_now_stays() -> None:
     book.expect()
 
 
-def test_a_broker_of_which_nothing_is_compared_yet_waits_too() -> None:
+def test_what_may_leave_once_its_broker_is_compared_stays() -> None:
     book = Routed()
-    book.engine.view.unchecked |= {A, B}
+    book.engine.view.unchecked |= {A}
+    book.submit(10).reroute().expect()
+    assert book.is_at(A, State.ACCEPTED)
+
+
+def test_at_the_next_broker_it_waits_for_the_comparison_too() -> None:
+    book = Routed(up=(B,))
+    book.engine.view.unchecked |= {B}
     book.submit(10).reroute()
     book.expect("OrderRerouted", state=State.ACCEPTED)
     assert [q.phase for q in book.order.requests] == [Phase.READY]
@@ -251,13 +258,6 @@ def test_what_somebody_wants_canceled_is_canceled() -> None:
     book.report(r.Answered(broker=A, outcome=r.Outcome.NOT_SENT), request=1)
     book.expect("SendDisproved", "OrderCanceled", state=State.CANCELED)
 
-
-def test_what_has_a_replace_on_its_way_stays() -> None:
-    book = Routed().submit(10, limit=100).report(ack())
-    book = Routed().submit(10, limit=100).replace(20)
-    book.report(r.Answered(broker=A, outcome=r.Outcome.NOT_SENT), request=1)
-    book.expect("SendDisproved", state=State.ACCEPTED)
-    assert book.order.broker == A
 
 def no_such_order(book: Routed, said: r.AnyReport) -> Routed:
     """A cancel of it is refused, as the broker does not have it."""
@@ -295,6 +295,13 @@ def test_what_somebody_wants_canceled_is_not_sent_again_on_suspicion(said: r.Any
         "RequestDropped"
     )  # as of any that is there
 
+
+def test_what_has_a_replace_on_its_way_stays() -> None:
+    book = Routed().submit(10, limit=100).report(ack())
+    book = Routed().submit(10, limit=100).replace(20)
+    book.report(r.Answered(broker=A, outcome=r.Outcome.NOT_SENT), request=1)
+    book.expect("SendDisproved", state=State.ACCEPTED)
+    assert book.order.broker == A
 
 
 @pytest.mark.parametrize("phase", [Phase.RISK, Phase.SENT, Phase.UNKNOWN, Phase.PARKED])

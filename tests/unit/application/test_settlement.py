@@ -21,6 +21,7 @@ from ordergate.application.ports.brokers import (
     Withdraw,
 )
 from ordergate.bootstrap import Gate
+from ordergate.domain.breaks import BreakKind
 from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import Acknowledged, Confirmed, End, Ended, Executed, Outcome, Replaced
@@ -487,7 +488,6 @@ def test_an_order_that_may_have_arrived_is_not_sent_again_once_it_is_to_be_cance
     assert (order.state, order.reason_code) == (State.CANCELED, "CANCELED_ON_REQUEST")
 
 
-def test_a_cancel_answered_as_duplicate_is_looked_up() -> None:
 NO_SUCH_ORDER = Answer(outcome=Outcome.REJECTED, reason="no such order")
 
 
@@ -522,6 +522,7 @@ def test_a_cancel_that_was_refused_too_early_is_asked_for_again_once_the_order_i
     assert [request.client_id for request in order.requests] == ["ord-000001.2"]
 
 
+def test_a_cancel_answered_as_duplicate_is_looked_up() -> None:
     broker = ScriptedBroker()
     broker.answers.extend([Answer(outcome=Outcome.ACCEPTED), Answer(outcome=Outcome.DUPLICATE)])
     broker.lookups.append(found(Ended(broker="paper", client_id="ord-000001.1", end=End.CANCELED)))
@@ -550,6 +551,26 @@ def test_a_restart_looks_up_what_is_filled_and_not_confirmed() -> None:
             return await gate.queries.order("ord-000001")
 
     assert run_virtual(main()).state is State.CLOSED
+
+
+def test_what_a_restored_journal_holds_to_be_unsent_is_not_sent_again() -> None:
+    journal, first, second = MemoryJournal(), ScriptedBroker(), ScriptedBroker()
+    there = frozenset({"ord-000001.1"})
+    second.snapshot = OpenOrders(as_of=START, complete=True, client_ids=there)
+
+    async def main() -> Order:
+        async with scripted_gate(first, journal) as gate:
+            gate.runner.engine.view.sessions.clear()
+            await submit(gate)
+        async with scripted_gate(second, journal) as gate:
+            await gate.clock.sleep(60)
+            (item,) = await gate.journal.select("breaks")
+            assert item.kind is BreakKind.UNSENT_FILL
+            return await gate.queries.order("ord-000001")
+
+    order = run_virtual(main())
+    assert (order.state, order.requests) == (State.SUBMITTED, ())
+    assert second.calls == []
 
 
 @pytest.mark.parametrize("waits", [True, False], ids=["as it is", "with the mistake"])
