@@ -23,7 +23,7 @@ from ordergate.application.pacing import Pace
 from ordergate.application.ports.brokers import Answer, Broker, Change, Send, Withdraw
 from ordergate.application.ports.clock import Clock
 from ordergate.application.runner import Runner
-from ordergate.domain.errors import Defect, StoreError
+from ordergate.domain.errors import Defect, OutcomeUnknown, StoreError
 from ordergate.domain.orders.events import OrderEntered, OrderJudged, OrderSent, RequestOpened
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.reports import Answered, Outcome
@@ -123,7 +123,7 @@ class Dispatcher:
         if bar is not None:
             never = Outcome.NOT_SENT if request.kind is RequestKind.SUBMIT else Outcome.REJECTED
             self._tell(request, Answer(outcome=never, reason=bar))
-            with suppress(StoreError):
+            with suppress(StoreError, OutcomeUnknown):
                 await self._runner.settled()  # what stands behind it in its line may be over with it
             return
         began = asyncio.get_running_loop().time()
@@ -159,8 +159,7 @@ class Dispatcher:
         """Why what has waited for its turn must not leave any more; a cancel always may."""
         if request.kind is RequestKind.CANCEL:
             return None
-        submits = request.kind is RequestKind.SUBMIT and not request.repeated  # a repeated one may be there
-        if submits and order.open_request(RequestKind.CANCEL) is not None:
+        if request.kind is RequestKind.SUBMIT and order.open_request(RequestKind.CANCEL) is not None:
             return "its cancel came before its turn"
         engine = self._runner.engine
         return barred(engine.state, engine.view, self._clock.now(), order)

@@ -69,7 +69,7 @@ class Reconciler:
     """Of the account behind one session; `reader` has orders that memory has forgotten, `health` hears how it went.
 
     Attributes:
-        has_looked: set once a statement was compared, and what it means journalled.
+        has_looked: set once a statement was compared, and what it means journalled, and what was not told asked for.
     """
 
     def __init__(
@@ -179,8 +179,8 @@ class Reconciler:
                 name, now = self._broker.name, self._clock.now()
                 return Comparison(broker=name, at=now, found=Found.NOT_COMPARED, why=look)
             open_breaks = await self._say(look)
-            self.has_looked.set()
             fetched, _silent = await self._fetch(look)
+            self.has_looked.set()
             if fetched:
                 again = await self._look()
                 if isinstance(again, _Look):

@@ -26,7 +26,7 @@ from ordergate.domain.orders.commands import Release
 from ordergate.domain.orders.events import GateAnswered, RequestDoubted, SendDisproved
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.reports import Finding, LookedUp, Working
-from ordergate.domain.orders.states import Phase, RequestKind, State
+from ordergate.domain.orders.states import UNSENT, Phase, RequestKind, State
 
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 30.0
@@ -84,7 +84,10 @@ class Settlement:
         return [order for order in ours if order.algo is None]  # no broker has a parent
 
     async def _compare(self) -> None:
-        """Looks up orders that no longer work at the broker; reports those that work there and are not ours."""
+        """Looks up orders that no longer work at the broker; reports those that work there and are not ours.
+
+        Of ours those too that never left, as a restored journal has it.
+        """
         asked_after = self._runner.engine.last
         try:
             async with asyncio.timeout(_DEADLINE_S):
@@ -98,7 +101,8 @@ class Settlement:
             return
         there = {order_id_of(client_id): client_id for client_id in snapshot.client_ids}
         ours = {order.order_id: order for order in self._ours()}
-        for order_id in sorted(there.keys() - ours.keys()):
+        sent = {order_id for order_id, order in ours.items() if order.state not in UNSENT}
+        for order_id in sorted(there.keys() - sent):
             working = Working(broker=self._broker.name, client_id=there[order_id], asked_after=asked_after)
             await self._runner.deliver(working)
         for order_id in sorted(ours.keys() - there.keys()):

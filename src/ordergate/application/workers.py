@@ -102,6 +102,7 @@ class Workers:
         self._new: dict[str, None] = {}
         self._told: dict[str, None] = {}
         self._news = asyncio.Event()
+        self._began = clock.now()
         self._running: asyncio.Task[None] | None = None
 
     @property
@@ -121,7 +122,7 @@ class Workers:
 
     async def begin(self, tenure: Tenure) -> None:
         """Takes up every order that has not ended."""
-        self._told = {}
+        self._told, self._began = {}, self._clock.now()
         self.look_again()
         self._runner.listen(self._committed)
         self._running = asyncio.get_running_loop().create_task(self._run())
@@ -208,6 +209,7 @@ class Workers:
             over_at=over_at(state, view, order),
             emulated=self._emulated(order.broker, order.tif),
             traded_since=began,
+            attended_since=self._began,
         )
         return next_due(order, times, terms)
 

@@ -49,9 +49,10 @@ class BreakKind(StrEnum):
 class Cause(StrEnum):
     """Why it does not fit, where that can be told.
 
-    JOURNAL_BEHIND: the broker knows an order under a name that only we make, and the journal does not: it is older
-        than the account, such as one restored from a backup. NOT_TOLD: the broker has it and its reports have not
-        come. TAKEN_BACK: the broker no longer has it, or has taken it back. FOREIGN: somebody else's doing.
+    JOURNAL_BEHIND: the broker knows an order under a name that only we make, and the journal does not, or holds it to
+        be unsent: it is older than the account, such as one restored from a backup. NOT_TOLD: the broker has it and
+        its reports have not come. TAKEN_BACK: the broker no longer has it, or has taken it back. FOREIGN: somebody
+        else's doing.
     """
 
     JOURNAL_BEHIND = "journal_behind"

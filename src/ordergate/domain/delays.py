@@ -66,11 +66,13 @@ class Times(Struct, frozen=True, gc=False, kw_only=True):
         over_at: when its time is over; None where no time ends it.
         emulated: its broker does not end it then: a cancel does.
         traded_since: from when on it could trade.
+        attended_since: from when on somebody has looked after it: no wait for its broker counts before.
     """
 
     over_at: datetime | None
     emulated: bool
     traded_since: datetime
+    attended_since: datetime
 
 
 def next_due(order: Order, times: Times, terms: WorkerTerms) -> Due | None:
@@ -82,7 +84,7 @@ def _dues(order: Order, times: Times, terms: WorkerTerms) -> Iterator[Due]:
     if order.state in (State.PENDING_RISK, State.ACCEPTED) and times.over_at is not None:
         yield Due(times.over_at, times.over_at, Remedy.CANCEL)
     if order.state is State.ACCEPTED and order.requests and any(later(order.route, order.broker)):
-        since = order.updated_at
+        since = max(order.updated_at, times.attended_since)
         at = _later(since, timedelta(seconds=terms.failover_after_s))
         yield Due(at, since, Remedy.ALERT, reroutes=True)
     if order.state not in WORKING:

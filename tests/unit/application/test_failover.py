@@ -222,9 +222,16 @@ def test_what_could_leave_by_now_stays() -> None:
     book.expect()
 
 
-def test_a_broker_of_which_nothing_is_compared_yet_waits_too() -> None:
+def test_what_may_leave_once_its_broker_is_compared_stays() -> None:
     book = Routed()
-    book.engine.view.unchecked |= {A, B}
+    book.engine.view.unchecked |= {A}
+    book.submit(10).reroute().expect()
+    assert book.is_at(A, State.ACCEPTED)
+
+
+def test_at_the_next_broker_it_waits_for_the_comparison_too() -> None:
+    book = Routed(up=(B,))
+    book.engine.view.unchecked |= {B}
     book.submit(10).reroute()
     book.expect("OrderRerouted", state=State.ACCEPTED)
     assert [q.phase for q in book.order.requests] == [Phase.READY]
@@ -250,6 +257,43 @@ def test_what_somebody_wants_canceled_is_canceled() -> None:
     book = Routed().submit(10).cancel()
     book.report(r.Answered(broker=A, outcome=r.Outcome.NOT_SENT), request=1)
     book.expect("SendDisproved", "OrderCanceled", state=State.CANCELED)
+
+
+def no_such_order(book: Routed, said: r.AnyReport) -> Routed:
+    """A cancel of it is refused, as the broker does not have it."""
+    book.report(said, request=2).expect("RequestDoubted", state=State.SUBMITTED)
+    return book.report(said, request=2)
+
+
+NO_SUCH_ORDER = (
+    r.Answered(broker=A, outcome=r.Outcome.REJECTED, reason="no such order"),
+    r.RequestRefused(broker=A, reason="no such order"),
+)
+
+
+@pytest.mark.parametrize("said", NO_SUCH_ORDER)
+@pytest.mark.parametrize("by", ["a person", "a halt"])
+def test_a_cancel_that_is_refused_before_the_order_is_found_still_holds(said: r.AnyReport, by: str) -> None:
+    book = Routed().submit(10).answers(r.Outcome.UNKNOWN)
+    if by == "a person":
+        book.cancel()
+    else:
+        book.step(ThrowSwitch(level=Level.BROKER, name=A, reason="drill"))
+    no_such_order(book, said)
+    book.report(r.LookedUp(broker=A, finding=r.Finding.ABSENT), request=1)
+    book.expect("SendDisproved", "OrderCanceled", state=State.CANCELED)
+    assert book.order.broker == A
+
+
+@pytest.mark.parametrize("said", NO_SUCH_ORDER)
+def test_what_somebody_wants_canceled_is_not_sent_again_on_suspicion(said: r.AnyReport) -> None:
+    book = no_such_order(Routed().submit(10).answers(r.Outcome.UNKNOWN).cancel(), said)
+    book.report(r.LookedUp(broker=A, finding=r.Finding.REPEATABLE), request=1)
+    book.expect("RequestDoubted", "BreakRaised", state=State.SUBMITTED)
+    assert "not sent again, for somebody wants it canceled" in book.events[-1].item.detail
+    book.report(replace(said, reason="too late"), request=2).expect(
+        "RequestDropped"
+    )  # as of any that is there
 
 
 def test_what_has_a_replace_on_its_way_stays() -> None:

@@ -21,6 +21,7 @@ from ordergate.application.ports.brokers import (
     Withdraw,
 )
 from ordergate.bootstrap import Gate
+from ordergate.domain.breaks import BreakKind
 from ordergate.domain.orders.commands import CancelOrder, ReplaceOrder
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import Acknowledged, Confirmed, End, Ended, Executed, Outcome, Replaced
@@ -480,24 +481,60 @@ def test_a_venue_that_knows_client_ids_for_ever_may_be_sent_to_again() -> None:
     assert order.requests == ()
 
 
-def test_an_order_that_may_have_arrived_is_sent_again_and_not_canceled_unsent() -> None:
+def test_an_order_that_may_have_arrived_is_not_sent_again_once_it_is_to_be_canceled() -> None:
     broker = ScriptedBroker(capabilities=replace(CAPABILITIES, deduplication=Deduplication.FOREVER))
-    not_sent = Answer(outcome=Outcome.NOT_SENT, reason="no route")
-    broker.answers.extend([UNKNOWN, UNKNOWN, not_sent, UNKNOWN])
+    broker.answers.extend([UNKNOWN, UNKNOWN])
     broker.lookups.extend([UNPROVEN] * 100)
 
     async def script(gate: Gate) -> None:
         await submit(gate)
         await gate.quiet()
         await gate.execute(CancelOrder(order_id="ord-000001"))
-        while len(sends(broker)) < 3:
-            await gate.clock.sleep(1)
-            order = await gate.queries.order("ord-000001")
-            assert (order.state, len(order.requests)) == (State.SUBMITTED, 2)
+        await gate.clock.sleep(300)
+        order = await gate.queries.order("ord-000001")
+        assert (order.state, {request.phase for request in order.requests}) == (
+            State.SUBMITTED,
+            {Phase.PARKED},
+        )
+        assert sends(broker) == ["ord-000001.1"]
         broker.sink.report(Ended(broker="paper", client_id="ord-000001.1", end=End.CANCELED))
 
     order = scenario(broker, script)
     assert (order.state, order.reason_code) == (State.CANCELED, "CANCELED_ON_REQUEST")
+
+
+NO_SUCH_ORDER = Answer(outcome=Outcome.REJECTED, reason="no such order")
+
+
+def test_a_cancel_that_is_refused_for_the_order_is_not_there_ends_it_once_that_is_proven() -> None:
+    broker = ScriptedBroker(capabilities=replace(CAPABILITIES, proves_absence=True))
+    broker.answers.extend([UNKNOWN, NO_SUCH_ORDER])
+    broker.lookups.extend([ABSENT] * 100)
+
+    async def script(gate: Gate) -> None:
+        await submit(gate)
+        await gate.quiet()
+        await gate.execute(CancelOrder(order_id="ord-000001"))
+
+    order = scenario(broker, script)
+    assert (order.state, order.reason_code) == (State.CANCELED, "CANCELED_BEFORE_SENDING")
+    assert [type(call).__name__ for call in broker.calls] == ["Send", "Withdraw"]
+
+
+def test_a_cancel_that_was_refused_too_early_is_asked_for_again_once_the_order_is_found() -> None:
+    broker = ScriptedBroker(capabilities=replace(CAPABILITIES, proves_absence=True))
+    broker.answers.extend([UNKNOWN, NO_SUCH_ORDER])
+    broker.lookups.extend([UNPROVEN, *[found(acknowledged())] * 100])
+
+    async def script(gate: Gate) -> None:
+        await submit(gate)
+        await gate.quiet()
+        await gate.execute(CancelOrder(order_id="ord-000001"))
+
+    order = scenario(broker, script)
+    assert order.state is State.SUBMITTED
+    assert [type(call).__name__ for call in broker.calls] == ["Send", "Withdraw", "Withdraw"]
+    assert [request.client_id for request in order.requests] == ["ord-000001.2"]
 
 
 def test_a_cancel_answered_as_duplicate_is_looked_up() -> None:
@@ -529,6 +566,26 @@ def test_a_restart_looks_up_what_is_filled_and_not_confirmed() -> None:
             return await gate.queries.order("ord-000001")
 
     assert run_virtual(main()).state is State.CLOSED
+
+
+def test_what_a_restored_journal_holds_to_be_unsent_is_not_sent_again() -> None:
+    journal, first, second = MemoryJournal(), ScriptedBroker(), ScriptedBroker()
+    there = frozenset({"ord-000001.1"})
+    second.snapshot = OpenOrders(as_of=START, complete=True, client_ids=there)
+
+    async def main() -> Order:
+        async with scripted_gate(first, journal) as gate:
+            gate.runner.engine.view.sessions.clear()
+            await submit(gate)
+        async with scripted_gate(second, journal) as gate:
+            await gate.clock.sleep(60)
+            (item,) = await gate.journal.select("breaks")
+            assert item.kind is BreakKind.UNSENT_FILL
+            return await gate.queries.order("ord-000001")
+
+    order = run_virtual(main())
+    assert (order.state, order.requests) == (State.SUBMITTED, ())
+    assert second.calls == []
 
 
 @pytest.mark.parametrize("waits", [True, False], ids=["as it is", "with the mistake"])

@@ -28,7 +28,7 @@ D = Decimal
 NOON = datetime(2026, 3, 2, 17, tzinfo=UTC)
 CLOSE = datetime(2026, 3, 2, 21, tzinfo=UTC)
 UNFILLED = WorkerTerms(unfilled_after_s=30)
-TIMES = Times(over_at=None, emulated=False, traded_since=NOON)
+TIMES = Times(over_at=None, emulated=False, traded_since=NOON, attended_since=NOON)
 
 
 def after(seconds: float, at: datetime = NOON) -> datetime:
@@ -88,9 +88,21 @@ class TestUnfilled:
         assert (next_due(noticed, TIMES, terms) is not None) is goes_on
 
 
+class TestFailover:
+    def test_no_wait_counts_while_nobody_looked_after_it(self) -> None:
+        waits = order(
+            State.ACCEPTED, route=("paper", "backup"), requests=(request(RequestKind.SUBMIT, None),)
+        )
+        assert next_due(waits, TIMES, WorkerTerms()) == Due(after(30), NOON, Remedy.ALERT, reroutes=True)
+        since = replace(TIMES, attended_since=after(3_600))
+        assert next_due(waits, since, WorkerTerms()) == Due(
+            after(3_630), after(3_600), Remedy.ALERT, reroutes=True
+        )
+
+
 class TestTime:
-    OVER = Times(over_at=CLOSE, emulated=False, traded_since=NOON)
-    EMULATED = Times(over_at=CLOSE, emulated=True, traded_since=NOON)
+    OVER = Times(over_at=CLOSE, emulated=False, traded_since=NOON, attended_since=NOON)
+    EMULATED = Times(over_at=CLOSE, emulated=True, traded_since=NOON, attended_since=NOON)
 
     @pytest.mark.parametrize("state", [State.PENDING_RISK, State.ACCEPTED])
     def test_what_never_left_is_ended_at_the_instant(self, state: State) -> None:
@@ -126,7 +138,7 @@ class TestTime:
 
     def test_the_end_of_time_is_no_mistake(self) -> None:
         last = datetime.max.replace(tzinfo=UTC)
-        times = Times(over_at=last, emulated=True, traded_since=NOON)
+        times = Times(over_at=last, emulated=True, traded_since=NOON, attended_since=NOON)
         told = order(overdue=(Overdue(Delay.TIME_OVER, last),))
         assert next_due(told, times, WorkerTerms(stale_after_s=31_536_000)).at == last
 

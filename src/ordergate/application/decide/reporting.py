@@ -218,10 +218,16 @@ def _marked(ctx: Context, order: Order, said: r.Marked) -> Decision[None]:
 def _request_refused(ctx: Context, order: Order, said: r.RequestRefused) -> Decision[None]:
     request = request_of(order, said)
     if request is not None and request.kind is not RequestKind.SUBMIT:
-        yield from _dropped(ctx, order, request, said.reason)
+        yield from _refused(ctx, order, request, said.reason)
 
 
-def _dropped(ctx: Context, order: Order, request: Request, reason: str | None) -> Decision[None]:
+def _refused(ctx: Context, order: Order, request: Request, reason: str | None) -> Decision[None]:
+    """The broker does not do it; of a cancel that says nothing for good before it is known to have the order."""
+    submit = order.open_request(RequestKind.SUBMIT)
+    if request.kind is RequestKind.CANCEL and submit is not None and submit.phase is not Phase.PARKED:
+        if request.phase is Phase.SENT:
+            yield _doubted(order, request, Phase.UNKNOWN, reason)
+        return
     yield e.RequestDropped(order_id=order.order_id, number=request.number, reason=reason)
     if request.kind is RequestKind.CANCEL:
         yield from say_if_stopped(ctx, order.order_id)
@@ -256,7 +262,7 @@ def _answered_submit(ctx: Context, order: Order, request: Request, said: r.Answe
 
 def _answered_change(ctx: Context, order: Order, request: Request, said: r.Answered) -> Decision[None]:
     if said.outcome is r.Outcome.REJECTED:
-        yield from _dropped(ctx, order, request, said.reason)
+        yield from _refused(ctx, order, request, said.reason)
     elif said.outcome is not r.Outcome.ACCEPTED and request.phase is Phase.SENT:
         yield _doubted(order, request, Phase.UNKNOWN, said.reason)
 
@@ -294,9 +300,9 @@ def _looked_up(ctx: Context, order: Order, said: r.LookedUp) -> Decision[None]:
         return  # sent (again) since: what was looked up came before it
     absent = said.finding is r.Finding.ABSENT
     repeatable = said.finding is r.Finding.REPEATABLE and request.kind is RequestKind.SUBMIT
-    bar = barred(ctx.state, ctx.view, ctx.now(), order) if repeatable else None
+    bar = _bar(ctx, order) if repeatable else None
     if repeatable and bar is None:
-        # It may have arrived: the order stays SUBMITTED, and a cancel of it open.
+        # It may have arrived: the order stays SUBMITTED.
         yield from send_again(ctx, order, replace(request, repeated=True), State.SUBMITTED)
     elif absent and request.kind is RequestKind.SUBMIT:
         reason = said.reason or "the broker proved that it has no such order"
@@ -310,6 +316,13 @@ def _looked_up(ctx: Context, order: Order, said: r.LookedUp) -> Decision[None]:
         yield from raise_break(ctx, BreakKind.UNRESOLVED, order.broker, detail, order.order_id)
     elif request.phase is Phase.SENT:
         yield _doubted(order, request, Phase.UNKNOWN, said.reason)
+
+
+def _bar(ctx: Context, order: Order) -> str | None:
+    """Why what may have arrived is not sent again."""
+    canceled = order.open_request(RequestKind.CANCEL) is not None
+    bar = barred(ctx.state, ctx.view, ctx.now(), order)
+    return "somebody wants it canceled" if bar is None and canceled else bar
 
 
 _PROVE_SENT: Final = (r.Acknowledged, r.Working, r.Executed, r.Ended, r.Replaced, r.Restated, r.Marked)

@@ -24,9 +24,12 @@ from ordergate.domain.slippage import arrival_mid
 
 
 def reroute(ctx: Context, command: RerouteOrder) -> Decision[None]:
-    """Moves an order on that has waited for its broker for long enough; nothing, where it could leave by now."""
+    """Moves an order on that has waited for its broker for long enough.
+
+    Nothing, where it could leave by now, or will once the broker's account is compared: that may show that it did.
+    """
     order = ctx.state.orders.get(command.order_id)
-    if order is not None and ctx.view.opens(order.broker) is None:
+    if order is not None and order.broker not in ctx.view.sessions:
         yield from go_on(ctx, order.order_id, command.reason)
 
 

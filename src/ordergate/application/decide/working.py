@@ -70,7 +70,7 @@ def work(ctx: Context, command: WorkParent) -> Decision[datetime | None]:
         reason = f"{filled} of {whole} were filled when its last slice was over"
         yield from stop(ctx, parent, NOT_COMPLETED, reason)
         return None
-    if due.quantity and _has_market(ctx, parent):
+    if due.quantity and _has_market(ctx, parent) and not _one_waits(ctx, parent):
         yield from _make(ctx, parent, due)
     following = next_look(asked, ctx.now())
     return None if following is None else following.at
@@ -118,6 +118,11 @@ def _has_market(ctx: Context, parent: Order) -> bool:
     if quote is None or quote.bid <= 0 or quote.ask <= 0:
         return False
     return quote.pinned or ctx.now() - quote.time <= _QUOTE_AGE
+
+
+def _one_waits(ctx: Context, parent: Order) -> bool:
+    """Whether a child has not left yet: more of them would all leave at once, when their broker is back."""
+    return any(child.state is State.ACCEPTED for child in children_of(ctx, parent.order_id))
 
 
 def _make(ctx: Context, parent: Order, due: Due) -> Decision[None]:

@@ -15,7 +15,7 @@ from ordergate.domain.breaks import BreakKind, Cause
 from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.money import ZERO, plain, text
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import TERMINAL, Phase, RequestKind, State
+from ordergate.domain.orders.states import TERMINAL, UNSENT, Phase, RequestKind, State
 from ordergate.domain.recon.difference import Difference, is_since, unknown
 from ordergate.domain.recon.executed import Moved, fills_of
 from ordergate.domain.recon.holding import HoldingKind, moved_by
@@ -94,6 +94,16 @@ def _orders(ours: Ours, theirs: Statement) -> Iterator[Difference]:
         order = ours.orders.get(order_id)
         if order is None:
             yield unknown(ours, there[order_id], "works there")
+        elif order.state in UNSENT:
+            yield Difference(
+                kind=BreakKind.STILL_WORKING,
+                key=f"working/{order_id}",
+                detail=f"it works at the broker, and never left here: it is {order.state}",
+                order_id=order_id,
+                symbol=order.symbol,
+                cause=Cause.JOURNAL_BEHIND,
+                look_up=True,
+            )
         elif order.state in TERMINAL or order.state is State.FILLED:
             ended_at = order.ended_at or order.filled_at
             yield Difference(

@@ -13,7 +13,7 @@ from ordergate.domain.money import ZERO, text
 from ordergate.domain.orders.executions import Fill
 from ordergate.domain.orders.order import Order
 from ordergate.domain.orders.reports import Executed
-from ordergate.domain.orders.states import ExecutionKind, Side, State
+from ordergate.domain.orders.states import UNSENT, ExecutionKind, Side, State
 from ordergate.domain.recon.difference import Difference, is_since, unknown
 from ordergate.domain.recon.statement import Ours, Statement, Terms
 
@@ -43,7 +43,8 @@ def fills_of(ours: Ours, theirs: Statement, terms: Terms) -> Iterator[tuple[Diff
         elif fill is None or fill.awaited:
             before = ours.fills.get((order.order_id, said.refers_to or ""))
             undone: Moved = ((before, -1),) if before is not None and before.counts else ()
-            told = _missing(order, said, excused=said.time > grace_from)
+            # What never left here has no report on its way: the journal is older than the account.
+            told = _missing(order, said, excused=said.time > grace_from and order.state not in UNSENT)
             yield _of_broker(told, said) if order.by_broker else told, (*booked, *undone)
         elif (wrong := _wrong(fill, said, terms)) is not None:
             yield wrong, ((fill, -1), (_as_fill(said, order), 1)) if fill.counts else ()

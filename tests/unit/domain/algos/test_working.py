@@ -148,6 +148,17 @@ def test_its_first_child_waits_for_the_session_and_the_parent_with_it() -> None:
     book.check()
 
 
+def test_no_child_is_made_while_one_before_it_waits() -> None:
+    book = Sliced(session=False).large()
+    for minute in range(9):
+        book.at(minute)
+    assert book.sizes == [100]
+    book.engine.view.sessions[BROKER] = book.step(c.OpenSession(BROKER, "test")).answer
+    book.step(c.Release(book.children[0].order_id, 1))
+    assert book.at(9).sizes == [100, 200]  # what is behind goes to later slices, no more than two at once
+    book.check()
+
+
 def test_what_a_child_did_not_fill_goes_to_later_slices() -> None:
     book = Sliced().large(1000).at(0).child_filled(1, 30).child_ended(1)
     assert (book.parent.state, book.parent.filled_quantity) == (State.PARTIALLY_FILLED, 30)

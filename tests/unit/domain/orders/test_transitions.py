@@ -363,7 +363,7 @@ unrestated   !       !       kb>S     kb>S      k    k       k         -       -
 marked       !       !       kbm>S    kbm>S     m    m       m         m       m     m       m         m      m         m      m        m        m       m
 unmarked     !       !       kb>S     kb>S      k    k       k         -       -     -       -         -      -         -      -        -        -       -
 refused1     !       !       -        -         -    -       -         -       -     -       -         -      -         -      -        -        -       -
-refused2     !       !       !        !         !    !       x         !       x     !       x         !      x         !      !        !        !       !
+refused2     !       !       !        !         !    !       d         !       x     !       x         !      x         !      !        !        !       !
 refused9     !       !       !        !         !    !       !         !       !     !       !         !      !         !      !        !        !       !
 confirmed    !       !       -        -         -    -       -         -       -     -       -         oz>Z   o         -      -        -        -       -
 yes1         !       !       kb>S     kb>S      k    k       k         -       -     -       -         -      -         -      -        -        -       -
@@ -372,7 +372,7 @@ duplicate1   !       !       -        -         d    -       -         -       -
 unsent1      !       !       -        -         n>a  n>a     nC>C      -       -     -       -         -      -         -      -        -        -       -
 unknown1     !       !       -        -         d    -       -         -       -     -       -         -      -         -      -        -        -       -
 yes2         !       !       !        !         !    !       -         !       -     !       -         !      -         !      !        !        !       !
-no2          !       !       !        !         !    !       x         !       x     !       x         !      x         !      !        !        !       !
+no2          !       !       !        !         !    !       d         !       x     !       x         !      x         !      !        !        !       !
 duplicate2   !       !       !        !         !    !       d         !       d     !       d         !      d         !      !        !        !       !
 unsent2      !       !       !        !         !    !       d         !       d     !       d         !      d         !      !        !        !       !
 unknown2     !       !       !        !         !    !       d         !       d     !       d         !      d         !      !        !        !       !

@@ -210,6 +210,20 @@ def test_working_on_one_side_alone():
     ]
 
 
+@pytest.mark.parametrize("state", [State.PENDING_RISK, State.ACCEPTED])
+def test_what_never_left_here_and_is_there_means_that_the_journal_is_behind(state: State) -> None:
+    mine = ours(orders=(order("one", state),))
+    (behind,) = compare(mine, theirs(working=frozenset({"one.1"})), TERMS)
+    assert (behind.kind, behind.cause, behind.excused) == (
+        BreakKind.STILL_WORKING,
+        Cause.JOURNAL_BEHIND,
+        False,
+    )
+    just = replace(fill("one"), time=NOW)
+    (filled, *_sums) = compare(mine, theirs(said(just)), TERMS)
+    assert (filled.kind, filled.look_up, filled.excused) == (BreakKind.MISSING_FILL, True, False)
+
+
 def test_a_filled_order_may_work_at_the_broker_while_a_replace_is_under_way():
     filled = replace(order("one", State.FILLED), ended_at=None, filled_at=BEFORE)
     there = theirs(said(ONE), working=frozenset({"one.1"}))
