@@ -13,9 +13,9 @@ from ordergate.adapters.brokers.evm.rpc import Away, Nodes
 from ordergate.application.ports.brokers import Deduplication, Presence
 from ordergate.domain.errors import StoreError
 from ordergate.domain.operations import Operation
-from ordergate.domain.orders.reports import Confirmed, Ended, Outcome
+from ordergate.domain.orders.reports import Confirmed, End, Ended, Outcome
 from ordergate.domain.orders.states import ExecutionKind
-from tests.integration.test_evm_faults import SEND, paid
+from tests.integration.test_evm_faults import SEND, lose, paid, withdraw
 from tests.services.chain.deploying import new_account
 from tests.services.chain.door import Fault, door_of
 from tests.services.chain.rig import Rig, best, ground, order, payment, rig_on
@@ -311,5 +311,86 @@ def test_an_allowance_whose_nonce_goes_to_another_after_a_reorganisation(tmp_pat
             )  # it was taken back, and its gas is told
             (end,) = [end for end in rig.ended if isinstance(end, Ended)]
             assert "EXTERNAL_NONCE_USED" in (end.reason or "")
+
+    run(main())
+
+
+def test_a_cancel_is_asked_again_after_a_kill_in_the_middle_of_it(tmp_path: Path) -> None:
+    """A cancel that nothing was signed for is none: it must not be taken for one that is under way."""
+
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, rebroadcast_s=60) as rig:
+            rig.chain.automines, got = False, paid(rig)
+            send = payment("2")
+            assert (await rig.submit(send)).outcome is Outcome.ACCEPTED
+            killed = tmp_path / "killed"
+
+            def copy(method: str, _params: Any) -> None:
+                if method == "eth_maxPriorityFeePerGas" and not killed.exists():
+                    killed.mkdir()
+                    for file in tmp_path.glob("ledger.db*"):
+                        shutil.copy(file, killed / file.name)
+                    rig.door.faults[SEND] = Fault.ERROR_BEFORE  # whatever is signed in this life stays here
+
+            rig.door.before = copy
+            await rig.broker.cancel(withdraw(send.client_id))
+            await rig.broker.close()
+            rig.door.before = None
+            rig.door.faults.clear()
+            lose(tmp_path)
+            for file in killed.iterdir():
+                file.replace(tmp_path / file.name)
+            await rig.restart()
+            assert (await rig.broker.cancel(withdraw(send.client_id))).outcome is Outcome.ACCEPTED
+            await rig.final()
+            assert isinstance(end := rig.ended[0], Ended)
+            assert end.end is End.CANCELED
+            assert paid(rig) == got
+
+    run(main())
+
+
+def test_a_cancel_that_a_full_disk_has_stopped_can_be_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        disk = Disk(monkeypatch)
+        async with rig_on(best(), tmp_path, rebroadcast_s=60) as rig:
+            rig.chain.automines, got = False, paid(rig)
+            send = payment("2")
+            assert (await rig.submit(send)).outcome is Outcome.ACCEPTED
+            disk.fills_up_with(rig, "eth_maxPriorityFeePerGas")
+            assert (await rig.broker.cancel(withdraw(send.client_id))).outcome is Outcome.NOT_SENT
+            disk.is_emptied(rig)
+            assert (await rig.broker.cancel(withdraw(send.client_id))).outcome is Outcome.ACCEPTED
+            await rig.final()
+            assert isinstance(end := rig.ended[0], Ended)
+            assert end.end is End.CANCELED
+            assert paid(rig) == got
+
+    run(main())
+
+
+def test_an_allowance_that_comes_back_after_its_order_was_canceled_is_replaced(tmp_path: Path) -> None:
+    """Nothing of it waited as the cancel was asked, so nothing was signed for that then."""
+
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, confirmations=4, rebroadcast_s=60) as rig:
+            await rig.does(order(Operation.STAKE, "ETH", "2", venue="lido"))
+            rig.chain.automines = False
+            send = order(Operation.UNSTAKE, "stETH", "1", venue="lido")
+            assert (await rig.submit(send)).outcome is Outcome.ACCEPTED
+            rig.door.faults["eth_estimateGas"] = Fault.AWAY  # the next step is not begun
+            rig.chain.mine()
+            await rig.until(lambda: len(rig.executions) == 2)
+            assert (await rig.broker.cancel(withdraw(send.client_id))).outcome is Outcome.ACCEPTED
+            rig.chain.reorganise(1)
+            count = len(rig.door.sent)
+            await rig.sent(count + 2)  # the same bytes, and what takes their place
+            await rig.final(2)
+            assert isinstance(end := rig.ended[-1], Ended)
+            assert end.end is End.CANCELED
+            me, queue = rig.account.address, rig.ground.queue.address
+            assert rig.ground.steth.read("allowance", me, queue) == 0
 
     run(main())

@@ -199,11 +199,12 @@ class Watch:
         self._keep(intent)  # what was signed for it on other nonces is followed to its end
 
     async def _wait(self, intent: Intent, step: Step) -> None:
-        """In no block yet: sent again where no node has it, at a higher fee where that takes too long."""
+        """In no block yet: replaced where it must not be done; else sent again, at a higher fee where it takes long."""
         now, settings, last = self._wallet.now, self._wallet.settings, step.signed[-1]
         timed = step.kind is not StepKind.CLAIM  # what is at the queue is there until it is claimed
-        if timed and intent.until is not None and now > intent.until and not last.replaces:
-            intent.expires = True
+        overdue = intent.until is not None and now > intent.until
+        if timed and not last.replaces and (overdue or intent.cancel is not None):
+            intent.expires = intent.expires or overdue
             await self._replace(intent, step, cancels=True)
         elif now - last.signed_at >= settings.bump_s:
             await self._replace(intent, step, cancels=last.replaces)
