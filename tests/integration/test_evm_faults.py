@@ -479,7 +479,7 @@ def test_a_new_ledger_of_a_used_wallet_proves_nothing_of_what_it_does_not_know(t
             await rig.does(payment("1"))
             await rig.restart()
             assert (await rig.broker.lookup("never.1")).presence is Presence.UNPROVEN
-            assert (await rig.broker.lookup(send.client_id)).presence is Presence.ABSENT
+            assert (await rig.broker.lookup(send.client_id)).presence is Presence.UNPROVEN
             assert (await rig.broker.open_orders()).complete
 
     run(main())

@@ -172,6 +172,85 @@ def test_a_ledger_that_is_brought_back_from_an_older_copy(tmp_path: Path) -> Non
     run(main())
 
 
+async def _copied(rig: Rig) -> None:
+    """The ledger as it is now is kept aside, to be brought back."""
+    await rig.broker.close()
+    shutil.copy(rig.folder / "ledger.db", rig.folder / "copy.db")
+    await rig.restart()
+
+
+async def _brought_back(rig: Rig) -> None:
+    await rig.broker.close()
+    rig.chain.mine()
+    (rig.folder / "copy.db").replace(rig.folder / "ledger.db")
+    await rig.restart()
+
+
+def test_an_old_copy_proves_nothing_of_what_had_not_left_then(tmp_path: Path) -> None:
+    """It may have left since; only what this session has written of an order is all there is."""
+
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, rebroadcast_s=60) as rig:
+            lost = payment("2")
+            rig.door.faults["eth_estimateGas"] = Fault.AWAY
+            assert (await rig.submit(lost)).outcome is Outcome.NOT_SENT
+            rig.door.faults.clear()
+            await _copied(rig)
+            assert (await rig.broker.lookup(lost.client_id)).presence is Presence.ABSENT
+            rig.door.faults[SEND] = Fault.ERROR_AFTER
+            assert (await rig.submit(lost)).outcome is Outcome.UNKNOWN
+            rig.door.faults.clear()
+            await _brought_back(rig)
+            assert (await rig.broker.lookup(lost.client_id)).presence is Presence.UNPROVEN
+            refused = payment("1000")
+            assert (await rig.submit(refused)).outcome is Outcome.REJECTED
+            assert (await rig.broker.lookup(refused.client_id)).presence is Presence.ABSENT
+            await rig.restart()
+            assert (await rig.broker.lookup(refused.client_id)).presence is Presence.UNPROVEN
+
+    run(main())
+
+
+def test_what_was_queued_in_an_old_copy_waits_for_a_person(tmp_path: Path) -> None:
+    """Nor may what is signed next of an order have been signed already."""
+
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, in_flight=1, rebroadcast_s=60) as rig:
+            await rig.does(order(Operation.STAKE, "ETH", "2", venue="lido"))
+            rig.chain.automines, got = False, paid(rig)
+            begun, queued = order(Operation.UNSTAKE, "stETH", "1", venue="lido"), payment("2")
+            for send in (begun, queued):
+                assert (await rig.submit(send)).outcome is Outcome.ACCEPTED
+            await _copied(rig)
+            rig.chain.automines = True
+            await rig.until(lambda: paid(rig) - got == 2, mines=True)
+            await _brought_back(rig)
+            sent, mine = len(rig.door.sent), {begun.client_id, queued.client_id}
+            await rig.until(lambda: any(e.client_id == begun.client_id for e in rig.executions), mines=True)
+            asked = len(rig.door.asked)
+            await rig.until(lambda: len(rig.door.asked) > asked + 20, mines=True)  # some looks
+            assert (paid(rig) - got, len(rig.door.sent)) == (2, sent)
+            assert (await rig.broker.open_orders()).client_ids == mine
+            await rig.restart()
+            for send in (begun, queued):
+                assert (await rig.broker.cancel(withdraw(send.client_id))).outcome is Outcome.ACCEPTED
+            await rig.until(lambda: mine <= {end.client_id for end in rig.ended}, mines=True)
+            assert paid(rig) - got == 2
+
+    run(main())
+
+
+def test_what_waits_in_another_node_alone_is_a_doubt_too(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, doors=2, connects=False) as rig:
+            rig.doors[0].instead["eth_getTransactionCount"] = "0x0"
+            rig.doors[1].instead["eth_getTransactionCount"] = "0x1"
+            await rig.connect()
+            assert (await rig.broker.lookup("never.1")).presence is Presence.UNPROVEN
+
+    run(main())
+
+
 def test_a_chain_that_was_begun_anew_is_not_signed_for(tmp_path: Path) -> None:
     async def main() -> None:
         async with rig_on("pyevm", tmp_path) as rig:

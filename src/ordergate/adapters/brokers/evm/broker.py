@@ -265,6 +265,8 @@ class EvmBroker:
                 if found is None:
                     return self._unknown()
                 intent = self._wallet.open.get(found.client_id, found)
+                if intent.nowhere and not self._ledger.proves(intent.client_id):
+                    return self._unknown()
                 if intent.nowhere:
                     return Lookup(presence=Presence.ABSENT, reason=intent.why or _UNSIGNED)
                 if intent.life is Life.OPEN and not intent.taken:

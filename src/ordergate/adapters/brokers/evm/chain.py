@@ -1,6 +1,7 @@
 """What the chain says, read strictly: whatever is not as it must be counts as no answer."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from msgspec import Struct
@@ -85,6 +86,14 @@ class Chain:
             return await self.nonces(PENDING)
         except RpcError:
             return 0
+
+    async def waiting_anywhere(self) -> int:
+        """As `waiting`, of the node that knows of most."""
+        most = 0
+        for said in await self.nodes.ask_all("eth_getTransactionCount", self.wallet, PENDING):
+            with suppress(Away):
+                most = max(most, 0 if isinstance(said, BaseException) else count(said))
+        return most
 
     async def receipt(self, name: str) -> Receipt | None:
         """Of a transaction that is in a block; None of others."""

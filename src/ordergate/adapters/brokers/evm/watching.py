@@ -229,7 +229,8 @@ class Watch:
     async def _go_on(self, intent: Intent) -> None:
         """The next step of an order whose last one is done."""
         stopped = (intent.cancel is not None or intent.expires) and not intent.acted
-        stopped, last = stopped or intent.why is not None, intent.last
+        stopped = stopped or intent.why is not None or (intent.held and not intent.acted)
+        last = intent.last
         if stopped or (last is not None and not last.done):
             return
         if intent.until is not None and self._wallet.now > intent.until and not intent.acted:
