@@ -395,6 +395,41 @@ def test_a_node_that_does_not_answer_is_no_proof_that_a_nonce_went_to_others(tmp
     run(main())
 
 
+def test_a_node_without_the_methods_is_no_proof_that_a_nonce_went_to_others(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, confirmations=2, rebroadcast_s=60) as rig:
+            rig.chain.automines, got = False, paid(rig)
+            assert (await rig.submit(payment("2"))).outcome is Outcome.ACCEPTED
+            methods = (KNOWS, "eth_getTransactionReceipt")
+            rig.door.refusals |= dict.fromkeys(methods, "Method not found")
+            asked = len(rig.door.asked)
+            await rig.until(lambda: len(rig.door.asked) > asked + 40, mines=True)  # some looks
+            assert not [r for r in rig.sink.reports if (r.broker_order_id or "").endswith("/foreign")]
+            rig.door.refusals.clear()
+            await rig.final()
+            assert [type(end) for end in rig.ended] == [Confirmed]
+            assert [e.quantity for e in rig.executions] == [2]
+            assert paid(rig) - got == 2
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "words", ["Internal error", "execution aborted (timeout = 5s)", "upstream request failed"]
+)
+def test_trouble_of_one_node_is_no_refusal_of_an_order(words: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, doors=2) as rig:
+            for door in rig.doors:
+                door.refusals["eth_call"] = words
+            answer = await rig.submit(send := payment("1"))
+            assert (answer.outcome, answer.reason) == (Outcome.NOT_SENT, words)
+            rig.doors[1].refusals.clear()
+            await rig.does(send)  # by the other node
+
+    run(main())
+
+
 def test_what_waits_for_its_turn(tmp_path: Path) -> None:
     async def main() -> None:
         async with rig_on(best(), tmp_path, in_flight=1) as rig:

@@ -450,6 +450,41 @@ def test_a_cancel_that_a_full_disk_has_stopped_can_be_asked_again(
     run(main())
 
 
+@pytest.mark.parametrize("words", ["Internal error", "execution reverted: insufficient allowance"])
+def test_a_second_step_that_fails_once_is_tried_again(words: str, tmp_path: Path) -> None:
+    """Of nodes behind one URL, one may not know yet of the allowance that another has told of."""
+
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, confirmations=4) as rig:
+            await rig.does(order(Operation.STAKE, "ETH", "2", venue="lido"))
+            rig.chain.automines = False
+            send = order(Operation.UNSTAKE, "stETH", "1", venue="lido")
+            assert (await rig.submit(send)).outcome is Outcome.ACCEPTED
+            asked = len(rig.door.asked)
+            rig.door.refusals["eth_estimateGas"] = words
+            rig.chain.mine()
+            await rig.until(lambda: "eth_estimateGas" in rig.door.asked[asked:])
+            with rig.door.one:  # it was answered
+                rig.door.refusals.clear()
+            await rig.until(lambda: "lido:Withdrawal:stETH" in rig.moved(), mines=True)
+
+    run(main())
+
+
+def test_a_second_step_that_fails_until_its_allowance_is_final_ends_its_order(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, confirmations=3) as rig:
+            await rig.does(order(Operation.STAKE, "ETH", "2", venue="lido"))
+            rig.chain.automines = False
+            assert (await rig.submit(order(Operation.UNSTAKE, "stETH", "1"))).outcome is Outcome.ACCEPTED
+            rig.door.refusals["eth_estimateGas"] = "execution reverted: paused"
+            await rig.final(2)
+            assert isinstance(end := rig.ended[-1], Ended)
+            assert (end.end, end.reason) == (End.FAILED, "paused")
+
+    run(main())
+
+
 def test_an_allowance_that_comes_back_after_its_order_was_canceled_is_replaced(tmp_path: Path) -> None:
     """Nothing of it waited as the cancel was asked, so nothing was signed for that then."""
 

@@ -133,7 +133,7 @@ class Wallet(Struct):
 
         Raises:
             Refused: it would fail, or costs more than it may; nothing has left.
-            Away: the chain cannot be asked; nothing has left.
+            Away, RpcError: the chain cannot be asked; nothing has left.
             StoreError: it cannot be kept; nothing has left.
         """
         found = await self._next(intent)
@@ -257,14 +257,14 @@ class Wallet(Struct):
         try:
             said = await self.chain.tries(asked)
         except RpcError as error:
-            raise Refused(reason_of(error)) from None
+            raise _refusal(error) from None
         return int(self.chain.answered(asked, ("uint256",), said)[0])
 
     async def _read(self, asked: Call, types: Sequence[str]) -> tuple[Any, ...]:
         try:
             return await self.chain.read(asked, types)
         except RpcError as error:
-            raise Refused(reason_of(error)) from None
+            raise _refusal(error) from None
 
     async def _priced(self, doing: Call) -> Fee:
         """What a call costs, after it was tried and all that is left was counted."""
@@ -278,7 +278,7 @@ class Wallet(Struct):
             await self.chain.tries(doing)
             estimate = await self.chain.estimate(doing)
         except RpcError as error:
-            raise Refused(reason_of(error)) from None
+            raise _refusal(error) from None
         fee = fee_of(estimate, head.base_fee, tip, self.settings)
         if free < doing.value + fee.cost:
             raise Refused(self._too_little(held, bound, doing.value + fee.cost))
@@ -291,3 +291,8 @@ class Wallet(Struct):
             f"balance too low: {has} {native} are there, {taken} are bound by what is under way, "
             f"{self.settings.reserve} are the reserve, and {asked} are needed with gas"
         )
+
+
+def _refusal(error: RpcError) -> Exception:
+    """What it means for an order that a call of it is refused: nothing, where that is only a node's trouble."""
+    return Refused(reason_of(error)) if error.of_chain else error

@@ -169,7 +169,9 @@ class Watch:
             try:
                 await self._wallet.chain.tries(step.call, hex(block))
             except RpcError as error:
-                return f"reverted: {reason_of(error)}"
+                if error.of_chain:
+                    return f"reverted: {reason_of(error)}"
+                break
             except Away:
                 break
         return "reverted"
@@ -241,12 +243,12 @@ class Watch:
         try:
             begun = await self._wallet.begin(intent)
         except Refused as error:
-            if intent.acted and not isinstance(error, Lost):  # what is at the queue stays there
-                _log.warning(
-                    "a claim waits", broker=self._wallet.name, order=intent.client_id, reason=str(error)
-                )
-            else:
+            if isinstance(error, Lost) or (not intent.acted and (last is None or last.final)):
                 intent.why = str(error)
+            else:  # what is at the queue stays there; and not every node may know of an allowance yet
+                _log.warning(
+                    "the next step waits", broker=self._wallet.name, order=intent.client_id, reason=str(error)
+                )
             return
         if begun is None:
             return
