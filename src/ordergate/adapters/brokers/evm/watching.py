@@ -122,14 +122,15 @@ class Watch:
         wallet = self._wallet
         what = await happened(intent, step, receipt, wallet.chain, wallet.assets) if did else Happened()
         when = await wallet.chain.block_time(receipt.block)
-        if not receipt.ok and intent.why is None:
-            intent.why = await self._reason(step, receipt)
+        ok = receipt.ok and not what.failed
+        if not ok and intent.why is None:
+            intent.why = "nothing was moved" if receipt.ok else await self._reason(step, receipt)
         again = f":{step.busts}" if step.busts else ""
         step.mined = Mined(
             hash=receipt.hash,
             block_hash=receipt.block_hash,
             block=receipt.block,
-            ok=receipt.ok,
+            ok=ok,
             exec_id=f"{receipt.hash}:{receipt.block_hash[:_SHORT]}{again}",
             replaces=signed.replaces,
         )
