@@ -308,7 +308,7 @@ def test_an_order_whose_time_is_over_is_replaced(tmp_path: Path) -> None:
             rig.chain.automines, got = False, paid(rig)
             send = payment("2", until=datetime.now(UTC) + timedelta(seconds=1))
             assert (await rig.submit(send)).outcome is Outcome.ACCEPTED
-            await rig.until(lambda: len(rig.door.sent) == 2)
+            await rig.sent(2)
             await rig.final()
             assert isinstance(end := rig.ended[0], Ended)
             assert end.end is End.EXPIRED
