@@ -308,7 +308,7 @@ def test_an_order_whose_time_is_over_is_replaced(tmp_path: Path) -> None:
             rig.chain.automines, got = False, paid(rig)
             send = payment("2", until=datetime.now(UTC) + timedelta(seconds=1))
             assert (await rig.submit(send)).outcome is Outcome.ACCEPTED
-            await rig.until(lambda: len(rig.door.sent) == 2)
+            await rig.sent(2)
             await rig.final()
             assert isinstance(end := rig.ended[0], Ended)
             assert end.end is End.EXPIRED
@@ -391,6 +391,41 @@ def test_a_node_that_does_not_answer_is_no_proof_that_a_nonce_went_to_others(tmp
             await rig.final()
             assert [type(end) for end in rig.ended] == [Confirmed]
             assert paid(rig) - got == 2
+
+    run(main())
+
+
+def test_a_node_without_the_methods_is_no_proof_that_a_nonce_went_to_others(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, confirmations=2, rebroadcast_s=60) as rig:
+            rig.chain.automines, got = False, paid(rig)
+            assert (await rig.submit(payment("2"))).outcome is Outcome.ACCEPTED
+            methods = (KNOWS, "eth_getTransactionReceipt")
+            rig.door.refusals |= dict.fromkeys(methods, "Method not found")
+            asked = len(rig.door.asked)
+            await rig.until(lambda: len(rig.door.asked) > asked + 40, mines=True)  # some looks
+            assert not [r for r in rig.sink.reports if (r.broker_order_id or "").endswith("/foreign")]
+            rig.door.refusals.clear()
+            await rig.final()
+            assert [type(end) for end in rig.ended] == [Confirmed]
+            assert [e.quantity for e in rig.executions] == [2]
+            assert paid(rig) - got == 2
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "words", ["Internal error", "execution aborted (timeout = 5s)", "upstream request failed"]
+)
+def test_trouble_of_one_node_is_no_refusal_of_an_order(words: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, doors=2) as rig:
+            for door in rig.doors:
+                door.refusals["eth_call"] = words
+            answer = await rig.submit(send := payment("1"))
+            assert (answer.outcome, answer.reason) == (Outcome.NOT_SENT, words)
+            rig.doors[1].refusals.clear()
+            await rig.does(send)  # by the other node
 
     run(main())
 
@@ -479,7 +514,7 @@ def test_a_new_ledger_of_a_used_wallet_proves_nothing_of_what_it_does_not_know(t
             await rig.does(payment("1"))
             await rig.restart()
             assert (await rig.broker.lookup("never.1")).presence is Presence.UNPROVEN
-            assert (await rig.broker.lookup(send.client_id)).presence is Presence.ABSENT
+            assert (await rig.broker.lookup(send.client_id)).presence is Presence.UNPROVEN
             assert (await rig.broker.open_orders()).complete
 
     run(main())

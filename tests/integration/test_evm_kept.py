@@ -13,9 +13,9 @@ from ordergate.adapters.brokers.evm.rpc import Away, Nodes
 from ordergate.application.ports.brokers import Deduplication, Presence
 from ordergate.domain.errors import BrokerAway, StoreError
 from ordergate.domain.operations import Operation
-from ordergate.domain.orders.reports import Confirmed, Ended, Outcome
+from ordergate.domain.orders.reports import Confirmed, End, Ended, Outcome
 from ordergate.domain.orders.states import ExecutionKind
-from tests.integration.test_evm_faults import SEND, paid
+from tests.integration.test_evm_faults import SEND, lose, paid, withdraw
 from tests.services.chain.deploying import new_account
 from tests.services.chain.door import Fault, door_of
 from tests.services.chain.rig import Rig, best, ground, order, payment, rig_on
@@ -172,6 +172,85 @@ def test_a_ledger_that_is_brought_back_from_an_older_copy(tmp_path: Path) -> Non
     run(main())
 
 
+async def _copied(rig: Rig) -> None:
+    """The ledger as it is now is kept aside, to be brought back."""
+    await rig.broker.close()
+    shutil.copy(rig.folder / "ledger.db", rig.folder / "copy.db")
+    await rig.restart()
+
+
+async def _brought_back(rig: Rig) -> None:
+    await rig.broker.close()
+    rig.chain.mine()
+    (rig.folder / "copy.db").replace(rig.folder / "ledger.db")
+    await rig.restart()
+
+
+def test_an_old_copy_proves_nothing_of_what_had_not_left_then(tmp_path: Path) -> None:
+    """It may have left since; only what this session has written of an order is all there is."""
+
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, rebroadcast_s=60) as rig:
+            lost = payment("2")
+            rig.door.faults["eth_estimateGas"] = Fault.AWAY
+            assert (await rig.submit(lost)).outcome is Outcome.NOT_SENT
+            rig.door.faults.clear()
+            await _copied(rig)
+            assert (await rig.broker.lookup(lost.client_id)).presence is Presence.ABSENT
+            rig.door.faults[SEND] = Fault.ERROR_AFTER
+            assert (await rig.submit(lost)).outcome is Outcome.UNKNOWN
+            rig.door.faults.clear()
+            await _brought_back(rig)
+            assert (await rig.broker.lookup(lost.client_id)).presence is Presence.UNPROVEN
+            refused = payment("1000")
+            assert (await rig.submit(refused)).outcome is Outcome.REJECTED
+            assert (await rig.broker.lookup(refused.client_id)).presence is Presence.ABSENT
+            await rig.restart()
+            assert (await rig.broker.lookup(refused.client_id)).presence is Presence.UNPROVEN
+
+    run(main())
+
+
+def test_what_was_queued_in_an_old_copy_waits_for_a_person(tmp_path: Path) -> None:
+    """Nor may what is signed next of an order have been signed already."""
+
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, in_flight=1, rebroadcast_s=60) as rig:
+            await rig.does(order(Operation.STAKE, "ETH", "2", venue="lido"))
+            rig.chain.automines, got = False, paid(rig)
+            begun, queued = order(Operation.UNSTAKE, "stETH", "1", venue="lido"), payment("2")
+            for send in (begun, queued):
+                assert (await rig.submit(send)).outcome is Outcome.ACCEPTED
+            await _copied(rig)
+            rig.chain.automines = True
+            await rig.until(lambda: paid(rig) - got == 2, mines=True)
+            await _brought_back(rig)
+            sent, mine = len(rig.door.sent), {begun.client_id, queued.client_id}
+            await rig.until(lambda: any(e.client_id == begun.client_id for e in rig.executions), mines=True)
+            asked = len(rig.door.asked)
+            await rig.until(lambda: len(rig.door.asked) > asked + 20, mines=True)  # some looks
+            assert (paid(rig) - got, len(rig.door.sent)) == (2, sent)
+            assert (await rig.broker.open_orders()).client_ids == mine
+            await rig.restart()
+            for send in (begun, queued):
+                assert (await rig.broker.cancel(withdraw(send.client_id))).outcome is Outcome.ACCEPTED
+            await rig.until(lambda: mine <= {end.client_id for end in rig.ended}, mines=True)
+            assert paid(rig) - got == 2
+
+    run(main())
+
+
+def test_what_waits_in_another_node_alone_is_a_doubt_too(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, doors=2, connects=False) as rig:
+            rig.doors[0].instead["eth_getTransactionCount"] = "0x0"
+            rig.doors[1].instead["eth_getTransactionCount"] = "0x1"
+            await rig.connect()
+            assert (await rig.broker.lookup("never.1")).presence is Presence.UNPROVEN
+
+    run(main())
+
+
 def test_a_chain_that_was_begun_anew_is_not_signed_for(tmp_path: Path) -> None:
     async def main() -> None:
         async with rig_on("pyevm", tmp_path) as rig:
@@ -311,5 +390,121 @@ def test_an_allowance_whose_nonce_goes_to_another_after_a_reorganisation(tmp_pat
             )  # it was taken back, and its gas is told
             (end,) = [end for end in rig.ended if isinstance(end, Ended)]
             assert "EXTERNAL_NONCE_USED" in (end.reason or "")
+
+    run(main())
+
+
+def test_a_cancel_is_asked_again_after_a_kill_in_the_middle_of_it(tmp_path: Path) -> None:
+    """A cancel that nothing was signed for is none: it must not be taken for one that is under way."""
+
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, rebroadcast_s=60) as rig:
+            rig.chain.automines, got = False, paid(rig)
+            send = payment("2")
+            assert (await rig.submit(send)).outcome is Outcome.ACCEPTED
+            killed = tmp_path / "killed"
+
+            def copy(method: str, _params: Any) -> None:
+                if method == "eth_maxPriorityFeePerGas" and not killed.exists():
+                    killed.mkdir()
+                    for file in tmp_path.glob("ledger.db*"):
+                        shutil.copy(file, killed / file.name)
+                    rig.door.faults[SEND] = Fault.ERROR_BEFORE  # whatever is signed in this life stays here
+
+            rig.door.before = copy
+            await rig.broker.cancel(withdraw(send.client_id))
+            await rig.broker.close()
+            rig.door.before = None
+            rig.door.faults.clear()
+            lose(tmp_path)
+            for file in killed.iterdir():
+                file.replace(tmp_path / file.name)
+            await rig.restart()
+            assert (await rig.broker.cancel(withdraw(send.client_id))).outcome is Outcome.ACCEPTED
+            await rig.final()
+            assert isinstance(end := rig.ended[0], Ended)
+            assert end.end is End.CANCELED
+            assert paid(rig) == got
+
+    run(main())
+
+
+def test_a_cancel_that_a_full_disk_has_stopped_can_be_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        disk = Disk(monkeypatch)
+        async with rig_on(best(), tmp_path, rebroadcast_s=60) as rig:
+            rig.chain.automines, got = False, paid(rig)
+            send = payment("2")
+            assert (await rig.submit(send)).outcome is Outcome.ACCEPTED
+            disk.fills_up_with(rig, "eth_maxPriorityFeePerGas")
+            assert (await rig.broker.cancel(withdraw(send.client_id))).outcome is Outcome.NOT_SENT
+            disk.is_emptied(rig)
+            assert (await rig.broker.cancel(withdraw(send.client_id))).outcome is Outcome.ACCEPTED
+            await rig.final()
+            assert isinstance(end := rig.ended[0], Ended)
+            assert end.end is End.CANCELED
+            assert paid(rig) == got
+
+    run(main())
+
+
+@pytest.mark.parametrize("words", ["Internal error", "execution reverted: insufficient allowance"])
+def test_a_second_step_that_fails_once_is_tried_again(words: str, tmp_path: Path) -> None:
+    """Of nodes behind one URL, one may not know yet of the allowance that another has told of."""
+
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, confirmations=4) as rig:
+            await rig.does(order(Operation.STAKE, "ETH", "2", venue="lido"))
+            rig.chain.automines = False
+            send = order(Operation.UNSTAKE, "stETH", "1", venue="lido")
+            assert (await rig.submit(send)).outcome is Outcome.ACCEPTED
+            asked = len(rig.door.asked)
+            rig.door.refusals["eth_estimateGas"] = words
+            rig.chain.mine()
+            await rig.until(lambda: "eth_estimateGas" in rig.door.asked[asked:])
+            with rig.door.one:  # it was answered
+                rig.door.refusals.clear()
+            await rig.until(lambda: "lido:Withdrawal:stETH" in rig.moved(), mines=True)
+
+    run(main())
+
+
+def test_a_second_step_that_fails_until_its_allowance_is_final_ends_its_order(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, confirmations=3) as rig:
+            await rig.does(order(Operation.STAKE, "ETH", "2", venue="lido"))
+            rig.chain.automines = False
+            assert (await rig.submit(order(Operation.UNSTAKE, "stETH", "1"))).outcome is Outcome.ACCEPTED
+            rig.door.refusals["eth_estimateGas"] = "execution reverted: paused"
+            await rig.final(2)
+            assert isinstance(end := rig.ended[-1], Ended)
+            assert (end.end, end.reason) == (End.FAILED, "paused")
+
+    run(main())
+
+
+def test_an_allowance_that_comes_back_after_its_order_was_canceled_is_replaced(tmp_path: Path) -> None:
+    """Nothing of it waited as the cancel was asked, so nothing was signed for that then."""
+
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, confirmations=4, rebroadcast_s=60) as rig:
+            await rig.does(order(Operation.STAKE, "ETH", "2", venue="lido"))
+            rig.chain.automines = False
+            send = order(Operation.UNSTAKE, "stETH", "1", venue="lido")
+            assert (await rig.submit(send)).outcome is Outcome.ACCEPTED
+            rig.door.faults["eth_estimateGas"] = Fault.AWAY  # the next step is not begun
+            rig.chain.mine()
+            await rig.until(lambda: len(rig.executions) == 2)
+            assert (await rig.broker.cancel(withdraw(send.client_id))).outcome is Outcome.ACCEPTED
+            rig.chain.reorganise(1)
+            count = len(rig.door.sent)
+            await rig.sent(count + 2)  # the same bytes, and what takes their place
+            await rig.final(2)
+            assert isinstance(end := rig.ended[-1], Ended)
+            assert end.end is End.CANCELED
+            me, queue = rig.account.address, rig.ground.queue.address
+            assert rig.ground.steth.read("allowance", me, queue) == 0
 
     run(main())

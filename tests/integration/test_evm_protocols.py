@@ -258,7 +258,7 @@ def test_a_bundle_takes_the_same_token_twice(tmp_path: Path) -> None:
 
 def test_a_loan_is_paid_back_out_of_its_own_collateral(tmp_path: Path) -> None:
     async def main() -> None:
-        async with market(tmp_path, executor=True) as (rig, _on):
+        async with market(tmp_path, executor=True) as (rig, on):
             await rig.does(order(Operation.SUPPLY, "WETH", "10"))
             await rig.does(order(Operation.BORROW, "USDC", "8000"))
             steps = legs(
@@ -274,6 +274,8 @@ def test_a_loan_is_paid_back_out_of_its_own_collateral(tmp_path: Path) -> None:
             assert OWED not in moved
             assert 5 <= moved[A_WETH] < Decimal("5.01")
             assert 9_800 < moved[USDC] < 9_900  # what five WETH gave, less the premium
+            executor, pool = rig.settings.executor, on.protocols.pool.address
+            assert token(on, "USDC").read("allowance", executor, pool) == 0  # though less was owed
 
     run(main())
 
@@ -365,6 +367,61 @@ def test_a_token_that_takes_a_fee_is_booked_as_it_arrives(tmp_path: Path) -> Non
             arrived = rig.balance(fees)
             assert arrived > 9_000
             assert told(rig) == {WETH: -1, "wallet:BaseToken:FEES": arrived}
+
+    run(main())
+
+
+async def _lists(rig: Rig, on: Market) -> Contract:
+    """A token of the first years, exchanged for WETH, of which the wallet has 1,000."""
+    weth, router = token(on, "WETH"), on.protocols.router2
+    me, old = weth.deployer.account.address, on.deployer.deploy(ours("OldToken"))
+    old = Contract(weth.deployer, old.address, ours("OldToken")["abi"])
+    on.protocols.mint("WETH", me, 100 * 10**18)
+    old.send("mint", me, 10**24)
+    for one, count in ((weth, 100 * 10**18), (old, 10**24)):
+        one.send("approve", router.address, count)
+    router.send(
+        "addLiquidity", weth.address, old.address, 100 * 10**18, 10**24, 0, 0, me, 2**40, gas=8_000_000
+    )
+    old.send("mint", rig.account.address, 1_000 * 10**18)
+    known = dict(rig.settings.tokens) | {"OLD": TokenSettings(address=old.address)}
+    rig.settings = replace(rig.settings, tokens=known, aave_v3=None)
+    await rig.restart()
+    return old
+
+
+def test_an_allowance_that_is_left_is_taken_back_where_its_token_wants_that(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with market(tmp_path) as (rig, on):
+            old, router = await _lists(rig, on), on.protocols.router2.address
+            approve = call(old.address, "approve(address,uint256)", router, 5)
+            rig.foreign().send(approve.to, f"0x{approve.data.hex()}")
+            rig.chain.automines = False
+            send = order(Operation.SWAP, "OLD", "100", token_out="WETH", least_out="0.001")
+            answer = await rig.submit(send)
+            assert answer.outcome is Outcome.ACCEPTED, answer
+            await rig.final()
+            assert isinstance(rig.ended[0], Confirmed), rig.ended[0]
+            assert [e.quantity for e in rig.executions] == [0, 0, 100]
+            assert old.read("allowance", rig.account.address, router) == 0
+
+    run(main())
+
+
+def test_a_leg_whose_token_answers_false_fails(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with market(tmp_path, executor=True) as (rig, on):
+            old = await _lists(rig, on)
+            steps = legs((Operation.TRANSFER, "100", "OLD"), leg0={"target": new_account().address})
+            approve = call(old.address, "approve(address,uint256)", rig.settings.executor, 100 * 10**18)
+            rig.foreign().send(approve.to, f"0x{approve.data.hex()}")
+            take = call(old.address, "transfer(address,uint256)", new_account().address, 950 * 10**18)
+            rig.foreign().send(take.to, f"0x{take.data.hex()}")
+            answer = await rig.submit(order(Operation.BUNDLE, "OLD", "100", legs=steps))
+            assert (answer.outcome, answer.reason) == (
+                Outcome.REJECTED,
+                "call 0: the token answers false",
+            )
 
     run(main())
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import subprocess
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from ordergate.adapters.brokers.evm.settings import TokenSettings
 from ordergate.adapters.clock import ShiftedClock
 from ordergate.domain.operations import Operation
 from ordergate.domain.orders.reports import Confirmed, End, Ended, Outcome
 from tests.services.chain import npm
-from tests.services.chain.deploying import EXECUTOR, OURS
+from tests.services.chain.deploying import EXECUTOR, OURS, Contract, ours
 from tests.services.chain.door import Fault
-from tests.services.chain.rig import OTHER, best, order, payment, rig_on
+from tests.services.chain.rig import OTHER, Rig, best, order, payment, rig_on
 
 SOURCES = EXECUTOR.parent
 KINDS = ["pyevm", pytest.param("anvil", marks=npm.needed)]
@@ -69,6 +71,71 @@ def test_a_node_without_the_logs_of_a_block_doubles_nothing(tmp_path: Path) -> N
             rig.door.instead["eth_getLogs"] = []
             await rig.does(payment("250.25", "USDC"))
             assert rig.moved()["wallet:BaseToken:USDC"] == Decimal("-250.25")
+
+    run(main())
+
+
+@asynccontextmanager
+async def with_old_token(folder: Path, **more: Any) -> AsyncIterator[tuple[Rig, Contract]]:
+    """A wallet with 5 of a token that answers false where others revert."""
+    async with rig_on(best(), folder, connects=False, **more) as rig:
+        old = rig.ground.deployer.deploy(ours("OldToken"))
+        rig.fund(old, 5 * 10**18)
+        tokens = {"OLD": TokenSettings(address=old.address)}
+        rig.settings = rig.ground.settings(rig.account.address, rig.door.url, tokens=tokens, **more)
+        rig.broker = rig.another()
+        await rig.connect()
+        yield rig, old
+
+
+def test_a_token_that_answers_false_is_not_sent(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with with_old_token(tmp_path) as (rig, _old):
+            answer = await rig.submit(payment("100", "OLD"))
+            assert answer.outcome is Outcome.REJECTED, answer
+            assert "balance too low: 5 OLD are there" in (answer.reason or "")
+
+            def denies(method: str, params: list[Any]) -> None:
+                rig.door.instead.pop("eth_call", None)
+                if method == "eth_call" and params[0]["data"].startswith("0xa9059cbb"):
+                    rig.door.instead["eth_call"] = f"0x{0:064x}"
+
+            rig.door.before = denies
+            answer = await rig.submit(payment("1", "OLD"))
+            assert (answer.outcome, answer.reason) == (Outcome.REJECTED, "the token answers false")
+            assert not rig.door.sent
+            rig.door.before = None
+            rig.door.instead.clear()
+            await rig.does(payment("2", "OLD"))
+            assert rig.moved()["wallet:BaseToken:OLD"] == -2
+
+    run(main())
+
+
+def test_a_payment_that_moves_nothing_in_its_block_has_failed(tmp_path: Path) -> None:
+    """It is done, says its receipt; neither its logs nor the balances show anything of it."""
+
+    async def main() -> None:
+        async with with_old_token(tmp_path) as (rig, old):
+            rig.chain.automines = False
+            assert (await rig.submit(payment("4", "OLD"))).outcome is Outcome.ACCEPTED
+            old.post("burn", rig.account.address, 3 * 10**18)  # before it, for it pays more
+            await rig.final()
+            (execution,) = rig.executions
+            assert (execution.quantity, execution.deltas) == (0, ())
+            assert isinstance(end := rig.ended[0], Ended)
+            assert (end.end, end.reason) == (End.FAILED, "nothing was moved")
+            assert rig.balance(old) == 2
+
+    run(main())
+
+
+def test_a_payment_to_the_wallet_itself_is_done(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with rig_on(best(), tmp_path) as rig:
+            rig.fund(rig.ground.usdc, 1_000_000_000)
+            await rig.does(payment("250.25", "USDC", rig.account.address))
+            assert "wallet:BaseToken:USDC" not in rig.moved()
 
     run(main())
 

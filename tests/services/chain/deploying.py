@@ -24,8 +24,10 @@ def new_account() -> LocalAccount:
 
 
 def ours(name: str) -> dict[str, Any]:
-    """A contract of this repository, compiled: Token, StakedEther, WithdrawalQueue, Executor."""
-    file = EXECUTOR if name == "Executor" else OURS / ("token.json" if name == "Token" else "lido.json")
+    """A contract of this repository, compiled: Token, OldToken, StakedEther, WithdrawalQueue, Executor."""
+    file = (
+        EXECUTOR if name == "Executor" else OURS / ("token.json" if name.endswith("Token") else "lido.json")
+    )
     made: dict[str, Any] = json.loads(file.read_text())["contracts"][name]
     return made
 

@@ -32,18 +32,18 @@ contract Token {
         emit Transfer(from, address(0), value);
     }
 
-    function approve(address spender, uint256 value) external returns (bool) {
+    function approve(address spender, uint256 value) public virtual returns (bool) {
         allowance[msg.sender][spender] = value;
         emit Approval(msg.sender, spender, value);
         return true;
     }
 
-    function transfer(address to, uint256 value) external returns (bool) {
+    function transfer(address to, uint256 value) public virtual returns (bool) {
         _move(msg.sender, to, value);
         return true;
     }
 
-    function transferFrom(address from, address to, uint256 value) external returns (bool) {
+    function transferFrom(address from, address to, uint256 value) public virtual returns (bool) {
         require(allowance[from][msg.sender] >= value, "allowance too low");
         allowance[from][msg.sender] -= value;
         _move(from, to, value);
@@ -55,5 +55,24 @@ contract Token {
         balanceOf[from] -= value;
         balanceOf[to] += value - (value * feeBps) / 10_000;
         emit Transfer(from, to, value);
+    }
+}
+
+/// As of the first years: what cannot be moved is answered with false, and an allowance must be taken back before another.
+contract OldToken is Token {
+    constructor() Token("OLD", 18, 0) {}
+
+    function approve(address spender, uint256 value) public override returns (bool) {
+        require(value == 0 || allowance[msg.sender][spender] == 0, "take the old one back first");
+        return super.approve(spender, value);
+    }
+
+    function transfer(address to, uint256 value) public override returns (bool) {
+        return balanceOf[msg.sender] >= value && super.transfer(to, value);
+    }
+
+    function transferFrom(address from, address to, uint256 value) public override returns (bool) {
+        bool may = balanceOf[from] >= value && allowance[from][msg.sender] >= value;
+        return may && super.transferFrom(from, to, value);
     }
 }

@@ -226,18 +226,19 @@ class EvmBroker:
             return Answer(outcome=Outcome.REJECTED, reason=f"order {withdraw.order} {what}")
         if intent.acted:
             return Answer(outcome=Outcome.REJECTED, reason="it is in a block already")
-        if intent.cancel is not None:
+        last, before = intent.last, intent.cancel
+        replaced = last is None or last.mined is not None or last.signed[-1].replaces
+        if replaced and before is not None:
             return Answer(outcome=Outcome.ACCEPTED, reason="it is being canceled already")
-        intent.cancel = withdraw.client_id
-        wallet.keep(intent)
-        last = intent.last
-        if last is None or last.mined is not None or last.signed[-1].replaces:
+        intent.cancel = before or withdraw.client_id
+        if last is None or replaced:
+            wallet.keep(intent)
             return Answer(outcome=Outcome.ACCEPTED, broker_order_id=wallet.title(intent))
         try:
-            said, words = await wallet.replace(intent, last, cancels=True)
+            said, words = await wallet.replace(intent, last, cancels=True)  # kept with what is signed for it
         except BaseException as error:
-            intent.cancel = None
-            wallet.keep(intent)
+            if not last.signed[-1].replaces:
+                intent.cancel = before
             if isinstance(error, Refused):
                 return Answer(outcome=Outcome.REJECTED, reason=str(error))
             raise
@@ -265,6 +266,8 @@ class EvmBroker:
                 if found is None:
                     return self._unknown()
                 intent = self._wallet.open.get(found.client_id, found)
+                if intent.nowhere and not self._ledger.proves(intent.client_id):
+                    return self._unknown()
                 if intent.nowhere:
                     return Lookup(presence=Presence.ABSENT, reason=intent.why or _UNSIGNED)
                 if intent.life is Life.OPEN and not intent.taken:

@@ -29,6 +29,21 @@ def selector(signature: str) -> bytes:
     return keccak(text=signature)[:4]
 
 
+_MOVES: Final = (
+    "transfer(address,uint256)",
+    "transferFrom(address,address,uint256)",
+    "approve(address,uint256)",
+)
+_WORD: Final = 64
+
+
+def denied(asked: Call, said: str) -> bool:
+    """Whether a token answers false, as some do where others revert; those that answer nothing have done it."""
+    word = said[2 : 2 + _WORD]
+    moves = asked.data[:4] in {selector(signature) for signature in _MOVES}
+    return moves and len(word) == _WORD and not word.strip("0")
+
+
 @cache
 def topic(signature: str) -> str:
     """The name of an event in logs."""

@@ -1,12 +1,13 @@
 """What the chain says, read strictly: whatever is not as it must be counts as no answer."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from msgspec import Struct
 
 from ordergate.adapters.brokers.evm.calls import Call, answered, call
-from ordergate.adapters.brokers.evm.rpc import Away, Nodes, RpcError
+from ordergate.adapters.brokers.evm.rpc import Away, Nodes, RpcError, is_none
 
 LATEST, PENDING = "latest", "pending"
 _BEHIND: Final = 32
@@ -44,7 +45,7 @@ class Receipt(Struct, frozen=True):
 
 
 class Chain:
-    """Questions about one wallet; each raises Away where no node answers, and RpcError where one refuses."""
+    """Questions about one wallet; each raises Away where no node answers, and RpcError where they refuse."""
 
     def __init__(self, nodes: Nodes, wallet: str) -> None:
         self.nodes, self.wallet = nodes, wallet
@@ -86,12 +87,20 @@ class Chain:
         except RpcError:
             return 0
 
+    async def waiting_anywhere(self) -> int:
+        """As `waiting`, of the node that knows of most."""
+        most = 0
+        for said in await self.nodes.ask_all("eth_getTransactionCount", self.wallet, PENDING):
+            with suppress(Away):
+                most = max(most, 0 if isinstance(said, BaseException) else count(said))
+        return most
+
     async def receipt(self, name: str) -> Receipt | None:
         """Of a transaction that is in a block; None of others."""
         try:
             said = await self.nodes.ask("eth_getTransactionReceipt", name)
         except RpcError as error:
-            if _is_none(error):
+            if is_none(error):
                 return None
             raise
         if said is None:
@@ -116,7 +125,7 @@ class Chain:
         try:
             return await self.nodes.ask("eth_getTransactionByHash", name) is not None
         except RpcError as error:
-            if _is_none(error):
+            if is_none(error):
                 return False
             raise
 
@@ -129,7 +138,7 @@ class Chain:
         silent: BaseException | None = None
         for said in await self.nodes.ask_all("eth_getTransactionByHash", name):
             if isinstance(said, BaseException):
-                silent = silent if _is_none(said) else said
+                silent = silent if is_none(said) else said
             elif said is not None:
                 return True
         if silent is not None:
@@ -196,11 +205,6 @@ class Chain:
             "value": hex(asked.value),
             "data": f"0x{asked.data.hex()}",
         }
-
-
-def _is_none(error: BaseException) -> bool:
-    """Whether a node says in words what others say with null."""
-    return isinstance(error, RpcError) and "not found" in error.message.lower()
 
 
 def logs_of(said: Any) -> tuple[Log, ...]:

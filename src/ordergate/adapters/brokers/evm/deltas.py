@@ -33,13 +33,20 @@ _log = structlog.get_logger("ordergate.brokers.evm")
 
 
 class Happened(Struct, frozen=True, kw_only=True):
-    """What a step did. Attributes: quantity of the order's token that it has filled; request: a number at the queue."""
+    """What a step did.
+
+    Attributes:
+        quantity: of the order's token that it has filled.
+        request: a number at the queue.
+        failed: it was to pay, and nothing was moved, whatever its receipt says.
+    """
 
     deltas: tuple[Delta, ...] = ()
     quantity: Decimal = ZERO
     price: Decimal = ZERO
     request: int | None = None
     disagrees: bool = False
+    failed: bool = False
 
 
 async def happened(intent: Intent, step: Step, receipt: Receipt, chain: Chain, assets: Assets) -> Happened:
@@ -48,6 +55,9 @@ async def happened(intent: Intent, step: Step, receipt: Receipt, chain: Chain, a
         return Happened()
     wallet = chain.wallet.lower()
     sums = moved(receipt.logs, wallet, assets.by_address())
+    pays = _paid(intent, step, wallet, assets)
+    if pays is not None:
+        sums.setdefault(pays, 0)  # looked at, also where no log tells of it
     native = _native(step, receipt, wallet)
     if native:
         sums[assets.native] += native
@@ -60,9 +70,11 @@ async def happened(intent: Intent, step: Step, receipt: Receipt, chain: Chain, a
             beside={asset.symbol: str(amount(count, asset.decimals)) for asset, count in lies.items()},
         )
     deltas = tuple(_deltas(intent, step, sums, rest))
+    failed = pays is not None and not any(d.position_key == pays.key and d.amount < 0 for d in deltas)
     return Happened(
         deltas=deltas,
-        quantity=_quantity(intent, step, deltas, assets),
+        failed=failed,
+        quantity=ZERO if failed else _quantity(intent, step, deltas, assets),
         price=_price(intent, deltas, assets),
         request=_request(receipt.logs),
         disagrees=bool(lies),
@@ -80,6 +92,14 @@ def moved(logs: Iterable[Log], wallet: str, known: Mapping[str, Asset]) -> defau
         value = int(log.data, 16)
         sums[asset] += value * ((taker == wallet) - (giver == wallet))
     return defaultdict(int, {asset: count for asset, count in sums.items() if count})
+
+
+def _paid(intent: Intent, step: Step, wallet: str, assets: Assets) -> Asset | None:
+    """The token that a transfer takes out of the wallet; None of other operations, and of one to the wallet itself."""
+    asset = assets.find(symbol_of(intent))
+    if intent.send.operation is not Operation.TRANSFER or asset is None or asset.address is None:
+        return None
+    return None if wallet[2:] in step.data else asset
 
 
 def _native(step: Step, receipt: Receipt, wallet: str) -> int:

@@ -66,6 +66,7 @@ class Ledger:
         self._connection: sqlite3.Connection | None = None
         self.forgets = False
         self.doubts = False
+        self._written: set[str] = set()
 
     def open(self, chain_id: int, address: str, cursor: str | None) -> None:
         """Opens the file, making it where there is none; its holder has it alone.
@@ -74,6 +75,7 @@ class Ledger:
             StoreError: it cannot be used, is another process's, or is another wallet's.
         """
         try:
+            self._written.clear()
             if self._connection is None:
                 self._connect()
             self._own(chain_id, address.lower())
@@ -113,6 +115,7 @@ class Ledger:
             return
         self._run("UPDATE wallet SET forgets = 1", ())
         self.forgets = True
+        self._hold()
         with suppress(sqlite3.IntegrityError):
             self._run("INSERT INTO told VALUES (?, '', '', NULL, x'')", (place,))
 
@@ -132,6 +135,18 @@ class Ledger:
         """From now on this cannot tell what was never sent. Raises StoreError."""
         self._run("UPDATE wallet SET doubts = 1", ())
         self.doubts = True
+        self._hold()
+
+    def _hold(self) -> None:
+        """What is to be signed next of the orders that are open here may have been signed since."""
+        for intent in self.open_intents():
+            intent.held = True
+            self.save(intent)
+        self._written.clear()
+
+    def proves(self, client_id: str) -> bool:
+        """Whether nothing was signed for an order but what is here: else only if it was written in this session."""
+        return not (self.forgets or self.doubts) or client_id in self._written
 
     def save(self, intent: Intent, *reports: AnyReport) -> tuple[AnyReport, ...]:
         """Keeps an order as it is now, and what is to be told of it, on disk: all of that, or nothing.
@@ -153,6 +168,7 @@ class Ledger:
             with suppress(StoreError):  # where it is full, it is back already
                 self._run("ROLLBACK", ())
             raise
+        self._written.add(intent.client_id)
         return told
 
     def find(self, client_id: str) -> Intent | None:

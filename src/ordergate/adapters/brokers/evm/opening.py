@@ -39,7 +39,7 @@ async def open_wallet(
         await chain.head()
         await check_contracts(name, settings, chain, assets)
         premium = await _premium(settings, chain)
-        sent, waiting = await chain.nonces(), await chain.waiting()
+        sent, waiting = await chain.nonces(), await chain.waiting_anywhere()
     except (Away, RpcError, ValueError) as error:
         raise BrokerAway(f"broker {name}: the chain cannot be used now: {error}") from error
     ledger.open(settings.chain_id, settings.address, cursor)

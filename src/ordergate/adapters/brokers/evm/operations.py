@@ -65,6 +65,11 @@ class Need(Struct, frozen=True):
         name = "approveDelegation" if self.delegated else "approve"
         return call(self.token, f"{name}(address,uint256)", self.spender, self.amount)
 
+    @property
+    def taken_back(self) -> Call:
+        """The call that takes back what is left of an allowance."""
+        return call(self.token, "approve(address,uint256)", self.spender, 0)
+
 
 class Job(Struct, frozen=True):
     """One operation, in contracts' counts.

@@ -116,6 +116,8 @@ class Intent(Struct, kw_only=True):
         taken: somebody was told that it is here; named: and what the chain knows it by.
         cancel: client id of a cancel that is under way; `expires`: its time is over, so it is being replaced.
         pairs: tokens and who may draw on them, that it needs an allowance for.
+        held: it comes from a ledger that may be an old copy: nothing more is done for it but what is signed already, or
+            a cancel.
         request: the number of a request in a queue of withdrawals, once that is known.
         why: of its end.
     """
@@ -130,6 +132,7 @@ class Intent(Struct, kw_only=True):
     named: bool = False
     cancel: str | None = None
     expires: bool = False
+    held: bool = False
     request: int | None = None
     why: str | None = None
 

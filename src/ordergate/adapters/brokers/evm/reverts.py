@@ -8,6 +8,7 @@ from eth_abi.exceptions import DecodingError
 from ordergate.adapters.brokers.evm.calls import selector
 from ordergate.adapters.brokers.evm.rpc import RpcError
 
+DENIED: Final = "the token answers false"
 _ERROR: Final = selector("Error(string)")
 _PANIC: Final = selector("Panic(uint256)")
 _CALL_FAILED: Final = selector("CallFailed(uint256,bytes)")
@@ -16,6 +17,7 @@ _OURS: Final = {
     selector("NotLender()"): "the executor was called back by none that it has asked for a loan",
     selector("NotSwept(address)"): "the executor could not hand on what was left",
 }
+_FALSE: Final = bytes(32)
 _PANICS: Final = {
     0x01: "an assertion",
     0x11: "overflow",
@@ -40,6 +42,8 @@ def reason_of(error: RpcError) -> str:
 
 def decoded(data: bytes) -> str:
     """What reverted, from what it returned."""
+    if data == _FALSE:  # as the executor hands it on
+        return DENIED
     kind, rest = data[:4], data[4:]
     try:
         if kind == _ERROR:

@@ -1,7 +1,7 @@
 """Talking with the chain's nodes: web3.py's transport, its retries off; and what a node's refusal means.
 
-What is asked goes to the first node that answers, and then to that one, until they are asked in their order again; what
-is signed goes to all.
+What is asked goes to the first node that answers, and then to that one, until they are asked in their order again. One
+that refuses for its own sake is passed over as one that is away. What is signed goes to all.
 """
 
 import asyncio
@@ -17,10 +17,20 @@ from ordergate.adapters.brokers.evm.libraries import AsyncHTTPProvider, RPCEndpo
 
 T = TypeVar("T")
 _LARGEST: Final = 400
+_REVERTED: Final = 3
+_MISSING: Final = -32001
+_NO_METHOD: Final = -32601
+"""EIP-1474: resource not found; method not found."""
 _KEY: Final = 8
 """Letters from which on a part of a URL may be a key."""
 _TROUBLE: Final = re.compile("rate limit|too many requests|header not found|missing trie node", re.IGNORECASE)
 """Of a node that cannot do what it was asked now."""
+_CHAIN: Final = re.compile(
+    "revert|insufficient ?(funds|balance)|gas required exceeds|out ?of ?gas|opcode|bad instruction|jump"
+    "|stack (under|over)flow|(vm|evm) (execution|exception|error)",
+    re.IGNORECASE,
+)
+"""Of a node that has tried a call, in words of geth, nethermind, besu, anvil and hardhat."""
 _HASH: Final = re.compile("0x[0-9a-fA-F]{64}")
 
 
@@ -42,6 +52,11 @@ class RpcError(Exception):
     def __init__(self, code: int, message: str, data: str | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.data = code, message, data
+
+    @property
+    def of_chain(self) -> bool:
+        """Whether it is what the chain makes of a call, as any node would say; else it is this node's trouble."""
+        return self.code == _REVERTED or self.data is not None or _CHAIN.search(self.message) is not None
 
 
 class Said(StrEnum):
@@ -70,7 +85,18 @@ _TABLE: Final = (
     (Said.REFUSED, r"invalid sender|invalid chain id|invalid_signature|oversized data|transaction type not supported"),
     (Said.REFUSED, r"^transaction underpriced"),
 )  # fmt: skip
+_NONE: Final = re.compile(
+    r"\b(transaction|receipt)( with hash)?:?( 0x[0-9a-f]*)? (was )?not found", re.IGNORECASE
+)
 _MEANINGS: Final = tuple((said, re.compile(pattern, re.IGNORECASE)) for said, pattern in _TABLE)
+
+
+def is_none(error: BaseException) -> bool:
+    """Whether a node says in words that it has no such transaction, as others say with null."""
+    if not isinstance(error, RpcError) or error.code == _NO_METHOD:
+        return False
+    missing = error.code == _MISSING and "not found" in error.message.lower()
+    return missing or _NONE.search(error.message) is not None
 
 
 def meaning(error: RpcError) -> Said:
@@ -183,7 +209,7 @@ class Nodes:
         """The result of a call that changes nothing, of the first node that gives one.
 
         Raises:
-            RpcError: the node that answered refuses.
+            RpcError: the chain refuses, or none gives a result, and one has refused.
             Away: none answers.
         """
         return await self.ask_for(lambda answer: answer, method, *params)
@@ -191,19 +217,22 @@ class Nodes:
     async def ask_for(self, read: Callable[[Any], T], method: str, *params: Any) -> T:
         """As `ask`, read; one whose answer `read` raises Away for is passed over as if it gave none."""
         why, first = "there are no nodes", self._first  # another question may change it meanwhile
+        refusal: RpcError | None = None
         for turn in range(len(self.all)):
             place = (first + turn) % len(self.all)
             try:
                 answer = read(await self.all[place].ask(method, *params))
             except Away as error:
                 why = str(error)
-            except RpcError:
-                self._first = place
-                raise
+            except RpcError as error:
+                if error.of_chain:
+                    self._first = place
+                    raise
+                refusal = error
             else:
                 self._first = place
                 return answer
-        raise Away(why)
+        raise refusal or Away(why)
 
     async def ask_all(self, method: str, *params: Any) -> list[Any]:
         """What each of the nodes answers; of one that gives no result, what `Node.ask` raises."""

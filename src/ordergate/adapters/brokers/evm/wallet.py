@@ -11,16 +11,16 @@ import msgspec
 import structlog
 from msgspec import Struct, field
 
-from ordergate.adapters.brokers.evm.assets import UNISWAP, Assets
+from ordergate.adapters.brokers.evm.assets import UNISWAP, Asset, Assets
 from ordergate.adapters.brokers.evm.bundle import bundle_of
-from ordergate.adapters.brokers.evm.calls import Call, amount, call
+from ordergate.adapters.brokers.evm.calls import Call, amount, call, denied
 from ordergate.adapters.brokers.evm.chain import Chain
 from ordergate.adapters.brokers.evm.gas import Fee, bumped, fee_of
 from ordergate.adapters.brokers.evm.ledger import Ledger
 from ordergate.adapters.brokers.evm.libraries import LocalAccount
 from ordergate.adapters.brokers.evm.operations import Job, Lost, Need, Refused, act, job_of, need_of, swap
 from ordergate.adapters.brokers.evm.records import Intent, Life, Step, StepKind
-from ordergate.adapters.brokers.evm.reverts import reason_of
+from ordergate.adapters.brokers.evm.reverts import DENIED, reason_of
 from ordergate.adapters.brokers.evm.rpc import RpcError, Said
 from ordergate.adapters.brokers.evm.settings import EvmSettings
 from ordergate.adapters.brokers.evm.signing import sign
@@ -133,7 +133,7 @@ class Wallet(Struct):
 
         Raises:
             Refused: it would fail, or costs more than it may; nothing has left.
-            Away: the chain cannot be asked; nothing has left.
+            Away, RpcError: the chain cannot be asked; nothing has left.
             StoreError: it cannot be kept; nothing has left.
         """
         found = await self._next(intent)
@@ -196,22 +196,28 @@ class Wallet(Struct):
             return await self._claim(intent)
         if intent.step(StepKind.ACT) is not None:
             return None
-        given = {step.pair for step in intent.steps}
         for need in self.needs(intent):
             (has,) = await self._read(need.asked(self.settings.address), ("uint256",))
-            if has < need.amount and need.pair not in given:
-                await self._check_holding(need)
-                return StepKind.APPROVE, need.given, need.pair
+            giving = await self._giving(need, has) if has < need.amount else None
+            if giving is not None and giving not in [step.call for step in intent.steps]:
+                if not need.delegated:  # found later, it would have cost the allowance's gas
+                    await self._check_holding(self.assets.by_address()[need.token], need.amount)
+                return StepKind.APPROVE, giving, need.pair
         return StepKind.ACT, await self._doing(intent), None
 
-    async def _check_holding(self, need: Need) -> None:
-        """What is missing now would be found only after the allowance had cost its gas."""
-        if need.delegated:
-            return
-        held = await self.chain.balance(need.token)
-        if held < need.amount:
-            asset = self.assets.by_address()[need.token]
-            has, needed = (amount(count, asset.decimals) for count in (held, need.amount))
+    async def _giving(self, need: Need, has: int) -> Call:
+        """The call that gives an allowance; before it, of tokens that want that, the one that takes back an old one."""
+        if has and not need.delegated:
+            try:
+                await self._try(need.given)
+            except Refused:
+                return need.taken_back
+        return need.given
+
+    async def _check_holding(self, asset: Asset, count: int) -> None:
+        held = await self._tried(call(asset.address or "", "balanceOf(address)", self.settings.address))
+        if held < count:
+            has, needed = (amount(one, asset.decimals) for one in (held, count))
             raise Refused(f"balance too low: {has} {asset.symbol} are there, and {needed} are needed")
 
     async def _doing(self, intent: Intent) -> Call:
@@ -220,6 +226,8 @@ class Wallet(Struct):
         job, wallet, until = self._job(intent), self.settings.address, self._until(intent)
         if job.operation is Operation.SWAP and job.least_out is None:
             return swap(job, self.settings, wallet, until, await self._least(job, until))
+        if job.operation is Operation.TRANSFER and job.asset.address is not None:
+            await self._check_holding(job.asset, job.count)
         return act(job, self.settings, wallet, wallet, until)
 
     async def _least(self, job: Job, until: int) -> int:
@@ -252,19 +260,26 @@ class Wallet(Struct):
             raise Lost(f"request {intent.request} at the queue was claimed by a transaction that is not ours")
         return StepKind.CLAIM, call(lido.queue, "claimWithdrawal(uint256)", intent.request), None
 
-    async def _tried(self, asked: Call) -> int:
-        """The number that a call of the wallet's would return."""
+    async def _try(self, asked: Call) -> str:
+        """What a call of the wallet's would return."""
         try:
             said = await self.chain.tries(asked)
         except RpcError as error:
-            raise Refused(reason_of(error)) from None
+            raise _refusal(error) from None
+        if denied(asked, said):
+            raise Refused(DENIED)
+        return said
+
+    async def _tried(self, asked: Call) -> int:
+        """The number that a call of the wallet's would return."""
+        said = await self._try(asked)
         return int(self.chain.answered(asked, ("uint256",), said)[0])
 
     async def _read(self, asked: Call, types: Sequence[str]) -> tuple[Any, ...]:
         try:
             return await self.chain.read(asked, types)
         except RpcError as error:
-            raise Refused(reason_of(error)) from None
+            raise _refusal(error) from None
 
     async def _priced(self, doing: Call) -> Fee:
         """What a call costs, after it was tried and all that is left was counted."""
@@ -274,11 +289,11 @@ class Wallet(Struct):
         free = held - bound - int(self.settings.reserve.scaleb(18))
         if free < doing.value:
             raise Refused(self._too_little(held, bound, doing.value))
+        await self._try(doing)
         try:
-            await self.chain.tries(doing)
             estimate = await self.chain.estimate(doing)
         except RpcError as error:
-            raise Refused(reason_of(error)) from None
+            raise _refusal(error) from None
         fee = fee_of(estimate, head.base_fee, tip, self.settings)
         if free < doing.value + fee.cost:
             raise Refused(self._too_little(held, bound, doing.value + fee.cost))
@@ -291,3 +306,8 @@ class Wallet(Struct):
             f"balance too low: {has} {native} are there, {taken} are bound by what is under way, "
             f"{self.settings.reserve} are the reserve, and {asked} are needed with gas"
         )
+
+
+def _refusal(error: RpcError) -> Exception:
+    """What it means for an order that a call of it is refused: nothing, where that is only a node's trouble."""
+    return Refused(reason_of(error)) if error.of_chain else error

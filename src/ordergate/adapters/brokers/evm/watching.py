@@ -122,14 +122,15 @@ class Watch:
         wallet = self._wallet
         what = await happened(intent, step, receipt, wallet.chain, wallet.assets) if did else Happened()
         when = await wallet.chain.block_time(receipt.block)
-        if not receipt.ok and intent.why is None:
-            intent.why = await self._reason(step, receipt)
+        ok = receipt.ok and not what.failed
+        if not ok and intent.why is None:
+            intent.why = "nothing was moved" if receipt.ok else await self._reason(step, receipt)
         again = f":{step.busts}" if step.busts else ""
         step.mined = Mined(
             hash=receipt.hash,
             block_hash=receipt.block_hash,
             block=receipt.block,
-            ok=receipt.ok,
+            ok=ok,
             exec_id=f"{receipt.hash}:{receipt.block_hash[:_SHORT]}{again}",
             replaces=signed.replaces,
         )
@@ -169,7 +170,9 @@ class Watch:
             try:
                 await self._wallet.chain.tries(step.call, hex(block))
             except RpcError as error:
-                return f"reverted: {reason_of(error)}"
+                if error.of_chain:
+                    return f"reverted: {reason_of(error)}"
+                break
             except Away:
                 break
         return "reverted"
@@ -199,11 +202,12 @@ class Watch:
         self._keep(intent)  # what was signed for it on other nonces is followed to its end
 
     async def _wait(self, intent: Intent, step: Step) -> None:
-        """In no block yet: sent again where no node has it, at a higher fee where that takes too long."""
+        """In no block yet: replaced where it must not be done; else sent again, at a higher fee where it takes long."""
         now, settings, last = self._wallet.now, self._wallet.settings, step.signed[-1]
         timed = step.kind is not StepKind.CLAIM  # what is at the queue is there until it is claimed
-        if timed and intent.until is not None and now > intent.until and not last.replaces:
-            intent.expires = True
+        overdue = intent.until is not None and now > intent.until
+        if timed and not last.replaces and (overdue or intent.cancel is not None):
+            intent.expires = intent.expires or overdue
             await self._replace(intent, step, cancels=True)
         elif now - last.signed_at >= settings.bump_s:
             await self._replace(intent, step, cancels=last.replaces)
@@ -228,7 +232,8 @@ class Watch:
     async def _go_on(self, intent: Intent) -> None:
         """The next step of an order whose last one is done."""
         stopped = (intent.cancel is not None or intent.expires) and not intent.acted
-        stopped, last = stopped or intent.why is not None, intent.last
+        stopped = stopped or intent.why is not None or (intent.held and not intent.acted)
+        last = intent.last
         if stopped or (last is not None and not last.done):
             return
         if intent.until is not None and self._wallet.now > intent.until and not intent.acted:
@@ -239,12 +244,12 @@ class Watch:
         try:
             begun = await self._wallet.begin(intent)
         except Refused as error:
-            if intent.acted and not isinstance(error, Lost):  # what is at the queue stays there
-                _log.warning(
-                    "a claim waits", broker=self._wallet.name, order=intent.client_id, reason=str(error)
-                )
-            else:
+            if isinstance(error, Lost) or (not intent.acted and (last is None or last.final)):
                 intent.why = str(error)
+            else:  # what is at the queue stays there; and not every node may know of an allowance yet
+                _log.warning(
+                    "the next step waits", broker=self._wallet.name, order=intent.client_id, reason=str(error)
+                )
             return
         if begun is None:
             return

@@ -72,6 +72,32 @@ def test_words_of_nodes(words: str, said: Said) -> None:
     assert meaning(RpcError(-32000, words)) is said
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "data", "of_chain"),
+    [
+        ("execution reverted: no", 3, None, True),
+        ("execution reverted", -32000, None, True),
+        ("VM execution error", -32015, "0x1234", True),
+        ("insufficient funds for gas * price + value", -32000, None, True),
+        ("gas required exceeds allowance (21000)", -32000, None, True),
+        ("out of gas", -32000, None, True),
+        ("invalid opcode: INVALID", -32000, None, True),
+        ("EVM error InvalidJump", -32603, None, True),
+        ("Internal error", -32603, None, False),
+        ("execution aborted (timeout = 5s)", -32000, None, False),
+        ("daily request limit reached", -32000, None, False),
+        ("your app has exceeded its compute units per second capacity", 429, None, False),
+        ("upstream request failed", -32000, None, False),
+        ("insufficient credits", -32000, None, False),
+        ("Method not found", -32601, None, False),
+    ],
+)
+def test_what_is_the_chain_s_answer_and_what_a_node_s_trouble(
+    words: str, code: int, data: str | None, of_chain: bool
+) -> None:
+    assert RpcError(code, words, data).of_chain is of_chain
+
+
 def _data(signature: str, types: list[str], *values: Any) -> str:
     return f"0x{(selector(signature) + encode(types, values)).hex()}"
 
@@ -219,6 +245,65 @@ def test_a_node_that_is_far_behind_is_passed_over() -> None:
             await chain.head()
         first.number = 103
         assert (await chain.head()).number == 103
+
+    asyncio.run(main())
+
+
+class Refusing(Node):
+    """A node that refuses everything."""
+
+    def __init__(self, code: int, words: str) -> None:
+        super().__init__("http://x", 1, 1)
+        self.refusal = RpcError(code, words)
+
+    async def ask(self, method: str, *params: Any) -> Any:
+        raise self.refusal
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "none"),
+    [
+        (-32000, "transaction not found", True),
+        (-32000, f"transaction 0x{64 * 'a'} not found", True),
+        (-32000, "Transaction with hash 0xab was not found", True),
+        (-32000, "receipt not found", True),
+        (-32001, "Requested resource not found", True),
+        (-32601, "Method not found", False),
+        (-32601, "transaction not found", False),
+        (-32000, "Method not found", False),
+        (-32000, "method eth_getTransactionReceipt not found", False),
+        (-32000, "project not found", False),
+        (-32001, "unauthorized", False),
+    ],
+)
+def test_only_a_node_that_names_it_says_that_it_has_no_such_transaction(
+    code: int, words: str, none: bool
+) -> None:
+    async def main() -> None:
+        nodes = Nodes((), 1, 1)
+        nodes.all, chain = (Refusing(code, words),), Chain(nodes, ME)
+        for asked in (chain.receipt, chain.knows, chain.known_anywhere):
+            if none:
+                assert not await asked("0xab")
+            else:
+                with pytest.raises(RpcError, match=words):
+                    await asked("0xab")
+
+    asyncio.run(main())
+
+
+def test_a_node_that_refuses_for_its_own_sake_is_passed_over() -> None:
+    async def main() -> None:
+        nodes, well = Nodes((), 1, 1), NodeAt(7)
+        nodes.all = (Refusing(-32603, "Internal error"), well)
+        assert (await Chain(nodes, ME).head()).number == 7
+        well.number = None
+        with pytest.raises(RpcError, match="Internal error"):  # what is told rather than silence
+            await Chain(nodes, ME).head()
+        nodes.all, well.number = (Refusing(3, "execution reverted"), well), 7
+        nodes.begin_again()
+        with pytest.raises(RpcError, match="reverted"):  # the chain says so, and the next node would too
+            await Chain(nodes, ME).head()
 
     asyncio.run(main())
 

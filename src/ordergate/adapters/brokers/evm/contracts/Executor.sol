@@ -78,8 +78,18 @@ contract Executor {
     function _do(Call[] memory calls) private {
         for (uint256 i = 0; i < calls.length; i++) {
             (bool done, bytes memory said) = calls[i].target.call{value: calls[i].value}(calls[i].data);
-            if (!done) revert CallFailed(i, said);
+            if (!done || (_movesToken(calls[i].data) && _isFalse(said))) revert CallFailed(i, said);
         }
+    }
+
+    /// Of such calls some tokens answer false, where others revert.
+    function _movesToken(bytes memory data) private pure returns (bool) {
+        bytes4 name = bytes4(data);
+        return name == 0xa9059cbb || name == 0x23b872dd || name == 0x095ea7b3; // transfer, transferFrom, approve
+    }
+
+    function _isFalse(bytes memory said) private pure returns (bool) {
+        return said.length >= 32 && abi.decode(said, (uint256)) == 0;
     }
 
     function _sweep(address[] calldata tokens) private {
@@ -90,7 +100,7 @@ contract Executor {
             if (left == 0) continue;
             (bool done, bytes memory said) =
                 tokens[i].call(abi.encodeWithSignature("transfer(address,uint256)", owner, left));
-            if (!done || (said.length >= 32 && !abi.decode(said, (bool)))) revert NotSwept(tokens[i]);
+            if (!done || _isFalse(said)) revert NotSwept(tokens[i]);
         }
         if (address(this).balance > 0) {
             (bool paid, ) = owner.call{value: address(this).balance}("");
