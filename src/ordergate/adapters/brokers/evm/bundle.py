@@ -146,9 +146,8 @@ def _leg(
         raise Refused(f"legs: a {job.operation} is not done in a bundle")
     if job.operation is Operation.SWAP and job.out is not None:
         purse.give(job.out, job.least_out or 0)
-    if (
-        job.operation is Operation.REPAY
-    ):  # of more than is owed something is left, and would stand in the next one's way
+    if job.operation is Operation.REPAY:
+        # Of more than is owed something is left of the allowance, and would stand in the next one's way.
         return [*calls, doing, _allow(job.asset, spender_of(job, settings), 0)]
     return [*calls, doing]
 
