@@ -133,7 +133,7 @@ class ForgetsWhatWasSent(EvmBroker):
     async def submit(self, send: Send) -> Answer:
         answer = await super().submit(send)
         if self._wallet is not None and answer.outcome is Outcome.UNKNOWN:
-            self._ledger._run("DELETE FROM intents", ())
+            self._ledger._run("DELETE FROM intents")
             self._wallet.open.clear()
         return answer
 

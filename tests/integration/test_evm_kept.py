@@ -32,11 +32,11 @@ class Disk:
         self.full, self.refused = False, 0
         write = Ledger._run
 
-        def run(ledger: Ledger, statement: str, values: Any) -> Any:
+        def run(ledger: Ledger, statement: str, *values: Any) -> Any:
             if self.full and statement.startswith("INSERT"):
                 self.refused += 1
                 raise StoreError("database or disk is full")
-            return write(ledger, statement, values)
+            return write(ledger, statement, *values)
 
         monkeypatch.setattr(Ledger, "_run", run)
 

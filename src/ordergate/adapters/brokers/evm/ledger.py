@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
 from ordergate.adapters.brokers.evm.records import Intent, Life
+from ordergate.adapters.notebook import NotebookFile
 from ordergate.domain.errors import StoreError
 from ordergate.domain.orders.reports import (
     Acknowledged,
@@ -27,9 +28,6 @@ from ordergate.domain.orders.reports import (
 from ordergate.domain.orders.states import ExecutionKind
 
 _SCHEMA: Final = """
-PRAGMA journal_mode=WAL;
-PRAGMA synchronous=FULL;
-PRAGMA fullfsync=ON;
 CREATE TABLE IF NOT EXISTS wallet (
     one INTEGER PRIMARY KEY CHECK (one = 1), chain_id INTEGER NOT NULL, address TEXT NOT NULL,
     forgets INTEGER NOT NULL, doubts INTEGER NOT NULL
@@ -49,10 +47,9 @@ _KINDS: Final[Mapping[str, type[AnyReport]]] = {
     kind.__name__: kind for kind in (Acknowledged, Confirmed, Ended, Executed, RequestRefused)
 }
 _encode: Final = msgspec.json.encode
-_BUSY_S: Final = 2.0
 
 
-class Ledger:
+class Ledger(NotebookFile):
     """A file; in memory without a path.
 
     Attributes:
@@ -61,44 +58,36 @@ class Ledger:
             were signed with a file that was lost, or that this is an old copy of. For good: nothing tells it any more.
     """
 
+    schema, what, alone, busy_s = _SCHEMA, "ledger", True, 2.0
+
     def __init__(self, broker: str, path: Path | None) -> None:
-        self._broker, self._path = broker, path
-        self._connection: sqlite3.Connection | None = None
+        super().__init__(broker, path)
         self.forgets = False
         self.doubts = False
         self._written: set[str] = set()
 
-    def open(self, chain_id: int, address: str, cursor: str | None) -> None:
-        """Opens the file, making it where there is none; its holder has it alone.
+    def begin(self, chain_id: int, address: str, cursor: str | None) -> None:
+        """Opens the file for a session, making it where there is none; its holder has it alone.
 
         Raises:
             StoreError: it cannot be used, is another process's, or is another wallet's.
         """
+        self._written.clear()
+        self.open()
         try:
-            self._written.clear()
-            if self._connection is None:
-                self._connect()
             self._own(chain_id, address.lower())
             self._reach(cursor)
-        except (sqlite3.Error, OSError) as error:
+        except sqlite3.Error as error:
             self.close()
             raise self._error(error) from error
         except StoreError:
             self.close()
             raise
 
-    def _connect(self) -> None:
-        if self._path is not None:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(self._path or ":memory:", isolation_level=None, timeout=_BUSY_S)
-        if self._path is not None:
-            self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-        self._connection.executescript(_SCHEMA)
-
     def _own(self, chain_id: int, address: str) -> None:
-        row = self._run("SELECT chain_id, address, forgets, doubts FROM wallet", ()).fetchone()
+        row = self._run("SELECT chain_id, address, forgets, doubts FROM wallet").fetchone()
         if row is None:
-            self._run("INSERT INTO wallet VALUES (1, ?, ?, 0, 0)", (chain_id, address))
+            self._run("INSERT INTO wallet VALUES (1, ?, ?, 0, 0)", chain_id, address)
             self.forgets, self.doubts = False, False
             return
         if (row[0], row[1]) != (chain_id, address):
@@ -113,27 +102,21 @@ class Ledger:
         place = int(cursor) if cursor is not None and cursor.isdecimal() else 0
         if place <= self.last:
             return
-        self._run("UPDATE wallet SET forgets = 1", ())
+        self._run("UPDATE wallet SET forgets = 1")
         self.forgets = True
         self._hold()
         with suppress(sqlite3.IntegrityError):
-            self._run("INSERT INTO told VALUES (?, '', '', NULL, x'')", (place,))
+            self._run("INSERT INTO told VALUES (?, '', '', NULL, x'')", place)
 
     @property
     def last(self) -> int:
         """The place of what was told last."""
-        (last,) = self._run("SELECT coalesce(max(sequence), 0) FROM told", ()).fetchone()
+        (last,) = self._run("SELECT coalesce(max(sequence), 0) FROM told").fetchone()
         return int(last)
-
-    def close(self) -> None:
-        """Closes the file; what is only in memory stays for the next session."""
-        if self._path is not None and self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
     def doubt(self) -> None:
         """From now on this cannot tell what was never sent. Raises StoreError."""
-        self._run("UPDATE wallet SET doubts = 1", ())
+        self._run("UPDATE wallet SET doubts = 1")
         self.doubts = True
         self._hold()
 
@@ -159,14 +142,14 @@ class Ledger:
         """
         nonce = max((step.nonce for step in intent.steps), default=None)
         row = (intent.client_id, intent.name, intent.life.value, nonce, _encode(intent))
-        self._run("BEGIN IMMEDIATE", ())
+        self._run("BEGIN IMMEDIATE")
         try:
-            self._run("INSERT OR REPLACE INTO intents VALUES (?, ?, ?, ?, ?)", row)
+            self._run("INSERT OR REPLACE INTO intents VALUES (?, ?, ?, ?, ?)", *row)
             told = tuple(self.tell(intent.name, report) for report in reports)
-            self._run("COMMIT", ())
+            self._run("COMMIT")
         except BaseException:
             with suppress(StoreError):  # where it is full, it is back already
-                self._run("ROLLBACK", ())
+                self._run("ROLLBACK")
             raise
         self._written.add(intent.client_id)
         return told
@@ -186,14 +169,14 @@ class Ledger:
 
     def next_nonce(self) -> int:
         """The first that nothing was signed for."""
-        (last,) = self._run("SELECT coalesce(max(nonce), -1) FROM intents", ()).fetchone()
+        (last,) = self._run("SELECT coalesce(max(nonce), -1) FROM intents").fetchone()
         return int(last) + 1
 
     def last_used(self) -> int:
         """The highest nonce of orders at their end: under enough blocks, so the chain has used it; -1 without any."""
         ends = (Life.ENDED.value, Life.ABSENT.value)
         (last,) = self._run(
-            "SELECT coalesce(max(nonce), -1) FROM intents WHERE life IN (?, ?)", ends
+            "SELECT coalesce(max(nonce), -1) FROM intents WHERE life IN (?, ?)", *ends
         ).fetchone()
         return int(last)
 
@@ -201,7 +184,7 @@ class Ledger:
         """Keeps what is to be told of an order, and gives it its place as a cursor. Raises StoreError."""
         at = report.time.timestamp() if isinstance(report, Executed) else None
         row = (name, type(report).__name__, at, _encode(report))
-        place = self._run("INSERT INTO told (name, kind, at, body) VALUES (?, ?, ?, ?)", row).lastrowid
+        place = self._run("INSERT INTO told (name, kind, at, body) VALUES (?, ?, ?, ?)", *row).lastrowid
         return replace(report, cursor=str(place))
 
     def told(self, name: str) -> list[AnyReport]:
@@ -231,7 +214,7 @@ class Ledger:
         )
 
     def _read(self, where: str, value: object) -> list[AnyReport]:
-        rows = self._run(f"SELECT sequence, kind, body FROM told WHERE {where} ORDER BY sequence", (value,))
+        rows = self._run(f"SELECT sequence, kind, body FROM told WHERE {where} ORDER BY sequence", value)
         return [
             replace(msgspec.json.decode(body, type=_KINDS[kind]), cursor=str(sequence))
             for sequence, kind, body in rows
@@ -242,16 +225,5 @@ class Ledger:
         return next(iter(self._some(where, *values)), None)
 
     def _some(self, where: str, *values: object) -> list[Intent]:
-        rows = self._run(f"SELECT body FROM intents WHERE {where} ORDER BY nonce, client_id", values)
+        rows = self._run(f"SELECT body FROM intents WHERE {where} ORDER BY nonce, client_id", *values)
         return [msgspec.json.decode(row[0], type=Intent) for row in rows]
-
-    def _run(self, statement: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
-        if self._connection is None:
-            raise StoreError(f"the ledger of broker {self._broker} is closed")
-        try:
-            return self._connection.execute(statement, values)
-        except sqlite3.Error as error:
-            raise self._error(error) from error
-
-    def _error(self, error: sqlite3.Error | OSError) -> StoreError:
-        return StoreError(f"the ledger of broker {self._broker} ({self._path}) cannot be used: {error}")

@@ -42,7 +42,7 @@ async def open_wallet(
         sent, waiting = await chain.nonces(), await chain.waiting_anywhere()
     except (Away, RpcError, ValueError) as error:
         raise BrokerAway(f"broker {name}: the chain cannot be used now: {error}") from error
-    ledger.open(settings.chain_id, settings.address, cursor)
+    ledger.begin(settings.chain_id, settings.address, cursor)
     _compare(name, ledger, sent)
     if max(sent, waiting) > ledger.next_nonce():
         ledger.doubt()

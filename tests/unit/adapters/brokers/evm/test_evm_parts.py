@@ -384,7 +384,7 @@ def _said(exec_id: str, **more: Any) -> Executed:
 
 def test_the_ledger_outlives_its_process(tmp_path: Path) -> None:
     ledger = Ledger("wallet", tmp_path / "l.db")
-    ledger.open(1, ME, None)
+    ledger.begin(1, ME, None)
     assert (ledger.doubts, ledger.next_nonce(), ledger.last_used()) == (False, 0, -1)
     kept = intent()
     ledger.save(kept)
@@ -399,23 +399,23 @@ def test_the_ledger_outlives_its_process(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="closed"):
         ledger.find("ord-1.1")
     again = Ledger("wallet", tmp_path / "l.db")
-    again.open(1, ME, told[0].cursor)
+    again.begin(1, ME, told[0].cursor)
     assert again.find("ord-1.1") == again.order("ord-1") == kept
     assert again.open_intents() == [kept]
     assert (again.doubts, again.forgets, again.next_nonce()) == (False, False, 8)
     assert again.after(told[0].cursor) == told[1:]
     with pytest.raises(StoreError, match="is of wallet"):
-        again.open(2, ME, None)
+        again.begin(2, ME, None)
 
 
 def test_a_ledger_that_has_told_less_than_the_journal_has_seen(tmp_path: Path) -> None:
     ledger = Ledger("wallet", tmp_path / "l.db")
-    ledger.open(1, ME, "41")
+    ledger.begin(1, ME, "41")
     assert ledger.forgets
     assert ledger.tell("ord-2", Ended(broker="wallet", end=End.FAILED)).cursor == "42"
     ledger.close()
     again = Ledger("wallet", tmp_path / "l.db")
-    again.open(1, ME, "42")
+    again.begin(1, ME, "42")
     assert again.forgets
     again.close()
 
