@@ -383,6 +383,56 @@ def test_an_error_of_an_order_that_works_ends_it_only_where_the_connector_has_it
     run(main())
 
 
+@pytest.mark.slow
+def test_an_order_that_is_refused_after_it_was_accepted_ends_once_it_is_proven_absent(
+    nats: Nats, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with trading(nats, tmp_path, replace(DESK, statements=False)) as (gate, connector, post):
+            order = await buy(gate, limit="1.00")
+            await becomes(gate, order.order_id, State.SUBMITTED)
+            connector.orders.clear()
+            connector.known.clear()
+            connector.silent.add("lookup")
+            connector.asked.clear()
+            error = {"order_id": order.order_id, "retcode": 10019, "message": "no money"}
+            await post.send("broker.error.AAPL", error)
+
+            async def asked() -> bool:
+                return "lookup" in [verb for verb, _body in connector.asked]
+
+            await until(asked)
+            connector.silent.clear()
+            ended = await becomes(gate, order.order_id, State.REJECTED)
+            assert ended.reason == "10019 no money"
+            assert await breaks(gate) == []
+
+    run(main())
+
+
+def test_an_error_that_names_the_ticket_alone_after_a_restart(nats: Nats, tmp_path: Path) -> None:
+    async def main() -> None:
+        desk, url = replace(DESK, statements=False), f"sqlite:///{tmp_path / 'o.db'}"
+        connector = Connector("desk", ("AAPL",))
+        await connector.start(nats.url)
+        async with open_gate(config(nats, desk), url) as gate:
+            order = await buy(gate, limit="1.00")
+            ticket = (await becomes(gate, order.order_id, State.SUBMITTED)).broker_order_id
+        async with open_gate(config(nats, desk), url) as gate, mail(nats.url) as post:
+
+            async def listed() -> bool:
+                return [verb for verb, _body in connector.asked].count("open") >= 2
+
+            await until(listed)
+            connector.orders[0].end = "rejected"
+            await post.send("broker.error.AAPL", {"ticket": ticket, "status": "rejected"})
+            await becomes(gate, order.order_id, State.REJECTED)
+            assert await breaks(gate) == []
+        await connector.close()
+
+    run(main())
+
+
 def test_an_error_that_proves_a_refusal_ends_an_order_that_is_not_answered(
     nats: Nats, tmp_path: Path
 ) -> None:

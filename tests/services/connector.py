@@ -167,7 +167,9 @@ class Connector:
         return {"outcome": "accepted"}
 
     async def lookup(self, body: dict[str, Any]) -> dict[str, Any]:
-        work = self.known.get(body["client_id"])
+        work = self.known.get(body.get("client_id"))
+        if work is None and body.get("client_id") is None:
+            work = next((one for one in self.orders if one.name == body["broker_order_id"]), None)
         if work is None:
             return {"presence": "absent"}
         name = {"client_id": work.client_ids[-1], "broker_order_id": work.name}

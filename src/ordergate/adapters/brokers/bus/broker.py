@@ -11,6 +11,7 @@ import structlog
 
 from ordergate.adapters.brokers.bus import wire
 from ordergate.adapters.brokers.bus.calling import Call, NotAnswered, NotAsked
+from ordergate.adapters.brokers.bus.doubts import Doubts
 from ordergate.adapters.brokers.bus.following import Reports
 from ordergate.adapters.brokers.bus.health import health_of
 from ordergate.adapters.brokers.bus.naming import Names, remember
@@ -35,7 +36,7 @@ from ordergate.application.ports.clock import Clock
 from ordergate.application.stopping import stopped
 from ordergate.domain.identifiers import order_id_of
 from ordergate.domain.money import is_sane
-from ordergate.domain.orders.reports import Answered, Outcome
+from ordergate.domain.orders.reports import Answered, AnyReport, Ended, Outcome, RequestRefused
 from ordergate.domain.orders.states import RequestKind
 from ordergate.domain.recon.statement import Statement
 from ordergate.protocols.subjects import token
@@ -80,7 +81,7 @@ class BusBroker:
         self._began = 0.0
         self._sent: dict[str, float] = {}
         self._names = Names(published=settings.sends is Way.PUBLISH)
-        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._doubts = Doubts(name, self._look_up, self._names.was_sent, self._tell)
 
     @property
     def name(self) -> str:
@@ -114,7 +115,7 @@ class BusBroker:
         if following is not None:
             await stopped(following)
         self._sink = None
-        await stopped(*self._asking.values())
+        await self._doubts.close()
         await self._connection.close()
 
     async def submit(self, send: Send) -> Answer:
@@ -130,6 +131,8 @@ class BusBroker:
             self._leaves(send)
             answer = await self._request("submit", lambda: self._order(send))
             self._names.answered(answer.broker_order_id, send.client_id)
+            if answer.outcome is Outcome.ACCEPTED:
+                self._names.acknowledged(send.client_id)
             return answer
 
     async def cancel(self, withdraw: Withdraw) -> Answer:
@@ -154,9 +157,11 @@ class BusBroker:
         """What the connector knows. It proves an absence only after whatever was sent can no longer turn up."""
         if self._settings.sends is Way.PUBLISH:
             return Lookup(presence=Presence.UNPROVEN, reason="orders are only published to this broker")
-        question = wire.LookupOut(
-            order_id=order_id_of(client_id), client_id=client_id, broker_order_id=broker_order_id
-        )
+        return await self._look_up(client_id, broker_order_id)
+
+    async def _look_up(self, client_id: str | None, broker_order_id: str | None) -> Lookup:
+        order_id = None if client_id is None else order_id_of(client_id)
+        question = wire.LookupOut(order_id=order_id, client_id=client_id, broker_order_id=broker_order_id)
         found = await self._asked("lookup", question, wire.LookupIn)
         if isinstance(found, str):
             return Lookup(presence=Presence.UNAVAILABLE, reason=found)
@@ -165,11 +170,13 @@ class BusBroker:
         if found.presence is not Presence.FOUND:
             return Lookup(presence=found.presence, reason=found.reason)
         reports = tuple(wire.report_of(said, self._name) for said in found.reports)
+        for report in reports:
+            self._names.found(report)
         return Lookup(presence=Presence.FOUND, reports=reports)
 
-    def _proves(self, client_id: str) -> bool:
+    def _proves(self, client_id: str | None) -> bool:
         """Whether what is absent now stays absent: the grace is never shorter than a request is valid."""
-        since = self._sent.get(client_id, self._began)
+        since = self._began if client_id is None else self._sent.get(client_id, self._began)
         waited = asyncio.get_running_loop().time() - since
         return self._capabilities.proves_absence and waited >= self._capabilities.grace_s
 
@@ -312,19 +319,29 @@ class BusBroker:
             return
         if self._sink is not None:
             tallying.messages[f"broker {self._name}", "done"] += 1
-            self._sink.report(report)
-            if isinstance(report, Answered) and report.client_id is not None:
-                self._ask_after(report.client_id, report.broker_order_id)
+            self._hand_on(report)
 
-    def _ask_after(self, client_id: str, broker_order_id: str | None) -> None:
-        """Looks an order up of which an error has come: the engine asks only after those that nobody has answered."""
-        if client_id not in self._asking and self._settings.sends is Way.REQUEST:
-            asking = asyncio.get_running_loop().create_task(self._looked_up(client_id, broker_order_id))
-            self._asking[client_id] = asking
-            asking.add_done_callback(lambda _done: self._asking.pop(client_id, None))
+    def _hand_on(self, report: AnyReport) -> None:
+        """Tells it; an error that has only the broker's name of an order is looked up instead, to learn whose it is.
 
-    async def _looked_up(self, client_id: str, broker_order_id: str | None) -> None:
-        found = await self.lookup(client_id, broker_order_id)
+        After errors of acknowledged orders, too, we look them up: the engine does not.
+        """
+        name = report.client_id
+        if not isinstance(report, (Answered, RequestRefused)):
+            self._tell(report)
+            if name is not None:
+                self._names.acknowledged(name)
+            if name is not None and isinstance(report, Ended):
+                self._doubts.ended(name)
+        elif self._settings.sends is Way.PUBLISH:
+            self._tell(report)
+        elif name is None:
+            self._doubts.raised(report)
+        else:
+            self._tell(report)
+            if isinstance(report, Answered) and not self._names.is_unanswered(name):
+                self._doubts.raised(report)
+
+    def _tell(self, report: AnyReport) -> None:
         if self._sink is not None:
-            for report in found.reports:
-                self._sink.report(report)
+            self._sink.report(report)

@@ -35,6 +35,7 @@ class Names:
     def __init__(self, *, published: bool = False) -> None:
         self._published = published
         self._submits: dict[str, str] = {}
+        self._unanswered: dict[str, None] = {}
         self._tickets: dict[str, str] = {}
         self._changes: dict[tuple[str, RequestKind], tuple[str, ...]] = {}
         self._under_way: dict[asyncio.Event, None] = {}
@@ -43,6 +44,7 @@ class Names:
     async def submitting(self, client_id: str) -> AsyncIterator[None]:
         """A submit is under way: a fill may come before its answer."""
         remember(self._submits, order_id_of(client_id), client_id)
+        remember(self._unanswered, order_id_of(client_id), None)
         done = asyncio.Event()
         self._under_way[done] = None
         try:
@@ -55,6 +57,24 @@ class Names:
         """The broker has said what it calls an order."""
         if ticket is not None:
             remember(self._tickets, ticket, client_id)
+
+    def acknowledged(self, client_id: str) -> None:
+        """The connector has shown that it has the order."""
+        self._unanswered.pop(order_id_of(client_id), None)
+
+    def is_unanswered(self, client_id: str) -> bool:
+        """Whether the order was sent by this process, and nothing was heard of it yet."""
+        return order_id_of(client_id) in self._unanswered
+
+    def found(self, report: AnyReport) -> None:
+        """A lookup told it."""
+        if report.client_id is not None:
+            self.acknowledged(report.client_id)
+            self.answered(report.broker_order_id, report.client_id)
+
+    def was_sent(self, client_id: str) -> bool:
+        """Whether it is the name under which this process sent an order last."""
+        return self._submits.get(order_id_of(client_id)) == client_id
 
     def changing(self, kind: RequestKind, change: Change | Withdraw) -> None:
         """A cancel or a replace leaves."""

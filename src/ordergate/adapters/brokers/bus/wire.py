@@ -68,8 +68,8 @@ class ChangeOut(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class LookupOut(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A question for an order by the client id of any of its requests, or by the broker's own id."""
 
-    order_id: str
-    client_id: str
+    order_id: str | None = None
+    client_id: str | None = None
     broker_order_id: str | None = None
 
 
