@@ -1,6 +1,7 @@
 """A server in a process of its own, ended by its id; and where a wheel has brought its program."""
 
 import importlib.util
+import os
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ class ServerProcess:
         """It stands still: connections stay open and nothing is answered."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # until the last of its threads does
 
     def resume(self) -> None:
         assert self._process is not None
