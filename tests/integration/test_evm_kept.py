@@ -212,6 +212,58 @@ def test_an_old_copy_proves_nothing_of_what_had_not_left_then(tmp_path: Path) ->
 
 
 def test_what_was_queued_in_an_old_copy_waits_for_a_person(tmp_path: Path) -> None:
+def test_a_session_begins_only_once_a_node_says_what_waits(tmp_path: Path) -> None:
+    """Else an old copy would raise no doubt, and what waits in the pool would be signed once more."""
+
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, rebroadcast_s=60) as rig:
+            got, lost = paid(rig), payment("2")
+            rig.door.faults["eth_estimateGas"] = Fault.AWAY
+            assert (await rig.submit(lost)).outcome is Outcome.NOT_SENT
+            rig.door.faults.clear()
+            await _copied(rig)
+            rig.chain.automines = False
+            rig.door.faults[SEND] = Fault.ERROR_AFTER
+            assert (await rig.submit(lost)).outcome is Outcome.UNKNOWN
+            rig.door.faults.clear()
+            await rig.broker.close()
+            (tmp_path / "copy.db").replace(tmp_path / "ledger.db")
+
+            def breaks_off(method: str, params: list[Any]) -> None:
+                if method == "eth_getTransactionCount" and params[1] == "pending":
+                    rig.door.faults[method] = Fault.AWAY
+
+            rig.door.before = breaks_off
+            with pytest.raises(BrokerAway, match="eth_getTransactionCount"):
+                await rig.restart()
+            rig.door.before = None
+            rig.door.faults.clear()
+            await rig.restart()
+            assert (await rig.broker.lookup(lost.client_id)).presence is Presence.UNPROVEN
+            await rig.until(lambda: paid(rig) - got == 2, mines=True)
+
+    run(main())
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_one_of_several_nodes_may_say_nothing_of_what_waits(refuses: bool, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, doors=2, connects=False) as rig:
+            first, second = rig.doors
+
+            def says(method: str, params: list[Any]) -> None:
+                first.refusals.pop(method, None)
+                if refuses and method == "eth_getTransactionCount" and params[1] == "pending":
+                    first.refusals[method] = "pending is not supported"
+
+            first.before = says
+            second.faults["*"] = Fault.AWAY
+            await rig.connect()
+            assert (await rig.broker.lookup("never.1")).presence is Presence.ABSENT
+
+    run(main())
+
+
     """Nor may what is signed next of an order have been signed already."""
 
     async def main() -> None:
