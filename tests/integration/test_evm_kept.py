@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from ordergate.adapters.brokers.evm.ledger import Ledger
 from ordergate.adapters.brokers.evm.rpc import Away, Nodes
@@ -211,6 +212,58 @@ def test_an_old_copy_proves_nothing_of_what_had_not_left_then(tmp_path: Path) ->
     run(main())
 
 
+def test_a_session_begins_only_once_a_node_says_what_waits(tmp_path: Path) -> None:
+    """Else an old copy would raise no doubt, and what waits in the pool would be signed once more."""
+
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, rebroadcast_s=60) as rig:
+            got, lost = paid(rig), payment("2")
+            rig.door.faults["eth_estimateGas"] = Fault.AWAY
+            assert (await rig.submit(lost)).outcome is Outcome.NOT_SENT
+            rig.door.faults.clear()
+            await _copied(rig)
+            rig.chain.automines = False
+            rig.door.faults[SEND] = Fault.ERROR_AFTER
+            assert (await rig.submit(lost)).outcome is Outcome.UNKNOWN
+            rig.door.faults.clear()
+            await rig.broker.close()
+            (tmp_path / "copy.db").replace(tmp_path / "ledger.db")
+
+            def breaks_off(method: str, params: list[Any]) -> None:
+                if method == "eth_getTransactionCount" and params[1] == "pending":
+                    rig.door.faults[method] = Fault.AWAY
+
+            rig.door.before = breaks_off
+            with pytest.raises(BrokerAway, match="eth_getTransactionCount"):
+                await rig.restart()
+            rig.door.before = None
+            rig.door.faults.clear()
+            await rig.restart()
+            assert (await rig.broker.lookup(lost.client_id)).presence is Presence.UNPROVEN
+            await rig.until(lambda: paid(rig) - got == 2, mines=True)
+
+    run(main())
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_one_of_several_nodes_may_say_nothing_of_what_waits(refuses: bool, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, doors=2, connects=False) as rig:
+            first, second = rig.doors
+
+            def says(method: str, params: list[Any]) -> None:
+                first.refusals.pop(method, None)
+                if refuses and method == "eth_getTransactionCount" and params[1] == "pending":
+                    first.refusals[method] = "pending is not supported"
+
+            first.before = says
+            second.faults["*"] = Fault.AWAY
+            await rig.connect()
+            assert (await rig.broker.lookup("never.1")).presence is Presence.ABSENT
+
+    run(main())
+
+
 def test_what_was_queued_in_an_old_copy_waits_for_a_person(tmp_path: Path) -> None:
     """Nor may what is signed next of an order have been signed already."""
 
@@ -224,8 +277,10 @@ def test_what_was_queued_in_an_old_copy_waits_for_a_person(tmp_path: Path) -> No
             await _copied(rig)
             rig.chain.automines = True
             await rig.until(lambda: paid(rig) - got == 2, mines=True)
-            await _brought_back(rig)
+            with capture_logs() as logs:
+                await _brought_back(rig)
             sent, mine = len(rig.door.sent), {begun.client_id, queued.client_id}
+            assert {log["order"] for log in logs if "order" in log} == mine
             await rig.until(lambda: any(e.client_id == begun.client_id for e in rig.executions), mines=True)
             asked = len(rig.door.asked)
             await rig.until(lambda: len(rig.door.asked) > asked + 20, mines=True)  # some looks
@@ -235,7 +290,36 @@ def test_what_was_queued_in_an_old_copy_waits_for_a_person(tmp_path: Path) -> No
             for send in (begun, queued):
                 assert (await rig.broker.cancel(withdraw(send.client_id))).outcome is Outcome.ACCEPTED
             await rig.until(lambda: mine <= {end.client_id for end in rig.ended}, mines=True)
+            ends = [end for end in rig.ended if isinstance(end, Ended)]
+            assert {(end.client_id, end.end) for end in ends} == {(one, End.CANCELED) for one in mine}
+            assert all("may be an old copy" in (end.reason or "") for end in ends)
             assert paid(rig) - got == 2
+
+    run(main())
+
+
+def test_nothing_is_queued_behind_what_waits_for_a_person(tmp_path: Path) -> None:
+    """It would wait as long, and nobody would know for what."""
+
+    async def main() -> None:
+        async with rig_on(best(), tmp_path, rebroadcast_s=60) as rig:
+            await rig.does(order(Operation.STAKE, "ETH", "4", venue="lido"))
+            rig.chain.automines = False
+            begun, behind = (order(Operation.UNSTAKE, "stETH", "1", venue="lido") for _ in range(2))
+            assert (await rig.submit(begun)).outcome is Outcome.ACCEPTED
+            await _copied(rig)
+            rig.chain.automines = True
+            await rig.until(lambda: "lido:Withdrawal:stETH" in rig.moved(), mines=True)
+            await _brought_back(rig)
+            answer = await rig.submit(behind)
+            assert answer.outcome is Outcome.REJECTED, answer
+            assert f"order {begun.client_id.partition('.')[0]} is held" in (answer.reason or "")
+            await rig.does(payment("1"))  # it needs no allowance
+            assert (await rig.broker.cancel(withdraw(begun.client_id))).outcome is Outcome.ACCEPTED
+            await rig.until(lambda: begun.client_id in {end.client_id for end in rig.ended}, mines=True)
+            more = order(Operation.UNSTAKE, "stETH", "1", venue="lido")
+            assert (await rig.submit(more)).outcome is Outcome.ACCEPTED
+            await rig.until(lambda: any(e.client_id == more.client_id for e in rig.executions), mines=True)
 
     run(main())
 

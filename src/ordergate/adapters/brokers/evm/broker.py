@@ -160,6 +160,7 @@ class EvmBroker:
         intent = Intent(client_id=send.client_id, send=send, until=self._until(send))
         try:
             intent.pairs = [need.pair for need in wallet.needs(intent)]
+            wallet.check_held(intent)
             wallet.keep(intent)
             if wallet.must_wait(intent):
                 intent.taken = True

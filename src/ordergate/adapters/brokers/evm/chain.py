@@ -1,7 +1,6 @@
 """What the chain says, read strictly: whatever is not as it must be counts as no answer."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 from msgspec import Struct
@@ -88,11 +87,15 @@ class Chain:
             return 0
 
     async def waiting_anywhere(self) -> int:
-        """As `waiting`, of the node that knows of most."""
-        most = 0
+        """As `waiting`, of the node that knows of most; one that is away says nothing. Raises Away where all are."""
+        most, silent = -1, Away("there are no nodes")
         for said in await self.nodes.ask_all("eth_getTransactionCount", self.wallet, PENDING):
-            with suppress(Away):
-                most = max(most, 0 if isinstance(said, BaseException) else count(said))
+            try:
+                most = max(most, 0 if isinstance(said, RpcError) else count(said))
+            except Away as error:
+                silent = said if isinstance(said, Away) else error
+        if most < 0:
+            raise silent
         return most
 
     async def receipt(self, name: str) -> Receipt | None:

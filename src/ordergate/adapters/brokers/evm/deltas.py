@@ -38,7 +38,7 @@ class Happened(Struct, frozen=True, kw_only=True):
     Attributes:
         quantity: of the order's token that it has filled.
         request: a number at the queue.
-        failed: it was to pay, and nothing was moved, whatever its receipt says.
+        failed: it was to pay, and neither logs nor balances show that anything left, whatever its receipt says.
     """
 
     deltas: tuple[Delta, ...] = ()
@@ -70,7 +70,7 @@ async def happened(intent: Intent, step: Step, receipt: Receipt, chain: Chain, a
             beside={asset.symbol: str(amount(count, asset.decimals)) for asset, count in lies.items()},
         )
     deltas = tuple(_deltas(intent, step, sums, rest))
-    failed = pays is not None and not any(d.position_key == pays.key and d.amount < 0 for d in deltas)
+    failed = pays is not None and not _left(pays, receipt.logs, wallet, deltas)
     return Happened(
         deltas=deltas,
         failed=failed,
@@ -100,6 +100,12 @@ def _paid(intent: Intent, step: Step, wallet: str, assets: Assets) -> Asset | No
     if intent.send.operation is not Operation.TRANSFER or asset is None or asset.address is None:
         return None
     return None if wallet[2:] in step.data else asset
+
+
+def _left(asset: Asset, logs: Iterable[Log], wallet: str, deltas: Iterable[Delta]) -> bool:
+    """Whether anything of a token has left the wallet, also where more came in with it: interest that had accrued."""
+    told = (moved((log,), wallet, {asset.address or "": asset})[asset] for log in logs)
+    return any(count < 0 for count in told) or _sum(deltas, asset.key) < 0
 
 
 def _native(step: Step, receipt: Receipt, wallet: str) -> int:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 from msgspec.structs import replace
 
-from ordergate.adapters.brokers.evm.records import Intent, Life
+from ordergate.adapters.brokers.evm.records import OLD_COPY, Intent, Life
 from ordergate.adapters.notebook import NotebookFile
 from ordergate.domain.errors import StoreError
 from ordergate.domain.orders.reports import (
@@ -47,6 +48,7 @@ _KINDS: Final[Mapping[str, type[AnyReport]]] = {
     kind.__name__: kind for kind in (Acknowledged, Confirmed, Ended, Executed, RequestRefused)
 }
 _encode: Final = msgspec.json.encode
+_log = structlog.get_logger("ordergate.brokers.evm")
 
 
 class Ledger(NotebookFile):
@@ -125,6 +127,13 @@ class Ledger(NotebookFile):
         for intent in self.open_intents():
             intent.held = True
             self.save(intent)
+            if not intent.acted:
+                _log.warning(
+                    "an order is held: nothing more is signed for it until it is canceled",
+                    broker=self._broker,
+                    order=intent.client_id,
+                    why=OLD_COPY,
+                )
         self._written.clear()
 
     def proves(self, client_id: str) -> bool:

@@ -1,12 +1,16 @@
 """What the ledger keeps of an order: its steps, each on one nonce, and everything that was ever signed for them."""
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct, field
 
 from ordergate.adapters.brokers.evm.calls import Call
 from ordergate.application.ports.brokers import Send
 from ordergate.domain.identifiers import order_id_of
+
+OLD_COPY: Final = "the ledger may be an old copy: look at the chain whether it was done"
+"""Of an order that is held, and is in no block that is known of."""
 
 
 class StepKind(StrEnum):

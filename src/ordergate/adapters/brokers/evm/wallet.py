@@ -19,7 +19,7 @@ from ordergate.adapters.brokers.evm.gas import Fee, bumped, fee_of
 from ordergate.adapters.brokers.evm.ledger import Ledger
 from ordergate.adapters.brokers.evm.libraries import LocalAccount
 from ordergate.adapters.brokers.evm.operations import Job, Lost, Need, Refused, act, job_of, need_of, swap
-from ordergate.adapters.brokers.evm.records import Intent, Life, Step, StepKind
+from ordergate.adapters.brokers.evm.records import OLD_COPY, Intent, Life, Step, StepKind
 from ordergate.adapters.brokers.evm.reverts import DENIED, reason_of
 from ordergate.adapters.brokers.evm.rpc import RpcError, Said
 from ordergate.adapters.brokers.evm.settings import EvmSettings
@@ -127,6 +127,15 @@ class Wallet(Struct):
         place = names.index(intent.client_id) if intent.client_id in names else len(names)
         before = [other for other in others if other.steps or names.index(other.client_id) < place]
         return any(set(other.pairs) & set(intent.pairs) and not other.acted for other in before)
+
+    def check_held(self, intent: Intent) -> None:
+        """Raises Refused where an order that is held needs the same allowance: it would wait without end."""
+        for other in self.open.values():
+            stands = other.held and other.step(StepKind.ACT) is None
+            if stands and set(other.pairs) & set(intent.pairs):
+                raise Refused(
+                    f"order {other.name} is held, and needs the same allowance: cancel it first; {OLD_COPY}"
+                )
 
     async def begin(self, intent: Intent) -> tuple[Said, str] | None:
         """Signs, keeps and sends the next step of an order; None where there is none now.

@@ -16,7 +16,7 @@ from ordergate.adapters.brokers.evm.calls import amount
 from ordergate.adapters.brokers.evm.chain import Head, Receipt
 from ordergate.adapters.brokers.evm.deltas import Happened, happened
 from ordergate.adapters.brokers.evm.operations import Lost, Refused
-from ordergate.adapters.brokers.evm.records import Intent, Life, Mined, Signed, Step, StepKind
+from ordergate.adapters.brokers.evm.records import OLD_COPY, Intent, Life, Mined, Signed, Step, StepKind
 from ordergate.adapters.brokers.evm.reverts import reason_of
 from ordergate.adapters.brokers.evm.rpc import Away, RpcError, Said
 from ordergate.adapters.brokers.evm.wallet import Wallet
@@ -289,6 +289,8 @@ class Watch:
         self._keep(intent, Confirmed(broker=self._wallet.name, client_id=intent.client_id))
 
     def _finish(self, intent: Intent, end: End) -> None:
+        if intent.held and not intent.acted:
+            intent.why = f"{intent.why}; {OLD_COPY}" if intent.why else OLD_COPY
         ended = Ended(
             broker=self._wallet.name,
             client_id=intent.client_id,

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from ordergate.adapters.brokers.evm.assets import Asset, Assets, Kind
 from ordergate.adapters.brokers.evm.bundle import bundle_of
 from ordergate.adapters.brokers.evm.calls import amount, call, selector, units
-from ordergate.adapters.brokers.evm.chain import Chain, Log
-from ordergate.adapters.brokers.evm.deltas import TRANSFER, moved
+from ordergate.adapters.brokers.evm.chain import Chain, Log, Receipt
+from ordergate.adapters.brokers.evm.deltas import TRANSFER, happened, moved
 from ordergate.adapters.brokers.evm.gas import Fee, bumped, fee_of
 from ordergate.adapters.brokers.evm.ledger import Ledger
-from ordergate.adapters.brokers.evm.operations import Need, Refused
+from ordergate.adapters.brokers.evm.operations import NOBODY, Need, Refused
 from ordergate.adapters.brokers.evm.records import Intent, Life, Signed, Step, StepKind
 from ordergate.adapters.brokers.evm.reverts import reason_of
 from ordergate.adapters.brokers.evm.rpc import Away, Node, Nodes, RpcError, Said, meaning
@@ -343,6 +343,51 @@ def test_only_transfers_of_known_tokens_count() -> None:
         Log(USDC, (f"0x{64 * '0'}",), "0x1", "0x1"),
     ]
     assert {asset.symbol: count for asset, count in moved(logs, ME, known).items()} == {"USDC": 2}
+
+
+class Forgetful(Chain):
+    """Its node keeps no states of the past."""
+
+    async def nonces(self, block: str = "latest") -> int:
+        raise Away("missing trie node")
+
+
+@pytest.mark.parametrize(
+    ("logs", "failed"),
+    [
+        ((), True),
+        (((NOBODY, ME, 4),), True),
+        (((ME, YOU, 0),), True),
+        (((ME, YOU, 1),), False),
+        (((NOBODY, ME, 4), (ME, YOU, 1)), False),  # interest that has accrued, written with what is paid
+    ],
+)
+def test_a_payment_has_failed_only_where_nothing_left(
+    logs: tuple[tuple[str, str, int], ...], failed: bool
+) -> None:
+    tokens = {"aUSDC": TokenSettings(address=USDC, decimals=0)}
+    send = Send(
+        client_id="pays.1",
+        symbol="token:aUSDC",
+        side=Side.SELL,
+        quantity=Decimal(1),
+        order_type=OrderType.MARKET,
+        tif=TimeInForce.GTC,
+        operation=Operation.TRANSFER,
+        terms=OperationTerms(target=YOU),
+    )
+    paying = call(USDC, "transfer(address,uint256)", YOU, 1)
+    step = Step(kind=StepKind.ACT, to=USDC, value=0, data=paying.data.hex(), nonce=0)
+    told = tuple(_log(USDC, *log) for log in logs)
+    receipt = Receipt(hash="0xaa", block=2, block_hash="0xbb", ok=True, gas=1, cost=1, logs=told)
+
+    async def main() -> None:
+        chain = Forgetful(Nodes((), 1, 1), ME)
+        intent = Intent(client_id=send.client_id, send=send)
+        found = await happened(intent, step, receipt, chain, Assets("wallet", settings(tokens=tokens)))
+        assert (found.failed, found.quantity) == (failed, 0 if failed else 1)
+
+    asyncio.run(main())
 
 
 def test_a_bundle_needs_one_allowance_of_a_token() -> None:
