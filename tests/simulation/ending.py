@@ -95,12 +95,13 @@ def _executions(model: Model, venue: VenueRecord, office: Sequence[Executed]) ->
     return found
 
 
-_SAME = {
+SAME = {
     "working": ("SUBMITTED", "PARTIALLY_FILLED"),
     "filled": ("CLOSED",),
     "canceled": ("CANCELED",),
     "expired": ("EXPIRED",),
 }
+"""Of an order, as the venue says it: the states that it may have in the journal."""
 
 
 def _states(model: Model, venue: VenueRecord, more: Mapping[str, Decimal]) -> list[str]:
@@ -110,7 +111,7 @@ def _states(model: Model, venue: VenueRecord, more: Mapping[str, Decimal]) -> li
         order = model.orders.get(name)
         if order is None or order.revised or "parked" in order.requests.values():
             continue
-        if order.state not in _SAME[status]:
+        if order.state not in SAME[status]:
             found.append(f"order {name} is {order.state}, at the venue it is {status}")
         open_quantity = quantity if status == "working" else order.quantity  # after the end terms are moot
         if (order.quantity, order.filled) != (open_quantity, filled + more.get(name, 0)):

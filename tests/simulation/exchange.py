@@ -98,16 +98,28 @@ class Watch(Protocol):
 class Exchange:
     """The venue's side.
 
+    Args:
+        name: of the broker that it is to a gate.
+        manner: its own, where it is not drawn.
+
     Attributes:
         account: and what its back office has said.
     """
 
-    def __init__(self, dice: Dice, clock: Clock, path: Path, watch: Watch) -> None:
+    def __init__(
+        self,
+        dice: Dice,
+        clock: Clock,
+        path: Path,
+        watch: Watch,
+        name: str = NAME,
+        manner: Manner | None = None,
+    ) -> None:
         mood = dice.stream("venue")
         self._mood = dice.stream("what the venue forgets")
         self.kind = KINDS[int(mood.random() * len(KINDS))]
-        self.dice, self.clock, self.watch = dice, clock, watch
-        self.manner = manner_of(dice.stream("manner"))
+        self.dice, self.clock, self.watch, self.name = dice, clock, watch, name
+        self.manner = manner_of(dice.stream("manner")) if manner is None else manner
         self.line: Line | None = None
         self._executions: dict[tuple[str, str], Executed] = {}
         self._arrived: Counter[str] = Counter()
@@ -119,7 +131,7 @@ class Exchange:
             latency_ms=40 if self.in_order and mood.random() < 0.6 else 0,
             faults=Faults(reject=rejects, reorder_report=Decimal("0.05"), seed=dice.number),
         )
-        self.paper = PaperBroker(NAME, settings, path, clock, built_in)
+        self.paper = PaperBroker(name, settings, path, clock, built_in)
         self.account = Account(self.paper, sums_alone=self.manner.sums)
 
     @property

@@ -31,7 +31,7 @@ from ordergate.application.ports.brokers import (
 from ordergate.domain.market import Quote
 from ordergate.domain.orders.reports import AnyReport, Outcome
 from ordergate.domain.recon.statement import Statement
-from tests.simulation.exchange import GRACE_S, NAME, Exchange
+from tests.simulation.exchange import GRACE_S, Exchange
 from tests.simulation.loop import WORLD, Process
 
 _LATE_S: Final = GRACE_S - 0.1
@@ -63,7 +63,7 @@ class Line:
     @property
     def name(self) -> str:
         """As funds name it."""
-        return NAME
+        return self._exchange.name
 
     @property
     def capabilities(self) -> Capabilities:

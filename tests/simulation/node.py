@@ -1,6 +1,7 @@
 """A node: a gate that dies and comes back, and the way to it."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from ordergate.application.engine import Command
@@ -74,7 +75,7 @@ class Node:
 
     def __init__(self, name: str, world: Surroundings, clock: Clock) -> None:
         self.name, self._world, self._clock = name, world, clock
-        self._config = config_of(world.exchange.manner)
+        self._config = self._configured()
         self._mood = world.dice.stream(f"life of {name}")
         self._lives = self._requests = 0
         self._last = False
@@ -89,6 +90,13 @@ class Node:
     def lasts(self) -> bool:
         """Whether it comes back, whatever happens."""
         return not self._last
+
+    def _configured(self) -> Config:
+        return config_of(self._world.exchange.manner)
+
+    def _lines(self, process: Process) -> Sequence[Line]:
+        """The ways to the venues of its world, for one life."""
+        return [Line(self._world.exchange, process)]
 
     # Its lives.
 
@@ -116,8 +124,8 @@ class Node:
         why, world = "was stopped", self._world
         try:
             journal, leases = world.store.enter(process, self.crash_and_never_return, world.stops)
-            line = Line(world.exchange, process)
-            gate_of = assemble(self._config, journal, SIGNER, self._clock, world.ids, [line], leases=leases)
+            lines = self._lines(process)
+            gate_of = assemble(self._config, journal, SIGNER, self._clock, world.ids, lines, leases=leases)
             async with gate_of as gate:
                 gate.running.add_done_callback(lambda _done: stop.set())
                 await gate.follow(world.consumer)
@@ -178,7 +186,7 @@ class Node:
 
     # The door.
 
-    async def ask(self, command: Command, *, preview: bool = False) -> Any:
+    async def ask(self, command: Command, *, preview: bool = False, by: str = "local") -> Any:
         """The gate's answer; see `Door`."""
         gate, process, world = self.gate, self.process, self._world
         if gate is None or process is None:
@@ -186,7 +194,7 @@ class Node:
         reply: asyncio.Future[Any] = world.loop.create_future()
         self._pending[reply] = None
         serving = world.loop.create_task(
-            self._serve(gate, command, reply, preview=preview), context=process.context.copy()
+            self._serve(gate, command, reply, by, preview=preview), context=process.context.copy()
         )
         dice = world.dice
         patience = dice.draw("client_gives_up", 3.0) if dice.hits("client_gives_up") else _PATIENCE_S
@@ -203,7 +211,7 @@ class Node:
             self._pending.pop(reply, None)
 
     async def _serve(
-        self, gate: Gate, command: Command, reply: asyncio.Future[Any], *, preview: bool
+        self, gate: Gate, command: Command, reply: asyncio.Future[Any], by: str, *, preview: bool
     ) -> None:
         world = self._world
         self._requests += 1
@@ -213,7 +221,9 @@ class Node:
             if preview:
                 answer = await gate.preview(command)
             else:
-                answer = await gate.execute(command, Origin(source="simulation", request=request))
+                answer = await gate.execute(
+                    command, Origin(principal=by, source="simulation", request=request)
+                )
                 world.auditor.answered(answer)
         except Exception as error:
             world.say("answered", error)

@@ -36,6 +36,9 @@ policies: alert, halt, correct. Statements name orders and executions or, in thr
 of positions and money. Most such venues are honest, only slow. A quarter of them hide something that moves the account and
 that no report and no lookup ever tells; an eighth say what is not so.
 
+[Failover](../howto/route.md#failover) has random schedules of its own (`tests/simulation/test_failover_schedules.py`): one
+gate with three such brokers in a route, which are away, refuse logins, lose and delay; orders, cancels, halts, and restarts.
+
 A run that finds something says what, and the command that shows it. The dice depend on the code as far as the code
 decides what is asked of them: after a change of the code, the same number is another run.
 
@@ -141,8 +144,8 @@ these runs; so are a success without an order, which no sum shows, and what a ve
 
 Loss of power (what SQLite handed to the operating system stays; a real kill is in `tests/acceptance/test_crash.py`),
 damaged files, clocks that jump, PostgreSQL itself (real processes on a real one are in `tests/integration`), venues of
-several sessions at once, adapters that take longer to send than they may, several brokers at once, restatements of our
-orders, telephoned orders, statements that are complete and wrong, and venues that take replaces out of order without naming which
+several sessions at once, adapters that take longer to send than they may, several brokers at once (but for failover),
+restatements of our orders, telephoned orders, statements that are complete and wrong, and venues that take replaces out of order without naming which
 version they change.
 
 ## Mistakes that it finds

@@ -7,10 +7,29 @@ documents says of it.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.simulation.bugs import binding, committing, reconciling, reporting, sending, sharing
-from tests.simulation.bugs.registry import ALL
+from tests.simulation.bugs import (
+    binding,
+    committing,
+    reconciling,
+    reporting,
+    rerouting,
+    sending,
+    sharing,
+)
+from tests.simulation.bugs.registry import ALL, ROUTED
 
-__all__ = ["ALL", "binding", "committing", "planted", "reconciling", "reporting", "sending", "sharing"]
+__all__ = [
+    "ALL",
+    "ROUTED",
+    "binding",
+    "committing",
+    "planted",
+    "reconciling",
+    "reporting",
+    "rerouting",
+    "sending",
+    "sharing",
+]
 
 
 @contextmanager
@@ -19,5 +38,5 @@ def planted(name: str | None) -> Iterator[None]:
     if name is None:
         yield
         return
-    with contextmanager(ALL[name])():
+    with contextmanager({**ALL, **ROUTED}[name])():
         yield
