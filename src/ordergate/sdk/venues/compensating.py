@@ -29,7 +29,10 @@ from ordergate.sdk.venues.registry import Place
 from ordergate.sdk.venues.wanted import KEY, named_key
 
 _KEYS: Final = "group/"
-"""What the breaks of orders are about that were not undone: one for each order, whichever groups it was in."""
+"""What the breaks of orders are about that were not undone: one for each order, whichever groups it was in.
+
+An order's id follows; of one that was not found, its fund and key; where it has no key, its group, fund and place there.
+"""
 _log = structlog.get_logger("ordergate.sdk.venues")
 
 
@@ -64,7 +67,9 @@ async def undo(
                 result.handshakes[at] = await _undo_one(gate, group, handshake, order_id, timeout_s, result)
             elif handshake.is_pending():
                 result.triggered, result.complete = True, False
-                result.breaks += await _not_found(gate, group, handshake)
+                key = _key_of(handshake)
+                about = f"{group}/{fund_id}/{at}" if key is None else f"{fund_id}/{key}"
+                result.breaks += await _not_found(gate, group, handshake, about)
         except Exception as error:
             _log.error("an order of a group could not be undone", group=group, at=at, error=repr(error))
             result.triggered, result.complete = True, False
@@ -79,10 +84,15 @@ async def undone_by(gate: Gate, order: Order) -> Order | None:
 
 async def _order_id_of(gate: Gate, fund_id: str, handshake: ExecutionHandshake) -> str | None:
     """The order that a handshake is of, also where nobody has told its name; None where there is none yet."""
-    told = handshake.venue_metadata
-    name: str | None = told.get("order_id")
-    key: str | None = told.get(KEY) or named_key(handshake.order)
+    name: str | None = handshake.venue_metadata.get("order_id")
+    key = _key_of(handshake)
     return name if name is not None or key is None else await made_by(gate, fund_id, key)
+
+
+def _key_of(handshake: ExecutionHandshake) -> str | None:
+    """What its order was made by, or may have been; its own within its fund."""
+    key: str | None = handshake.venue_metadata.get(KEY) or named_key(handshake.order)
+    return key
 
 
 async def _other(
@@ -140,7 +150,7 @@ async def _oppose(gate: Gate, order: Order, timeout_s: float) -> tuple[Order | N
     try:
         made = await gate.execute(command, placing.ORIGIN)
     except OrdergateError as error:
-        return None, str(error)
+        return await undone_by(gate, order), str(error)  # there may be one, of what was executed by then
     opposite = await placing.ended(gate, made.order.order_id, timeout_s)
     if opposite.filled_quantity >= command.quantity:
         return opposite, None
@@ -166,12 +176,12 @@ async def _raise_break(gate: Gate, group: str, order: Order, opposite: Order | N
     return await _raise(gate, order.broker, found)
 
 
-async def _not_found(gate: Gate, group: str, handshake: ExecutionHandshake) -> list[str]:
+async def _not_found(gate: Gate, group: str, handshake: ExecutionHandshake, about: str) -> list[str]:
     """Of what may have been made, for all that is known, and is not in the journal."""
     told = handshake.venue_metadata
     found = Difference(
         kind=BreakKind.NOT_UNDONE,
-        key=f"{_KEYS}{told.get(KEY)}",
+        key=f"{_KEYS}{about}",
         detail=f"its group {group} has failed, and whether it was made is not known: {told.get('reason')}",
     )
     return await _raise(gate, told.get("broker") or canonical(handshake.order.venue), found)
@@ -187,9 +197,12 @@ async def _end_breaks(
 ) -> None:
     """What an earlier attempt could not undo, or did not find, is undone now."""
     why = "nothing of it was executed" if opposite is None else f"{opposite.order_id} has undone it"
-    keys = {f"{_KEYS}{order.order_id}", f"{_KEYS}{handshake.venue_metadata.get(KEY)}"}
+    key = _key_of(handshake)
+    not_found = None if key is None else f"{_KEYS}{order.fund_id}/{key}"
+    there = (order.broker, canonical(handshake.order.venue))  # the venue, where nobody told its broker
     for item in tuple(gate.runner.engine.state.breaks.rows.values()):
-        if item.kind is BreakKind.NOT_UNDONE and item.is_open and item.key in keys:
+        of_it = item.key == f"{_KEYS}{order.order_id}" or (item.key == not_found and item.broker in there)
+        if item.kind is BreakKind.NOT_UNDONE and item.is_open and of_it:
             with suppress(OrdergateError):  # a person has resolved it meanwhile
                 await gate.execute(ResolveBreak(break_id=item.break_id, why=why), placing.ORIGIN)
 

@@ -6,11 +6,19 @@ import pytest
 
 from ordergate.bootstrap import Gate
 from ordergate.config import Config, FundSection
-from ordergate.domain.errors import Invalid
+from ordergate.domain.errors import Invalid, OutcomeUnknown
+from ordergate.domain.orders.commands import SubmitOrder
+from ordergate.domain.recon.commands import ResolveBreak
 from ordergate.domain.risk.limits import Level
-from ordergate.sdk.venues import ExecutionManager, PositionUpdateHandler, VenueInterfaceManager
-from tests.unit.sdk.venues.gates import AT, quote, running, spot
-from tests.unit.sdk.venues.test_groups import member, orders
+from ordergate.sdk.venues import (
+    ExecutionHandshake,
+    ExecutionManager,
+    PositionUpdateHandler,
+    VenueInterfaceManager,
+)
+from ordergate.sdk.venues.placing import ORIGIN
+from tests.unit.sdk.venues.gates import AT, on_loop, quote, running, spot
+from tests.unit.sdk.venues.test_groups import breaks, member, orders
 
 
 @pytest.fixture
@@ -54,3 +62,50 @@ def test_different_funds_are_no_batch(gate: Gate, made: Callable[..., ExecutionM
 
 def test_the_fund_of_signals_may_be_named_or_not(gate: Gate) -> None:
     ExecutionManager(VenueInterfaceManager(gate), gate=gate, fund_id="paper-momentum")
+
+
+def test_what_was_not_found_of_one_fund_is_no_break_of_another(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = gate.execute
+
+    async def execute(command, origin):
+        if isinstance(command, SubmitOrder) and command.broker == "bybit" and command.key == "b":
+            raise OutcomeUnknown("the store did not answer")
+        return await inner(command, origin)
+
+    def not_found(fund_id: str) -> list[str]:
+        with monkeypatch.context() as patch:
+            patch.setattr(gate, "execute", execute)
+            done = ExecutionManager(gate=gate, fund_id=fund_id).process_orders(AT, wanted)
+        assert [one.status for one in done] == ["rolled_back", "pending"]
+        return done[1].venue_metadata["breaks"]
+
+    wanted = [member(1, operation_id="a"), member(2, venue="bybit", operation_id="b")]
+    (of_alpha,) = not_found("alpha")
+    on_loop(gate, gate.execute(ResolveBreak(break_id=of_alpha, why="it was never made"), ORIGIN))
+    (of_signals,) = not_found("paper-momentum")  # though a person has resolved what alpha's were
+    also = [*(one.model_copy(update={"atomic_group_id": "g-2"}) for one in wanted), member(3, "g-2", amount=0.1)]
+    VenueInterfaceManager(gate, fund_id="alpha").route_to_venue(AT, wanted[1])
+    undone = ExecutionManager(gate=gate, fund_id="alpha").process_orders(
+        AT, [*also[:2], member(3, "g-2", pair="ETH/USDT")]
+    )
+    assert undone[1].venue_metadata["rolled_back"] is True
+    assert {one.break_id: one.is_open for one in breaks(gate)} == {of_alpha: False, of_signals: True}
+    ExecutionManager(gate=gate).process_orders(AT, [*wanted, member(3, pair="ETH/USDT")])
+    assert not any(one.is_open for one in breaks(gate))
+
+
+def test_what_was_not_found_and_has_no_key_is_a_break_of_its_group(gate: Gate) -> None:
+    class Own(VenueInterfaceManager):
+        def route_to_venue(self, timestamp, order):
+            if order.venue == "bybit":
+                return ExecutionHandshake.create_pending_trade(order)
+            return super().route_to_venue(timestamp, order)
+
+    manager = ExecutionManager(Own(gate), gate=gate)
+    for group in ("g-1", "g-2"):
+        done = manager.process_orders(AT, [member(1, group), member(2, group, venue="bybit")])
+        (said,) = done[1].venue_metadata["breaks"]
+        on_loop(gate, gate.execute(ResolveBreak(break_id=said, why="it was never made"), ORIGIN))
+    assert [one.key for one in breaks(gate)] == [f"group/{group}/paper-momentum/1" for group in ("g-1", "g-2")]
