@@ -64,11 +64,19 @@ class Settlement:
         runner.listen(self._committed)
 
     async def start(self) -> None:
-        """Takes up every request that an earlier run left open, and compares what works with the broker."""
+        """Compares what works with the broker, and takes up every request that an earlier run left open.
+
+        In that order: what works there must not be sent, whatever a restored journal holds of it.
+        """
+        gone = await self._compare()
         for order in self._ours():
             for request in order.requests:
                 self._take_up(order.order_id, request.number)
-        await self._compare()
+        if gone is None:
+            self._one_by_one = asyncio.get_running_loop().create_task(self._look_up_all())
+            self._one_by_one.add_done_callback(self._fail_with)
+        for order in gone or ():
+            await self.look_up(order)
 
     async def release(self) -> None:
         """Sends, in their order, what waited for its session alone."""
@@ -83,10 +91,10 @@ class Settlement:
         ours = (order for order in orders if order.broker == self._broker.name)
         return [order for order in ours if order.algo is None]  # no broker has a parent
 
-    async def _compare(self) -> None:
-        """Looks up orders that no longer work at the broker; reports those that work there and are not ours.
+    async def _compare(self) -> list[Order] | None:
+        """Reports orders that work at the broker and are not ours; those of ours that no longer work there.
 
-        Of ours those too that never left, as a restored journal has it.
+        Reports of ours those too that never left, as a restored journal has it. None where it does not tell of all.
         """
         asked_after = self._runner.engine.last
         try:
@@ -94,19 +102,16 @@ class Settlement:
                 snapshot = await self._broker.open_orders()
         except Exception:
             _log.exception("a broker adapter raised", broker=self._broker.name)
-            return
+            return []
         if not snapshot.complete:
-            self._one_by_one = asyncio.get_running_loop().create_task(self._look_up_all())
-            self._one_by_one.add_done_callback(self._fail_with)
-            return
+            return None
         there = {order_id_of(client_id): client_id for client_id in snapshot.client_ids}
         ours = {order.order_id: order for order in self._ours()}
         sent = {order_id for order_id, order in ours.items() if order.state not in UNSENT}
         for order_id in sorted(there.keys() - sent):
             working = Working(broker=self._broker.name, client_id=there[order_id], asked_after=asked_after)
             await self._runner.deliver(working)
-        for order_id in sorted(ours.keys() - there.keys()):
-            await self.look_up(ours[order_id])
+        return [ours[order_id] for order_id in sorted(ours.keys() - there.keys())]
 
     async def _look_up_all(self) -> None:
         """Asks for each order that works here, where no list says which work there."""

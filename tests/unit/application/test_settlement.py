@@ -537,6 +537,30 @@ def test_a_cancel_that_was_refused_too_early_is_asked_for_again_once_the_order_i
     assert [request.client_id for request in order.requests] == ["ord-000001.2"]
 
 
+@pytest.mark.parametrize("fills", [False, True], ids=["acknowledged", "filled in part"])
+@pytest.mark.parametrize("presence", [Presence.UNAVAILABLE, Presence.UNPROVEN])
+def test_a_cancel_that_was_refused_too_early_is_asked_for_again_once_the_order_tells_of_itself(
+    presence: Presence, fills: bool
+) -> None:
+    broker = ScriptedBroker()
+    broker.answers.extend([UNKNOWN, NO_SUCH_ORDER])
+    broker.lookups.extend([Lookup(presence=presence)] * 1000)
+
+    async def script(gate: Gate) -> None:
+        await submit(gate)
+        await gate.quiet()
+        await gate.execute(CancelOrder(order_id="ord-000001"))
+        await gate.clock.sleep(200)
+        assert [type(call).__name__ for call in broker.calls] == ["Send", "Withdraw"]
+        assert broker.sink is not None
+        broker.sink.report(executed(40, completes=False) if fills else acknowledged())
+        await gate.quiet()
+
+    order = scenario(broker, script)
+    assert [type(call).__name__ for call in broker.calls] == ["Send", "Withdraw", "Withdraw"]
+    assert order.state is (State.PARTIALLY_FILLED if fills else State.SUBMITTED)
+
+
 def test_a_cancel_answered_as_duplicate_is_looked_up() -> None:
     broker = ScriptedBroker()
     broker.answers.extend([Answer(outcome=Outcome.ACCEPTED), Answer(outcome=Outcome.DUPLICATE)])
@@ -568,8 +592,14 @@ def test_a_restart_looks_up_what_is_filled_and_not_confirmed() -> None:
     assert run_virtual(main()).state is State.CLOSED
 
 
-def test_what_a_restored_journal_holds_to_be_unsent_is_not_sent_again() -> None:
-    journal, first, second = MemoryJournal(), ScriptedBroker(), ScriptedBroker()
+@pytest.mark.parametrize("takes_s", [0, 1])
+def test_what_a_restored_journal_holds_to_be_unsent_is_not_sent_again(takes_s: float) -> None:
+    class Slow(ScriptedBroker):
+        async def open_orders(self) -> OpenOrders:
+            await asyncio.sleep(takes_s)
+            return await super().open_orders()
+
+    journal, first, second = MemoryJournal(), ScriptedBroker(), Slow()
     there = frozenset({"ord-000001.1"})
     second.snapshot = OpenOrders(as_of=START, complete=True, client_ids=there)
 

@@ -14,7 +14,7 @@ from ordergate.application.decide.context import Context, Decision, close_if_don
 from ordergate.application.decide.executing import executed
 from ordergate.application.decide.halting import say_if_stopped
 from ordergate.application.decide.rerouting import go_on
-from ordergate.application.decide.resending import barred, send_again
+from ordergate.application.decide.resending import barred, cancel_again, send_again
 from ordergate.application.decide.wrong import name_of, report_key, request_of, wrong_report
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.identifiers import order_id_of
@@ -43,7 +43,10 @@ def report(ctx: Context, said: r.AnyReport) -> Decision[None]:
     if order.by_broker and isinstance(said, r.Executed):
         yield from grown(ctx, order, said)
         order = ctx.state.orders.rows[order.order_id]
+    unanswered = order.open_request(RequestKind.SUBMIT) is not None
     yield from _HANDLERS[type(said)](ctx, order, said)
+    if unanswered:
+        yield from cancel_again(ctx, order.order_id)
     if order.by_broker:
         yield from fitted(ctx, order.order_id)
     yield from close_if_done(ctx, order.order_id)

@@ -1,4 +1,4 @@
-"""Sending a submit once more: whether that may be, and doing it."""
+"""Sending a submit, or a cancel, once more: whether that may be, and doing it."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from ordergate.application.view import View
 from ordergate.domain.book import Book
 from ordergate.domain.orders import events as e
 from ordergate.domain.orders.order import Order, Request
-from ordergate.domain.orders.states import State
+from ordergate.domain.orders.states import TERMINAL, Phase, RequestKind, State
 from ordergate.domain.risk.limits import shown_scope
 from ordergate.domain.times import format_time
 
@@ -41,3 +41,14 @@ def send_again(ctx: Context, order: Order, request: Request, state: State) -> De
     at = ctx.tick()
     sent = started(request, epoch, at)
     yield e.OrderSent(order_id=order.order_id, path=(State.SUBMITTED,), times=(at,), request=sent)
+
+
+def cancel_again(ctx: Context, order_id: str) -> Decision[None]:
+    """Of an order that is known to be there only now: a cancel that may have come before it did is asked for anew."""
+    order, epoch = ctx.state.orders.rows[order_id], None
+    cancel = order.open_request(RequestKind.CANCEL)
+    if order.state not in (*TERMINAL, State.FILLED) and order.open_request(RequestKind.SUBMIT) is None:
+        epoch = ctx.view.sessions.get(order.broker)
+    if cancel is None or epoch is None or cancel.phase not in (Phase.UNKNOWN, Phase.PARKED):
+        return
+    yield e.RequestOpened(order_id=order_id, request=started(cancel, epoch, ctx.tick()))

@@ -45,6 +45,8 @@ def fills_of(ours: Ours, theirs: Statement, terms: Terms) -> Iterator[tuple[Diff
             undone: Moved = ((before, -1),) if before is not None and before.counts else ()
             # What never left here has no report on its way: the journal is older than the account.
             told = _missing(order, said, excused=said.time > grace_from and order.state not in UNSENT)
+            if order.state in UNSENT:
+                told = replace(told, cause=Cause.JOURNAL_BEHIND)
             yield _of_broker(told, said) if order.by_broker else told, (*booked, *undone)
         elif (wrong := _wrong(fill, said, terms)) is not None:
             yield wrong, ((fill, -1), (_as_fill(said, order), 1)) if fill.counts else ()

@@ -31,7 +31,7 @@ from ordergate.sdk.venues.wanted import KEY, named_key
 _KEYS: Final = "group/"
 """What the breaks of orders are about that were not undone: one for each order, whichever groups it was in.
 
-An order's id follows; of one that was not found, its fund and key; where it has no key, its group, fund and place there.
+An order's id follows; of one that was not found its fund and key; without a key its group, fund and place in that.
 """
 _log = structlog.get_logger("ordergate.sdk.venues")
 

@@ -121,15 +121,17 @@ class ExecutionManager:
         """
         for order in orders:
             check_order(order)
-        with self._turn:
-            self._at_work = threading.get_ident()
-            try:
-                done, failure = self._process(timestamp, orders), self.system_failure
-            finally:
-                self._at_work = None
-        if failure is not None:
-            self._tell(failure)
-        return done
+        failure: str | None = None
+        try:
+            with self._turn:
+                self._at_work = threading.get_ident()
+                try:
+                    return self._process(timestamp, orders)
+                finally:
+                    self._at_work, failure = None, self.system_failure
+        finally:
+            if failure is not None:
+                self._tell(failure)
 
     def _process(self, timestamp: datetime, orders: Sequence[Order]) -> list[ExecutionHandshake]:
         self._began, self.system_failure, self._why = self._time(), None, ""
