@@ -26,11 +26,11 @@ from ordergate.domain.instruments import AssetClass
 from ordergate.domain.orders import commands as c
 from ordergate.domain.orders import reports as r
 from ordergate.domain.orders.decision import RiskDecision
-from ordergate.domain.orders.events import BreakRaised, FundConfigured
+from ordergate.domain.orders.events import BreakRaised, FundConfigured, RequestOpened
 from ordergate.domain.orders.rerouting import OrderRerouted
-from ordergate.domain.orders.states import OrderType, Phase, Protection, RequestKind, State, TimeInForce
+from ordergate.domain.orders.states import Mark, OrderType, Phase, Protection, RequestKind, State, TimeInForce
 from ordergate.domain.risk.case import BrokerAccount
-from ordergate.domain.risk.commands import AnswerGate, AskOverride, GrantOverride, ThrowSwitch
+from ordergate.domain.risk.commands import AnswerGate, AskOverride, GrantOverride, ThrowSwitch, ValueFunds
 from ordergate.domain.risk.limits import Level, Limits
 from ordergate.domain.routing import RerouteOrder, Route
 from ordergate.protocols.tlog import Signer
@@ -294,6 +294,43 @@ def test_what_somebody_wants_canceled_is_not_sent_again_on_suspicion(said: r.Any
     book.report(replace(said, reason="too late"), request=2).expect(
         "RequestDropped"
     )  # as of any that is there
+
+
+@pytest.mark.parametrize("parked", [False, True])
+@pytest.mark.parametrize(
+    "shows", [ack(), r.Working(broker=A), r.Marked(broker=A, mark=Mark.SUSPENDED, on=True), fill("x1", 4, 10)]
+)
+def test_what_was_refused_before_the_order_was_found_is_asked_for_again_once_it_is(
+    shows: r.AnyReport, parked: bool
+) -> None:
+    book = no_such_order(Routed().submit(10).answers(r.Outcome.UNKNOWN).cancel(), NO_SUCH_ORDER[0])
+    if parked:
+        for number in (1, 2):
+            book.report(r.LookedUp(broker=A, finding=r.Finding.UNPROVEN, final=True), request=number)
+    book.report(shows, request=1)
+    assert isinstance(book.events[-1], RequestOpened)
+    (cancel,) = book.order.requests
+    assert (cancel.kind, cancel.number, cancel.phase) == (RequestKind.CANCEL, 2, Phase.SENT)
+
+
+@pytest.mark.parametrize("by", ["a person", "a halt"])
+def test_a_cancel_that_is_left_to_a_person_is_asked_for_again_when_somebody_wants_it_again(by: str) -> None:
+    switch = ThrowSwitch(level=Level.BROKER, name=A, reason="drill")
+    book = Routed().submit(10).report(ack(), request=1)
+    if by == "a person":
+        book.cancel()
+    else:
+        book.step(switch)
+    book.answers(r.Outcome.UNKNOWN)
+    book.report(r.LookedUp(broker=A, finding=r.Finding.UNPROVEN, final=True), request=2)
+    assert [request.phase for request in book.order.requests] == [Phase.PARKED]
+    assert book.step(ValueFunds()).entries == []  # by itself no halt asks again
+    if by == "a person":
+        book.cancel()
+    else:
+        book.step(switch)
+    book.expect("RequestOpened")
+    assert [(one.number, one.phase) for one in book.order.requests] == [(2, Phase.SENT)]
 
 
 def test_what_has_a_replace_on_its_way_stays() -> None:

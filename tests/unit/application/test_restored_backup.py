@@ -6,12 +6,14 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from ordergate.adapters.brokers.paper import PaperSettings
 from ordergate.adapters.clock import VirtualClock, run_virtual
 from ordergate.adapters.journals.memory import MemoryJournal
 from ordergate.application.comparison import Policy
+from ordergate.application.ports.brokers import Lookup, Presence
 from ordergate.bootstrap import Gate
 from ordergate.domain.breaks import BreakKind, Cause, Resolution
 from ordergate.domain.errors import Refused
@@ -20,8 +22,9 @@ from ordergate.domain.orders import reports as r
 from ordergate.domain.orders.commands import CancelOrder
 from ordergate.domain.orders.states import OrderType, Side, State
 from ordergate.domain.recon.statement import Statement
+from ordergate.testing.scripted_broker import CAPABILITIES, ScriptedBroker
 from tests.unit.application.accounts import LyingBroker, account, bought, breaks
-from tests.unit.application.gates import START
+from tests.unit.application.gates import START, buy, scripted_gate
 from tests.unit.application.guards import entries
 
 LOST = f"ord-{'0' * 26}.1"
@@ -110,6 +113,43 @@ def test_no_new_order_is_sent_before_the_account_was_compared_and_a_halt_keeps_i
             assert halted.index == raised.index + 1
 
     run_virtual(main())
+
+
+class Filled(ScriptedBroker):
+    """Its statement names a fill of the first order; its lookups say what they are told to."""
+
+    def __init__(self, said: Lookup) -> None:
+        super().__init__(capabilities=replace(CAPABILITIES, statements=True))
+        self.said = said
+
+    async def lookup(self, client_id, broker_order_id=None) -> Lookup:
+        return self.said
+
+    async def statement(self, since) -> Statement:
+        named = r.Executed(
+            broker="paper", client_id="ord-000001.1", exec_id="X1", time=START, quantity=Decimal(100),
+            price=Decimal(181), symbol="AAPL", side=Side.BUY,
+        )  # fmt: skip
+        return Statement(as_of=START, complete=True, executions=(named,), executions_since=since)
+
+
+@pytest.mark.parametrize("says", [Presence.UNAVAILABLE, Presence.UNPROVEN, Presence.ABSENT, Presence.FOUND])
+def test_what_waits_here_and_a_statement_has_filled_is_not_sent_again(says: Presence) -> None:
+    journal, broker = MemoryJournal(), Filled(Lookup(presence=says))
+
+    async def main() -> None:
+        async with scripted_gate(ScriptedBroker(), journal) as gate:
+            gate.runner.engine.view.sessions.clear()
+            await gate.execute(buy())
+        async with scripted_gate(broker, journal) as gate:
+            await gate.clock.sleep(60)
+            assert (await gate.queries.order("ord-000001")).state is State.CANCELED
+            assert await kinds_of(gate) == ["BreakRaised", "TradingHalted", "OrderCanceled"]
+            (item,) = await breaks(gate)
+            assert (item.kind, item.cause) == (BreakKind.MISSING_FILL, Cause.JOURNAL_BEHIND)
+
+    run_virtual(main())
+    assert broker.calls == []
 
 
 def test_what_waited_is_sent_once_the_account_agrees() -> None:

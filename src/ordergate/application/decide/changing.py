@@ -2,7 +2,14 @@
 
 from msgspec.structs import replace
 
-from ordergate.application.decide.context import Context, Decision, OrderResult, close_if_done, started
+from ordergate.application.decide.context import (
+    Context,
+    Decision,
+    OrderResult,
+    asked_again,
+    close_if_done,
+    started,
+)
 from ordergate.application.decide.expiring import expired, over_by
 from ordergate.application.decide.gate import APPROVAL, deadline, judge, others_to_ask
 from ordergate.application.decide.halting import canceled_by, stopped
@@ -56,8 +63,12 @@ def cancel(ctx: Context, command: CancelOrder) -> Decision[OrderResult]:
         raise _finished(order, "canceled")
     if order.algo is not None:
         yield from _cancel_parent(ctx, order, command.reason)
-    elif order.open_request(RequestKind.CANCEL) is None:
+        return _result(ctx, order)
+    before = order.open_request(RequestKind.CANCEL)
+    if before is None:
         yield from _open(ctx, order, _next(order, RequestKind.CANCEL))
+    elif before.phase is Phase.PARKED:
+        yield asked_again(ctx, order, before)
     return _result(ctx, order)
 
 

@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ordergate.application.view import View
 from ordergate.domain.book import Book
 from ordergate.domain.breaks import Break, BreakKind, Cause
 from ordergate.domain.events import AnyEvent
 from ordergate.domain.orders.decision import RiskDecision
-from ordergate.domain.orders.events import BreakRaised, OrderClosed
+from ordergate.domain.orders.events import BreakRaised, OrderClosed, RequestOpened
 from ordergate.domain.orders.order import Order, Request
 from ordergate.domain.orders.states import Phase, State
 
@@ -70,6 +71,13 @@ def started(request: Request, epoch: int | None, at: datetime) -> Request:
         repeated=request.repeated,
         cuts=request.cuts,
     )
+
+
+def asked_again(ctx: Context, order: Order, cancel: Request) -> RequestOpened:
+    """An open cancel once more, under the same id: that may always be."""
+    epoch = ctx.view.sessions.get(order.broker)
+    again = started(replace(cancel, phase=Phase.READY), epoch, ctx.tick())
+    return RequestOpened(order_id=order.order_id, request=again)
 
 
 def raise_break(

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from ordergate.application.decide.context import Context, Decision, started
+from ordergate.application.decide.context import Context, Decision, asked_again, started
 from ordergate.application.decide.parents import stop
 from ordergate.domain.book import Book
 from ordergate.domain.errors import Code, Conflict, Invalid, NotFound, quoted
@@ -94,7 +94,7 @@ def go_on(ctx: Context, halt: Halt, *, at_once: bool = False) -> Decision[HaltRe
     """Cancels what works under a halt and has no cancel on its way yet.
 
     Args:
-        at_once: also what was refused so lately that it is not asked for again yet.
+        at_once: also what was refused so lately that it is not asked for again yet, or was left to a person.
     """
     now = ctx.now()
     wanted = [order for order in _stopped_by(ctx.state, halt) if at_once or not _pauses(order, halt, now)]
@@ -107,6 +107,10 @@ def go_on(ctx: Context, halt: Halt, *, at_once: bool = False) -> Decision[HaltRe
             asked += 1
             if order.algo is not None:
                 yield from stop(ctx, order, CANCELED_BY_HALT, reason_of(halt))
+                continue
+            parked = order.open_request(RequestKind.CANCEL)
+            if parked is not None:
+                yield asked_again(ctx, order, parked)
                 continue
             request = order.next_request(RequestKind.CANCEL)
             at = ctx.tick()
@@ -130,6 +134,8 @@ def next_cancel(state: Book) -> datetime | None:
 
 
 def _pauses(order: Order, halt: Halt, now: datetime) -> bool:
+    if order.open_request(RequestKind.CANCEL) is not None:
+        return True  # parked: a person has it
     at = _asked_again_at(order, halt)
     return at is not None and now < at
 
@@ -137,7 +143,8 @@ def _pauses(order: Order, halt: Halt, now: datetime) -> bool:
 def _asked_again_at(order: Order, halt: Halt) -> datetime | None:
     """When a cancel that was refused since the halt began is asked for again; None where none was."""
     refused = order.noticed(Delay.NOT_CANCELED)
-    if refused is None or refused.at <= halt.since:
+    parked = order.open_request(RequestKind.CANCEL) is not None
+    if refused is None or refused.at <= halt.since or parked:
         return None
     return refused.at + min(FIRST_PAUSE * (1 << min(refused.times - 1, _MOST_DOUBLINGS)), LONGEST_PAUSE)
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from ordergate.application.decide.context import Context, Decision, started
+from ordergate.application.decide.context import Context, Decision, asked_again, started
 from ordergate.application.decide.expiring import expired, over_by
 from ordergate.application.decide.halting import canceled_by, stopped
 from ordergate.application.view import View
@@ -45,10 +45,9 @@ def send_again(ctx: Context, order: Order, request: Request, state: State) -> De
 
 def cancel_again(ctx: Context, order_id: str) -> Decision[None]:
     """Of an order that is known to be there only now: a cancel that may have come before it did is asked for anew."""
-    order, epoch = ctx.state.orders.rows[order_id], None
-    cancel = order.open_request(RequestKind.CANCEL)
-    if order.state not in (*TERMINAL, State.FILLED) and order.open_request(RequestKind.SUBMIT) is None:
-        epoch = ctx.view.sessions.get(order.broker)
-    if cancel is None or epoch is None or cancel.phase not in (Phase.UNKNOWN, Phase.PARKED):
+    order = ctx.state.orders.rows[order_id]
+    cancel, submit = order.open_request(RequestKind.CANCEL), order.open_request(RequestKind.SUBMIT)
+    if submit is not None or order.state in (*TERMINAL, State.FILLED):
         return
-    yield e.RequestOpened(order_id=order_id, request=started(cancel, epoch, ctx.tick()))
+    if cancel is not None and cancel.phase in (Phase.UNKNOWN, Phase.PARKED):
+        yield asked_again(ctx, order, cancel)

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from ordergate.domain.identifiers import MOST_REQUESTS
 from ordergate.domain.orders.order import Order
-from ordergate.domain.orders.states import TERMINAL, UNSENT, WORKING, Delay, RequestKind, State
+from ordergate.domain.orders.states import TERMINAL, UNSENT, WORKING, Delay, Phase, RequestKind, State
 
 Name = TypeVar("Name")
 
@@ -45,7 +45,7 @@ class OpenOrders:
         return self._closing.get((fund_id, symbol, sign), ())
 
     def stoppable(self) -> Iterator[tuple[Group, Iterable[str]]]:
-        """Those that a halt can cancel: they never left, or work and are not asked to end yet."""
+        """Those that a halt can cancel: they never left, or work and no cancel is on its way."""
         yield from self._stoppable.items()
 
     def refused(self) -> Iterable[str]:
@@ -106,6 +106,7 @@ def _may_close(order: Order) -> bool:
 
 
 def _can_be_stopped(order: Order) -> bool:
-    if order.state in WORKING:
-        return order.open_request(RequestKind.CANCEL) is None and order.request_count < MOST_REQUESTS
-    return order.state in UNSENT
+    if order.state not in WORKING:
+        return order.state in UNSENT
+    cancel = order.open_request(RequestKind.CANCEL)
+    return order.request_count < MOST_REQUESTS if cancel is None else cancel.phase is Phase.PARKED
