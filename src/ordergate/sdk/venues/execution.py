@@ -124,7 +124,7 @@ class ExecutionManager:
         failure: str | None = None
         try:
             with self._turn:
-                self._at_work = threading.get_ident()
+                self._at_work, self.system_failure = threading.get_ident(), None
                 try:
                     return self._process(timestamp, orders)
                 finally:

@@ -74,27 +74,26 @@ def test_what_was_not_found_of_one_fund_is_no_break_of_another(
             raise OutcomeUnknown("the store did not answer")
         return await inner(command, origin)
 
-    def not_found(fund_id: str) -> list[str]:
+    def of_group(fund_id: str) -> list[ExecutionHandshake]:
+        wanted = [member(1), member(2, venue="bybit", operation_id="b"), member(3, pair="ETH/USDT")]
+        return ExecutionManager(gate=gate, fund_id=fund_id).process_orders(AT, wanted)
+
+    def not_found(fund_id: str) -> str:
         with monkeypatch.context() as patch:
             patch.setattr(gate, "execute", execute)
-            done = ExecutionManager(gate=gate, fund_id=fund_id).process_orders(AT, wanted)
-        assert [one.status for one in done] == ["rolled_back", "pending"]
-        return done[1].venue_metadata["breaks"]
+            done = of_group(fund_id)
+        assert [one.status for one in done] == ["rolled_back", "pending", "failed"]
+        (said,) = done[1].venue_metadata["breaks"]
+        return said
 
-    wanted = [member(1, operation_id="a"), member(2, venue="bybit", operation_id="b")]
-    (of_alpha,) = not_found("alpha")
-    on_loop(gate, gate.execute(ResolveBreak(break_id=of_alpha, why="it was never made"), ORIGIN))
-    (of_signals,) = not_found("paper-momentum")  # though a person has resolved what alpha's were
-    also = [
-        *(one.model_copy(update={"atomic_group_id": "g-2"}) for one in wanted),
-        member(3, "g-2", amount=0.1),
-    ]
-    VenueInterfaceManager(gate, fund_id="alpha").route_to_venue(AT, wanted[1])
-    undone = ExecutionManager(gate=gate, fund_id="alpha").process_orders(
-        AT, [*also[:2], member(3, "g-2", pair="ETH/USDT")]
-    )
-    assert undone[1].venue_metadata["rolled_back"] is True
-    assert {one.break_id: one.is_open for one in breaks(gate)} == {of_alpha: False, of_signals: True}
+    def still_open() -> set[str]:
+        return {one.break_id for one in breaks(gate) if one.is_open}
+
+    alpha, signals = not_found("alpha"), not_found("paper-momentum")
+    assert still_open() == {alpha, signals}
+    for fund_id, left in (("alpha", {signals}), ("paper-momentum", set())):
+        assert [one.status for one in of_group(fund_id)] == ["rolled_back", "rolled_back", "failed"]
+        assert still_open() == left
 
 
 def test_what_was_not_found_and_has_no_key_is_a_break_of_its_group(gate: Gate) -> None:

@@ -4,6 +4,7 @@ from contextlib import nullcontext
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from ordergate.application.ports.brokers import Answer, Lookup, Presence
 from ordergate.bootstrap import Gate
@@ -11,7 +12,7 @@ from ordergate.config import Config, FundSection
 from ordergate.domain.breaks import BreakKind
 from ordergate.domain.errors import StoreError
 from ordergate.domain.orders.reports import Outcome
-from ordergate.sdk.venues import ExecutionManager, Order, VenueInterfaceManager, groups
+from ordergate.sdk.venues import ExecutionManager, Order, VenueInterfaceManager, compensating, groups
 from tests.unit.sdk.venues.gates import AT, HastyClock, on_loop, quote, running, spot
 from tests.unit.sdk.venues.test_groups import breaks, member, orders, positions
 from tests.unit.sdk.venues.test_unclear import until
@@ -124,6 +125,28 @@ def check_what_was_executed_after_all(gate: Gate, monkeypatch: pytest.MonkeyPatc
     (ended,) = breaks(gate)
     assert (ended.break_id, ended.is_open) == (item.break_id, False)
     assert ended.why == f"{again[1].venue_metadata['undone_by']} has undone it"
+
+
+def test_what_was_undone_before_all_was_executed_is_told_as_far(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = compensating.opposite_of
+    wanted = [member(1, operation_id="a"), member(2, pair="ETH/USDT")]
+    manager = ExecutionManager(gate=gate)
+    with monkeypatch.context() as patch:  # then, only that much was executed
+        patch.setattr(compensating, "opposite_of", lambda *of: replace(inner(*of), quantity=Decimal("0.2")))
+        manager.process_orders(AT, wanted)
+    done = manager.process_orders(AT, wanted)
+    bought, sold = orders(gate)
+    (item,) = breaks(gate)
+    assert (item.ours, item.theirs) == (Decimal("0.2"), Decimal("0.5"))
+    assert f"was used for order {sold.order_id}" in item.detail
+    assert (done[0].status, done[0].position_deltas["BTC"]) == ("executed", 0.3)
+    assert (done[0].venue_metadata["order_id"], done[0].venue_metadata["undone_by"]) == (
+        bought.order_id, sold.order_id,
+    )  # fmt: skip
+    assert done[0].venue_metadata["rolled_back"] is False
+    assert manager.system_failure is None
 
 
 def test_what_was_undone_is_undone_whoever_asks(gate: Gate) -> None:
