@@ -236,7 +236,8 @@ def test_an_account_whose_lost_events_were_not_read_yet_is_not_told_as_complete(
         async with t.broker._desk.turn:  # whoever reads what they would have told waits for it
             session.book.gap = True
             session._tell_gap()
-            assert not (await t.broker.statement(t.venue.running.clock.start)).complete
+            told = await t.broker.statement(t.venue.running.clock.start)
+            assert (told.complete, (told.why or "")[:16]) == (False, "events were lost")
         await until(lambda: not session.lost.is_set(), seconds=30)
         assert (await t.broker.statement(t.venue.running.clock.start)).complete
 

@@ -193,7 +193,7 @@ class Line:
         if dice.hits("not_sent"):
             return Answer(outcome=Outcome.NOT_SENT, reason="no route (simulated)")
         if dice.hits("request_lost"):
-            await self._lost(request, 0.0)
+            return await self._lost(request, 0.0)
         if isinstance(request, Send) and self._exchange.forgets(request):
             return Answer(outcome=Outcome.ACCEPTED, broker_order_id=f"F-{request.client_id}")
         answer = self._post(request, call)

@@ -31,7 +31,7 @@ from ordergate.application.ports.brokers import (
     Withdraw,
 )
 from ordergate.application.ports.clock import Clock
-from ordergate.domain.errors import StoreError
+from ordergate.domain.errors import BrokerAway, StoreError
 from ordergate.domain.money import ONE, plain
 from ordergate.domain.orders.reports import AnyReport, Outcome
 from ordergate.domain.recon.statement import Statement
@@ -91,11 +91,12 @@ class DwxBroker:
         """Begins to read the files; an expert advisor that does not run may begin to later.
 
         Raises:
-            StoreError: there is no such folder, or the notebook cannot be used, or belongs to another journal.
+            BrokerAway: there is no such folder, as before the expert advisor has first run.
+            StoreError: the notebook cannot be used, or belongs to another journal.
         """
         await self.close()
         if not await self._link.exists():
-            raise StoreError(
+            raise BrokerAway(
                 f"broker {self._name}: there is no folder {self._settings.folder}: start the expert advisor once"
             )
         self._notebook.open()

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from ordergate.adapters.brokers.mt4.session import Session
+from ordergate.adapters.brokers.mt4.session import Behind, Session
 from ordergate.adapters.brokers.mt4.wire import Orders
 from ordergate.domain.money import ZERO, plain
 from ordergate.domain.orders.reports import Executed
@@ -21,16 +21,18 @@ def working_in(session: Session, orders: Orders) -> frozenset[str]:
 
 
 def statement_of(session: Session, orders: Orders, as_of: datetime, since: datetime) -> Statement:
-    """Of one moment: that of the orders; not complete while events are lost, for it lacks what they have executed.
-    Raises Behind where a symbol's size is not known.
+    """Of one moment: that of the orders. Money is not told: a margin account's balance is not what was traded.
 
-    Money is not told: a margin account's balance is not what was traded.
+    Raises:
+        Behind: a symbol's size is not known, or events are lost, whose executions it would lack.
     """
+    if session.lost.is_set():
+        raise Behind("events were lost, and what they would have told is not read from the account yet")
     told = [one for known in session.book.orders.values() for one in known.executions.values()]
     executions = [one for one in (*told, *session.book.closings.values()) if one.time >= since]
     return Statement(
         as_of=as_of,
-        complete=not session.lost.is_set(),
+        complete=True,
         positions=_positions(session, orders),
         working=working_in(session, orders),
         executions=_sorted(executions),

@@ -17,7 +17,7 @@ from ordergate.adapters.brokers.dwx.outcomes import Opens
 from ordergate.adapters.brokers.dwx.settings import DwxSettings
 from ordergate.adapters.clock import SystemClock, run_virtual
 from ordergate.application.ports.brokers import Presence
-from ordergate.domain.errors import StoreError
+from ordergate.domain.errors import BrokerAway
 from ordergate.domain.orders.reports import Outcome
 from ordergate.testing.conformance.counterpart import Recorder
 from ordergate.testing.metatrader4.dwx_files import State
@@ -444,7 +444,7 @@ def test_an_empty_folder_and_no_folder(tmp_path: Path) -> None:
         health = await broker.check()
         assert not health.reached
         there.folder.rename(tmp_path / "elsewhere")
-        with pytest.raises(StoreError, match="there is no folder"):
+        with pytest.raises(BrokerAway, match="there is no folder"):
             await broker.connect(Recorder(), None)
         assert "there is no folder" in (await broker.check()).problems[0]
 
