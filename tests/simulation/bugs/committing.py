@@ -98,8 +98,8 @@ def reports_lost_with_the_batch() -> Iterator[Any]:
     """Reports of a batch that could not be written are forgotten."""
     not_written = Runner._not_written
 
-    async def forget(self: Any, stepped: Sequence[Any], error: StoreError) -> None:
-        await not_written(self, [one for one in stepped if not isinstance(one.item.given, r.Report)], error)
+    async def forget(self: Any, items: Sequence[Any], error: StoreError) -> None:
+        await not_written(self, [one for one in items if not isinstance(one.given, r.Report)], error)
 
     with patch.object(Runner, "_not_written", forget):
         yield
@@ -110,7 +110,7 @@ def lots_not_undone() -> Iterator[Any]:
     """When a batch cannot be written, positions go back to what they were and lots do not."""
     undo = Book.undo
 
-    def partly(self: Book, mark: int = 0) -> None:
+    def partly(self: Book, mark: tuple[int, int] = (0, 0)) -> None:
         lots = dict(self.lots.rows)
         undo(self, mark)
         self.lots.rows.update(lots)

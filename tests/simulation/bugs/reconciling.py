@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -33,8 +34,10 @@ def incomplete_statement_read_as_whole() -> Iterator[Any]:
     ask = reconciliation.statement_of
 
     async def believing(broker: Any, since: Any) -> Any:
-        told = await ask(broker, since)
-        return None if told is None else replace(told, complete=True)
+        async def statement(since: Any) -> Any:
+            return replace(await broker.statement(since), complete=True)
+
+        return await ask(SimpleNamespace(statement=statement), since)
 
     with patch.object(reconciliation, "statement_of", believing):
         yield

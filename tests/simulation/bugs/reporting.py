@@ -122,8 +122,8 @@ def outlet_tries_again_with_the_next_entry() -> Iterator[Any]:
     """What a consumer did not take waits until there is something newer."""
     start = Follower.__init__
 
-    def lazy(self: Any, *given: Any) -> None:
-        start(self, *given)
+    def lazy(self: Any, *given: Any, **named: Any) -> None:
+        start(self, *given, **named)
         self._clock = _Sleepless(self)
 
     with patch.object(Follower, "__init__", lazy):

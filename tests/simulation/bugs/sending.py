@@ -143,8 +143,9 @@ def recovery_forgets_requests() -> Iterator[Any]:
 
     async def forgetful(reader: Any) -> Book:
         state = await load_state(reader)
-        for name, order in state.orders.rows.items():
-            state.orders.rows[name] = replace(order, requests=())
+        for order in tuple(state.orders.rows.values()):
+            state.orders.put(replace(order, requests=()))
+        state.settle()
         return state
 
     with patch.object(opening, "load_state", forgetful):

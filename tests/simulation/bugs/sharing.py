@@ -52,7 +52,7 @@ def requests_of_other_epochs_are_sent() -> Iterator[Any]:
         for entry in entries:
             request = dispatch.request_of(entry)
             if request is not None:
-                self._wake(entry.order_id or "", request.number)
+                self._wake(entry.order_id or "", request)
 
     def may_send(self: Any, request: Any) -> bool:
         return request.phase is Phase.SENT and self._tenure.holds
