@@ -133,8 +133,6 @@ class RoutedLine(Line):
     async def _ask(self, request: Send | Withdraw | Change, call: Callable[[], Awaitable[Answer]]) -> Answer:
         if self._exchange.away:
             return Answer(outcome=Outcome.NOT_SENT, reason="no route to the broker (simulated)")
-        if self._dice.hits("request_lost"):
-            return await self._lost(request, 0.0)
         answer = await super()._ask(request, call)
         if self._exchange.away and answer.outcome is not Outcome.NOT_SENT:
             return Answer(outcome=Outcome.UNKNOWN, reason="the connection broke (simulated)")
